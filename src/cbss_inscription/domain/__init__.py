@@ -1,0 +1,1 @@
+"""Values and rules of the domain: pure, synchronous, knowing neither XML nor SQL nor HTTP."""

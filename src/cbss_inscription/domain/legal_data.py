@@ -1,0 +1,73 @@
+"""Legal data: what a caller may give to be validated (rule 39), and what a register knows of a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from cbss_inscription.domain.period import IncompleteDate
+from cbss_inscription.domain.ssin import Ssin
+
+GIVEN_NAMES_MAX: Final = 14
+"""Given names that a person can have in the registers (domain.md 2.3)."""
+
+
+class Gender(IntEnum):
+    """The genderCode of the wire: 0, 1 or 2 (domain.md 1.5)."""
+
+    UNKNOWN = 0
+    MALE = 1
+    FEMALE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegalData:
+    """What a caller gives to be validated; what is absent is not compared (rule 40)."""
+
+    last_name: str | None = field(default=None, repr=False)
+    given_names: tuple[str, ...] = field(default=(), repr=False)
+    birth_date: IncompleteDate | None = field(default=None, repr=False)
+    gender: Gender | None = field(default=None, repr=False)
+
+
+class Register(StrEnum):
+    """The authority over a person's legal data (rule 12)."""
+
+    NR = "nr"
+    BIS = "bis"
+    RAD = "rad"
+
+
+class FileStatus(StrEnum):
+    """The state of a person's file (rule 15)."""
+
+    ACTIVE = "active"
+    REPLACED = "replaced"
+    CANCELED = "canceled"
+
+
+class InvalidPerson(ValueError):
+    """A file whose status and successor contradict each other (rule 15): a defect of the register's data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A person's file in a register; `replaced_by` is there exactly when its status is REPLACED (rule 15).
+
+    Raises `InvalidPerson`. Its repr shows neither number nor names.
+    """
+
+    ssin: Ssin
+    register: Register
+    status: FileStatus
+    replaced_by: Ssin | None = None
+    last_name: str = field(repr=False)
+    given_names: tuple[str, ...] = field(default=(), repr=False)
+    birth_date: IncompleteDate | None = field(default=None, repr=False)
+    gender: Gender = field(default=Gender.UNKNOWN, repr=False)
+    decease_date: IncompleteDate | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.status is FileStatus.REPLACED) != (self.replaced_by is not None):
+            raise InvalidPerson("a successor exactly when replaced")

@@ -1,0 +1,109 @@
+"""Dates and periods: rules 24, 26 and 27 of domain.md."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from functools import total_ordering
+from typing import Final
+
+_INCOMPLETE_DATE: Final = re.compile(r"([0-2][0-9]{3})-([0-1][0-9])-([0-3][0-9])")
+
+
+class InvalidDate(ValueError):
+    """A text that is no date, not even an incomplete one."""
+
+
+class InvalidPeriod(ValueError):
+    """A period that ends before it begins (MAGDA 20003, rule 27)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class IncompleteDate:
+    """A legal birth or decease date: `yyyy-mm-dd`, `yyyy-mm-00` or `yyyy-00-00`; a zero part is unknown (rule 24).
+
+    Raises `InvalidDate` for a day without a month and for days that no calendar has.
+    """
+
+    year: int
+    month: int
+    day: int
+
+    def __post_init__(self) -> None:
+        if self.month == 0 and self.day != 0:
+            raise InvalidDate("day without month")
+        try:
+            date(self.year, self.month or 1, self.day or 1)
+        except ValueError:
+            # `from None`: Python's own message names the numbers, and a birth date is personal data.
+            raise InvalidDate("no such day") from None
+
+    @classmethod
+    def parse(cls, text: str) -> IncompleteDate:
+        """The date that `text` spells. Raises `InvalidDate`."""
+        shape = _INCOMPLETE_DATE.fullmatch(text.strip())
+        if shape is None:
+            raise InvalidDate("shape")
+        year, month, day = (int(part) for part in shape.groups())
+        return cls(year, month, day)
+
+    @classmethod
+    def of_date(cls, day: date) -> IncompleteDate:
+        """The complete date `day`."""
+        return cls(day.year, day.month, day.day)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.month:02d}-{self.day:02d}"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether month and day are known."""
+        return self.day != 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenPeriod:
+    """A period as a caller gave it: either end may be absent where the contract says so, and it may be reversed."""
+
+    begin_date: date | None
+    end_date: date | None = None
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether it ends before it begins, which no operation accepts (rule 27)."""
+        return self.begin_date is not None and self.end_date is not None and self.end_date < self.begin_date
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """From `begin_date` to `end_date`, both inclusive; without end it is open (rules 26, 27).
+
+    Periods sort by begin, then by end; of two that begin together the open one is the later.
+    """
+
+    begin_date: date
+    end_date: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.end_date is not None and self.end_date < self.begin_date:
+            raise InvalidPeriod("ends before it begins")
+
+    def __lt__(self, other: Period) -> bool:
+        if self.begin_date != other.begin_date:
+            return self.begin_date < other.begin_date
+        return self.end_date is not None and (other.end_date is None or self.end_date < other.end_date)
+
+    @classmethod
+    def of(cls, given: GivenPeriod) -> Period:
+        """The period that a caller gave. Raises `InvalidPeriod` when it is reversed or has no begin."""
+        if given.begin_date is None:
+            raise InvalidPeriod("has no begin")
+        return cls(begin_date=given.begin_date, end_date=given.end_date)
+
+    def contains(self, other: Period) -> bool:
+        """Whether every day of `other` lies in this period."""
+        if other.begin_date < self.begin_date:
+            return False
+        return self.end_date is None or (other.end_date is not None and other.end_date <= self.end_date)

@@ -1,0 +1,106 @@
+"""What a caller can ask, one value an operation, named after it (contract.md section 3).
+
+The SSIN is still text here: its check digits are a business matter (MSG00011), decided by the use case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cbss_inscription.domain.customer import InformationCustomer
+from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.legal_data import LegalData
+from cbss_inscription.domain.period import GivenPeriod
+
+
+class Operation(StrEnum):
+    """The operations of the service, spelled as on the wire."""
+
+    CONSULT_INSCRIPTIONS = "consultInscriptions"
+    INSERT_INSCRIPTION = "insertInscription"
+    UPDATE_INSCRIPTION = "updateInscription"
+    DELETE_INSCRIPTION = "deleteInscription"
+    HEALTH_CHECK = "healthCheck"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsultInscriptions:
+    """Which lines of a person are known: of these contexts (none = all), overlapping this period (none = all)."""
+
+    information_customer: InformationCustomer
+    legal_context: LegalContext
+    ssin: str = field(repr=False)
+    inscription_contexts: tuple[InscriptionContext, ...] = ()
+    period: GivenPeriod | None = None
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InsertInscription:
+    """Add a period to a context; when legal data are given, only if they match the register's."""
+
+    information_customer: InformationCustomer
+    legal_context: LegalContext
+    ssin: str = field(repr=False)
+    inscription_context: InscriptionContext
+    period: GivenPeriod
+    legal_data: LegalData | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateInscription:
+    """Give exactly the line of this context and period another period."""
+
+    information_customer: InformationCustomer
+    legal_context: LegalContext
+    ssin: str = field(repr=False)
+    inscription_context: InscriptionContext
+    period: GivenPeriod
+    new_period: GivenPeriod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteInscription:
+    """Cut a period out of a context; without period, the whole context (rule 34)."""
+
+    information_customer: InformationCustomer
+    legal_context: LegalContext
+    ssin: str = field(repr=False)
+    inscription_context: InscriptionContext
+    period: GivenPeriod | None = None
+
+
+class HealthCheckType(StrEnum):
+    """How deep a health check looks (monitoring/v1)."""
+
+    PING = "PING"
+    DEFAULT = "DEFAULT"
+    DEEP = "DEEP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """Is the service well?"""
+
+    type: HealthCheckType = HealthCheckType.DEFAULT
+
+
+InscriptionRequest = ConsultInscriptions | InsertInscription | UpdateInscription | DeleteInscription
+WriteRequest = InsertInscription | UpdateInscription | DeleteInscription
+Request = InscriptionRequest | HealthCheck
+
+
+def operation_of(request: Request) -> Operation:
+    """The operation that `request` asks for."""
+    return _OPERATIONS[type(request)]
+
+
+_OPERATIONS: dict[type[Request], Operation] = {
+    ConsultInscriptions: Operation.CONSULT_INSCRIPTIONS,
+    InsertInscription: Operation.INSERT_INSCRIPTION,
+    UpdateInscription: Operation.UPDATE_INSCRIPTION,
+    DeleteInscription: Operation.DELETE_INSCRIPTION,
+    HealthCheck: Operation.HEALTH_CHECK,
+}

@@ -1,0 +1,109 @@
+"""What an operation answers: status, anomalies, lines. Values of the domain; the contract gives them their shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cbss_inscription.domain.inscription import Inscription
+from cbss_inscription.domain.outcome_codes import OutcomeCode
+from cbss_inscription.domain.ssin import Ssin
+
+
+class StatusValue(StrEnum):
+    """The first word of an answer: three for consultations, two for writes (StatusType, StatusOkType)."""
+
+    DATA_FOUND = "DATA_FOUND"
+    NO_DATA_FOUND = "NO_DATA_FOUND"
+    NO_RESULT = "NO_RESULT"
+    OK = "OK"
+    NOK = "NOK"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Information:
+    """A field that an outcome is about (InformationType): name ≤ 64, value ≤ 256 characters.
+
+    A value may be what the caller itself sent, so its repr is hidden.
+    """
+
+    field_name: str
+    field_value: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How the request ended; `code` is a code of the outcome catalogue."""
+
+    value: StatusValue
+    code: OutcomeCode
+    information: tuple[Information, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anomaly:
+    """Something to tell beside the status, or why a declaration was refused (MessageType); severity: the catalogue's."""
+
+    code: OutcomeCode
+    information: tuple[Information, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SsinAnswer:
+    """The number under which the answer stands; `replaces` is the number asked when another continues it (rule 18)."""
+
+    current: Ssin
+    replaces: Ssin | None = None
+    canceled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsultResult:
+    """The lines found; `next` fetches the following page, `data_filters` names what was withheld."""
+
+    status: Status
+    ssin: SsinAnswer | None = None
+    data_filters: tuple[str, ...] = ()
+    inscriptions: tuple[Inscription, ...] = ()
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteResult:
+    """What became of a declaration: NOK means that nothing was written (rule 37); the lines are the context's now."""
+
+    status: Status
+    ssin: SsinAnswer | None = None
+    validation_errors: tuple[Anomaly, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
+    inscriptions: tuple[Inscription, ...] = ()
+
+
+class Health(StrEnum):
+    """The verdict of a health check or of one of its checks (monitoring/v1)."""
+
+    OK = "OK"
+    NOK = "NOK"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SanityCheck:
+    """One thing looked at, and how it is."""
+
+    name: str
+    health: Health
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheckResult:
+    """How the service is, and each thing that was looked at."""
+
+    health: Health
+    component: str
+    location: str
+    checks: tuple[SanityCheck, ...] = ()
+
+
+InscriptionResult = ConsultResult | WriteResult
+Result = InscriptionResult | HealthCheckResult

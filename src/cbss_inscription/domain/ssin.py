@@ -1,0 +1,142 @@
+"""The social security identification number (INSZ, NISS, ENSS): domain.md section 1, rules 1 to 11."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+_SEPARATORS: Final = str.maketrans("", "", ".- ")
+# CommonV3 SsinType, as one pattern; `[0-9]` because `\d` would let other scripts' digits in (rule 1).
+_SHAPE: Final = re.compile(
+    r"(?P<year>[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})(?P<sequence>[0-9]{3})(?P<check>[0-9]{2})"
+)
+_DAY_MAX: Final = 31
+_CHECK_MODULUS: Final = 97
+
+
+class Series(StrEnum):
+    """Who issued a number, and what was known of the sex then (rule 5)."""
+
+    NR = "nr"
+    """National Register; RAD persons bear these numbers too (rule 12)."""
+    BIS_SEX_UNKNOWN = "bis_sex_unknown"
+    """Month + 20."""
+    BIS_SEX_KNOWN = "bis_sex_known"
+    """Month + 40; KSZ's schema calls it TER."""
+    MOCK = "mock"
+    """Month + 60: the Flemish mock registers' numbers, only under a test flag (rule 6)."""
+
+
+_MONTH_OFFSETS: Final = {Series.NR: 0, Series.BIS_SEX_UNKNOWN: 20, Series.BIS_SEX_KNOWN: 40, Series.MOCK: 60}
+_MONTH_MAX: Final = 12
+
+
+class InvalidSsin(ValueError):
+    """A text that is no SSIN. `reason` is a fixed word (`shape`, `month`, `day`, `sequence`, `check`), never the text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"not an SSIN: {reason}")
+        self.reason = reason
+
+
+def check_digits(first_nine: str, *, century: int) -> str:
+    """The two check digits of the nine digits `yymmddsss` for a birth in `century` (1900 or 2000).
+
+    97 − (n mod 97), where n is preceded by the digit 2 from 2000 on (rule 2: KB91 art. 4, TI000); never `00` (rule 3).
+    """
+    number = int(first_nine) + (2_000_000_000 if century == 2000 else 0)
+    return f"{_CHECK_MODULUS - number % _CHECK_MODULUS:02d}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ssin:
+    """A number with the shape and the check digits of an SSIN; whether its file exists is for a register to say.
+
+    Its text and its repr are masked: whoever wants the digits says `ssin.digits` (SEC-74).
+    """
+
+    digits: str = field(repr=False)
+    """The 11 ASCII digits, without separators."""
+
+    @classmethod
+    def parse(cls, text: str, *, allow_mock: bool = False) -> Ssin:
+        """The SSIN that `text` spells on the wire: exactly 11 digits.
+
+        Raises `InvalidSsin`. The verdict does not depend on today's date (rule 4). `allow_mock` lets month + 60
+        pass (rule 6).
+        """
+        shape = _SHAPE.fullmatch(text)
+        if shape is None:
+            raise InvalidSsin("shape")
+        series = _series_of_month(int(shape["month"]))
+        if series is None or (series is Series.MOCK and not allow_mock):
+            raise InvalidSsin("month")
+        if int(shape["day"]) > _DAY_MAX:  # rule 8: the schema wins over python-stdnum, which lets 35 pass
+            raise InvalidSsin("day")
+        if series is Series.NR and shape["sequence"] == "000":  # rule 7
+            raise InvalidSsin("sequence")
+        if _century_of(text) is None:
+            raise InvalidSsin("check")
+        return cls(text)
+
+    @classmethod
+    def parse_human(cls, text: str, *, allow_mock: bool = False) -> Ssin:
+        """The SSIN that a person typed, with or without the separators `.`, `-` and blank (rule 1).
+
+        Raises `InvalidSsin`.
+        """
+        return cls.parse(text.translate(_SEPARATORS), allow_mock=allow_mock)
+
+    @classmethod
+    def of_number(cls, number: int) -> Ssin:
+        """The SSIN stored as an integer: the digits with their leading zeros again."""
+        return cls(f"{number:011d}")
+
+    def __repr__(self) -> str:
+        return "Ssin(***********)"
+
+    __str__ = __repr__
+
+    @property
+    def number(self) -> int:
+        """The digits as an integer below 10^11, for storage."""
+        return int(self.digits)
+
+    @property
+    def formatted(self) -> str:
+        """The digits as people read them: `yy.mm.dd-sss.cc`."""
+        d = self.digits
+        return f"{d[0:2]}.{d[2:4]}.{d[4:6]}-{d[6:9]}.{d[9:11]}"
+
+    @property
+    def series(self) -> Series:
+        """The series of the number, by its month digits."""
+        series = _series_of_month(int(self.digits[2:4]))
+        if series is None:
+            raise InvalidSsin("month")
+        return series
+
+    @property
+    def century(self) -> int:
+        """1900 or 2000: the branch of the check digits, a hint only (a birth in 1899 reads as 1999)."""
+        century = _century_of(self.digits)
+        if century is None:
+            raise InvalidSsin("check")
+        return century
+
+
+def _series_of_month(month: int) -> Series | None:
+    for series, offset in _MONTH_OFFSETS.items():
+        if offset <= month <= offset + _MONTH_MAX:
+            return series
+    return None
+
+
+def _century_of(digits: str) -> int | None:
+    # 2 000 000 000 mod 97 is not 0, so at most one branch fits (domain.md 1.1).
+    for century in (1900, 2000):
+        if check_digits(digits[:9], century=century) == digits[9:]:
+            return century
+    return None
