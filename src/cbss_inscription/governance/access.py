@@ -1,0 +1,161 @@
+"""Who may ask what: the access rules of the Uniek dossier and the permissions of KSZ (rules 28, 48; SEC-56 to SEC-60).
+
+Two documents decide, and both must say yes. The *access rule* (RSZ) admits an application, by the URN and CBE number
+of its certificate, to operations. The *permission* (KSZ) says for which organisation it may speak, under which legal
+contexts, and about which inscription contexts. What neither names is refused.
+
+Here both stand in one YAML file, checked against the values below: an unknown key is an error that names it.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.errors import NotAuthorized, UsageError
+from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.requests import Operation
+
+if TYPE_CHECKING:
+    from cbss_inscription.domain.exchange import Caller
+
+
+class ReplacedNumbers(StrEnum):
+    """What is done for this customer when the number asked is replaced by an active one (contract.md section 4)."""
+
+    FOLLOW = "follow"
+    """Go on under the current number and say so: CBI00102. The rule of the service description (rule 17)."""
+    REFUSE = "refuse"
+    """Refuse, naming the current number: MSG00006. The Flemish gateway's way (domain.md 2.2)."""
+
+
+class LegalDataProfile(StrEnum):
+    """How given legal data are compared with the register's (rule 43)."""
+
+    EXACT = "exact"
+    """After NFC, white space, case and diacritics are evened out."""
+    STRICT = "strict"
+    """After NFC and white space only."""
+
+
+class _Dated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    valid_from: date
+    valid_until: date | None = None
+
+    def is_valid_on(self, day: date) -> bool:
+        """Whether `day` lies within the validity, both ends included."""
+        return self.valid_from <= day and (self.valid_until is None or day <= self.valid_until)
+
+
+class AccessRule(_Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An application admitted to operations in an environment (Uniek dossier)."""
+
+    dossier: str
+    application_urn: str
+    cbe_number: str
+    environment: str
+    operations: tuple[Operation, ...]
+    remarks: str | None = None
+
+
+class Permission(_Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What KSZ permits: these applications of this organisation (CBE number) speak for this customer, under these
+    legal contexts, about these inscription contexts.
+    """
+
+    reference: str
+    customer_identification: CustomerIdentification
+    cbe_number: str
+    application_urns: tuple[str, ...]
+    legal_contexts: frozenset[LegalContext]
+    inscription_contexts: frozenset[InscriptionContext]
+    operations: tuple[Operation, ...]
+    replaced_numbers: ReplacedNumbers = ReplacedNumbers.FOLLOW
+    legal_data_profile: LegalDataProfile = LegalDataProfile.EXACT
+    remarks: str | None = None
+
+
+class AccessRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All access rules and permissions in force, with the version of the file that holds them."""
+
+    version: int
+    access_rules: tuple[AccessRule, ...]
+    permissions: tuple[Permission, ...]
+
+    def permission_for(
+        self,
+        caller: Caller,
+        operation: Operation,
+        customer: CustomerIdentification,
+        legal_context: LegalContext,
+        *,
+        today: date,
+    ) -> Permission | None:
+        """The permission under which `caller` may do `operation` for `customer`.
+
+        None when all but the legal context is granted: the caller is told MSG00013 (contract.md section 4).
+        Raises `NotAuthorized` when no access rule admits the application (SEC-56), or when no permission lets it
+        speak for the customer (SEC-58), which includes every customer of another CBE number.
+        """
+        if not self.admits(caller, operation, today=today):
+            raise NotAuthorized("no-access-rule")
+        bound = [
+            permission
+            for permission in self.permissions
+            if permission.customer_identification == customer
+            and permission.cbe_number == caller.cbe_number
+            and caller.application_urn in permission.application_urns
+            and permission.is_valid_on(today)
+        ]
+        if not bound:
+            raise NotAuthorized("customer-not-bound")
+        permitted = [permission for permission in bound if operation in permission.operations]
+        if not permitted:
+            raise NotAuthorized("operation-not-permitted")
+        return next((permission for permission in permitted if legal_context in permission.legal_contexts), None)
+
+    def admits(self, caller: Caller, operation: Operation, *, today: date) -> bool:
+        """Whether an access rule admits the application to the operation, on that day and in that environment."""
+        return any(
+            rule.application_urn == caller.application_urn
+            and rule.cbe_number == caller.cbe_number
+            and rule.environment == caller.environment
+            and operation in rule.operations
+            and rule.is_valid_on(today)
+            for rule in self.access_rules
+        )
+
+
+def read_access_rules(text: bytes, *, origin: str) -> AccessRules:
+    """The access rules that a YAML file says. Raises `UsageError`, naming `origin` and the key that is wrong."""
+    try:
+        return msgspec.yaml.decode(text, type=AccessRules, dec_hook=_decode)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{origin}: {error}") from error
+
+
+def write_access_rules(rules: AccessRules) -> bytes:
+    """The YAML text that `read_access_rules` reads back as the same value."""
+    return msgspec.yaml.encode(rules, enc_hook=_encode)
+
+
+def _decode(kind: type[object], value: object) -> object:
+    if kind is CustomerIdentification and isinstance(value, dict):
+        unknown = set(value) - {"cbe_number", "sector", "institution"}
+        if unknown:
+            raise ValueError(f"customer_identification knows no {', '.join(sorted(unknown))}")
+        return CustomerIdentification(**value)
+    if kind in {LegalContext, InscriptionContext} and isinstance(value, str):
+        return kind(value)
+    raise TypeError(f"{kind.__name__} is not written like that")
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, (LegalContext, InscriptionContext)):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in an access-rule file")
