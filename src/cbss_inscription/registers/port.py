@@ -1,0 +1,20 @@
+"""The port to the registers of persons: the National Register's, and KSZ's BIS and RAD."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cbss_inscription.domain.legal_data import Person
+from cbss_inscription.domain.ssin import Ssin
+
+
+class PersonRegister(Protocol):
+    """Where persons' files are looked up (rule 14: legal data come from the authority register)."""
+
+    async def chain_of(self, ssin: Ssin, *, hops_max: int) -> tuple[Person, ...]:
+        """The file of `ssin`, then the file that replaces it, and so on, at most `hops_max` + 1 further files.
+
+        Empty when no register knows the number. A file that stands in the chain already is not given again.
+        Raises `RepertoryUnavailable` when an authentic source does not answer: never an empty answer then (rule 54).
+        """
+        ...

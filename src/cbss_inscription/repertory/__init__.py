@@ -1,0 +1,1 @@
+"""The person repertory: a question in domain words, an answer in domain words."""

@@ -1,0 +1,1 @@
+"""One module per operation, named after it: every door meets here with a domain request."""

@@ -1,0 +1,25 @@
+"""consultInscriptions: which lines of a person does the customer have?"""
+
+from __future__ import annotations
+
+from cbss_inscription.domain.errors import RepertoryUnavailable
+from cbss_inscription.domain.exchange import Exchange
+from cbss_inscription.domain.outcome_codes import OutcomeCode
+from cbss_inscription.domain.requests import ConsultInscriptions
+from cbss_inscription.domain.results import ConsultResult, Status, StatusValue
+from cbss_inscription.governance.access import AccessRules
+from cbss_inscription.repertory.port import Repertory
+from cbss_inscription.usecases.authorization import admit
+
+
+async def consult_inscriptions(
+    request: ConsultInscriptions, exchange: Exchange, *, rules: AccessRules, repertory: Repertory
+) -> ConsultResult:
+    """The customer's lines, or why there is no result. Raises `NotAuthorized`; CBI00901 is a result (rule 54)."""
+    asked = admit(request, exchange, rules)
+    if isinstance(asked, Status):
+        return ConsultResult(status=asked)
+    try:
+        return await repertory.consult(asked)
+    except RepertoryUnavailable:
+        return ConsultResult(status=Status(value=StatusValue.NO_RESULT, code=OutcomeCode.SOURCE_UNREACHABLE))
