@@ -18,8 +18,8 @@
     │   └── RepertoryUnavailable     CBI00901: an authentic source or the repertory does not answer; retry
     └── UsageError                   a file, setting or argument of ours is missing or wrong: one sentence, exit code 2
 
-Codes: RSZ's published list (contract.md section 4). Every error carries a `reason` for the log; the reason never goes to
-the wire, and never holds an SSIN, a name or any text of the message (SEC-61, SEC-74).
+Codes: RSZ's published list (contract.md section 4). Every error carries a `reason` for the log; the reason never goes
+to the wire, and never holds an SSIN, a name or any text of the message (SEC-61, SEC-74).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.period import Period
@@ -28,7 +28,8 @@ class InscriptionContext(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> InscriptionContext:
+    def __new__(cls, text: str) -> Self:
+        """The context that `text` names; raises `InvalidInscriptionContext`."""
         if len(text) > CONTEXT_LENGTH_MAX or not _SHAPE.fullmatch(text):
             raise InvalidInscriptionContext("not an inscription context")
         return super().__new__(cls, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Self
 
 _SHAPE: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_:+\- ]*[a-zA-Z0-9_:+\-]")
 LENGTH_MAX: Final = 64
@@ -19,7 +19,8 @@ class LegalContext(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> LegalContext:
+    def __new__(cls, text: str) -> Self:
+        """The legal context that `text` names; raises `InvalidLegalContext`."""
         if len(text) > LENGTH_MAX or not _SHAPE.fullmatch(text):
             raise InvalidLegalContext("not a legal context")
         return super().__new__(cls, text)

@@ -42,7 +42,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomaly:
-    """Something to tell beside the status, or why a declaration was refused (MessageType); severity: the catalogue's."""
+    """Something to tell beside the status, or why a declaration was refused; the catalogue has its severity."""
 
     code: OutcomeCode
     information: tuple[Information, ...] = ()

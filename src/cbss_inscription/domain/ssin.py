@@ -34,7 +34,7 @@ _MONTH_MAX: Final = 12
 
 
 class InvalidSsin(ValueError):
-    """A text that is no SSIN. `reason` is a fixed word (`shape`, `month`, `day`, `sequence`, `check`), never the text."""
+    """A text that is no SSIN; `reason` is `shape`, `month`, `day`, `sequence` or `check`, and never the text."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"not an SSIN: {reason}")
