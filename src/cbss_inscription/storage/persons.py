@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import psycopg
-
 from cbss_inscription.domain.legal_data import FileStatus, Gender, Person, Register
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.storage.database import Database, Row
-from cbss_inscription.storage.queries import QUERIES
 
 
 class StoredPersons:
@@ -23,28 +18,6 @@ class StoredPersons:
         """See `PersonRegister.chain_of`: one round trip for the whole chain."""
         rows = await self._database.rows("chain_of_files", {"ssin": ssin.number, "hops_max": hops_max})
         return tuple(_read_person(row) for row in rows)
-
-
-def copy_persons(connection: psycopg.Connection[Row], persons: Iterable[Person]) -> int:
-    """How many persons were written, by COPY; numbers already known are an integrity error (rule 11)."""
-    written = 0
-    with connection.cursor() as cursor, cursor.copy(QUERIES["copy_persons"]) as copy:
-        for person in persons:
-            copy.write_row(
-                (
-                    person.ssin.number,
-                    person.register.value,
-                    person.status.value,
-                    person.replaced_by.number if person.replaced_by else None,
-                    person.last_name,
-                    list(person.given_names),
-                    str(person.birth_date) if person.birth_date else None,
-                    int(person.gender),
-                    str(person.decease_date) if person.decease_date else None,
-                )
-            )
-            written += 1
-    return written
 
 
 def _read_person(row: Row) -> Person:

@@ -129,6 +129,19 @@ ON CONFLICT (only_row) DO UPDATE SET recipe = EXCLUDED.recipe, made_at = now();
 COPY person (ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date)
 FROM STDIN;
 
+-- name: any_person
+-- One row, when the database holds a person.
+SELECT true FROM person LIMIT 1;
+
+-- name: analyze_persons
+-- Nothing; the planner knows the table's size at once.
+ANALYZE person;
+
+-- name: drop_everything
+-- Nothing; the schema is empty, its history gone too: for a sandbox that starts afresh.
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public;
+
 -- name: lock_migrations
 -- Nothing; one process migrates at a time. The number is this program's own.
 SELECT pg_advisory_xact_lock(-20261123);

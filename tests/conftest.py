@@ -1,0 +1,151 @@
+"""What every room of the tests may use: a real PostgreSQL, fresh databases in it, and a whole sandbox over TLS."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from cbss_inscription.client.profile import Profile
+from cbss_inscription.storage.embedded_server import EmbeddedServer
+from cbss_inscription.storage.migration import migrate
+
+START_SECONDS_MAX = 60
+
+
+@pytest.fixture(scope="session")
+def reachable_directory() -> Iterator[Path]:
+    """A directory of this run that an unprivileged account can enter: pytest's own, for root, it cannot."""
+    directory = Path(tempfile.mkdtemp(prefix="cbss-tests-"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql(reachable_directory: Path) -> Iterator[EmbeddedServer]:
+    """A running PostgreSQL of the tests' own; its `template` database has the schema."""
+    with EmbeddedServer(reachable_directory / "database") as server:
+        with psycopg.connect(server.connection_string, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE template")
+        migrate(psycopg.conninfo.make_conninfo(server.connection_string, dbname="template"))
+        yield server
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def fresh_database(postgresql: EmbeddedServer) -> Iterator[str]:
+    """The connection string of a database with the schema and without a row, for one test."""
+    name = f"fresh_{next(_numbers)}"
+    with psycopg.connect(postgresql.connection_string, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template STRATEGY file_copy")
+        yield psycopg.conninfo.make_conninfo(postgresql.connection_string, dbname=name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningSandbox:
+    """A sandbox in a process of its own, as a user starts it."""
+
+    directory: Path
+    manifest: dict[str, Any]
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        """The façade's address, TLS."""
+        return str(self.manifest["facade"]["url"])
+
+    @property
+    def plain_url(self) -> str:
+        """The façade's address without TLS."""
+        return str(self.manifest["facade"]["plain_url"])
+
+    def path(self, relative: str) -> Path:
+        """A file that the manifest names."""
+        return self.directory / relative
+
+    def application(self, name: str) -> dict[str, Any]:
+        """A demo application, as the manifest describes it."""
+        return next(item for item in self.manifest["applications"] if item["name"] == name)
+
+    def profile_path(self, name: str = "pcsa-web") -> Path:
+        """The profile file of a demo application."""
+        return self.path(self.application(name)["profile"])
+
+    def profile(self, name: str = "pcsa-web") -> Profile:
+        """The profile of a demo application."""
+        return Profile.read(self.profile_path(name))
+
+    def ssin(self, scenario: str) -> str:
+        """The number of a scenario."""
+        return str(self.manifest["scenarios"][scenario]["ssin"])
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """The façade's JSON log so far."""
+        lines = (self.directory / "facade.log").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody uses at the moment."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def start_sandbox(directory: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """`cbss-inscription sandbox` as a process; its words go to `sandbox.out` beside the directory."""
+    command = [sys.executable, "-m", "cbss_inscription.cli.main", "sandbox", "--directory", str(directory)]
+    with directory.with_suffix(".out").open("wb") as out:
+        return subprocess.Popen([*command, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+
+
+def wait_for_sandbox(process: subprocess.Popen[bytes], directory: Path) -> RunningSandbox:
+    """The sandbox once it answers; fails with what it printed when it ends instead."""
+    manifest = directory / "sandbox.json"
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not manifest.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(directory.with_suffix(".out").read_text(encoding="utf-8"))
+        time.sleep(0.05)
+    return RunningSandbox(directory=directory, manifest=json.loads(manifest.read_bytes()), process=process)
+
+
+def stop_process(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+    """The exit status of a process after a signal; killed when it does not end."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        return process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
+@pytest.fixture(scope="session")
+def sandbox(reachable_directory: Path) -> Iterator[RunningSandbox]:
+    """A whole sandbox that answers over TLS and without: database, population, PKI, façade with two workers."""
+    directory = reachable_directory / "sandbox"
+    arguments = ("--port", "0", "--plain-port", str(free_port()), "--persons", "400", "--workers", "2")
+    process = start_sandbox(directory, *arguments)
+    try:
+        yield wait_for_sandbox(process, directory)
+    finally:
+        stop_process(process)
