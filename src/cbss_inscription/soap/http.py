@@ -1,0 +1,204 @@
+"""The SOAP doors' only knowledge of HTTP: a bare ASGI application (SEC-06 to SEC-10, SEC-65).
+
+Headers limits and request smuggling (SEC-11) are the application server's part; what reaches us is a parsed request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from cbss_inscription.soap.message import XML_CONTENT_TYPE, RawMessage, Reply
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_CONTENT_TYPE: Final = re.compile(
+    r'\s*text/xml\s*(?:;\s*charset\s*=\s*(?:"(?P<quoted>[\w.:-]{1,40})"|(?P<bare>[\w.:-]{1,40}))\s*)?;?\s*',
+    re.IGNORECASE,
+)
+_TEXT: Final = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """How much of HTTP a door takes; every limit may be set in the settings file."""
+
+    body_bytes_max: int = 1_048_576
+    """SEC-09."""
+    body_seconds_max: float = 10.0
+    """For the whole body to arrive (SEC-10)."""
+    header_count_max: int = 100
+    """SEC-09."""
+    header_bytes_max: int = 16_384
+    """Names and values together (SEC-09)."""
+    requests_at_once_max: int = 256
+    """In one worker; more are refused with 503 (SEC-10)."""
+
+
+class SoapDoor(Protocol):
+    """A pipeline behind a path."""
+
+    async def answer(self, message: RawMessage) -> Reply:
+        """The reply to a message; never raises."""
+        ...
+
+    def busy(self) -> Reply:
+        """The reply when there is no room for another message: SOA-02002."""
+        ...
+
+    def document(self, query_string: str) -> tuple[bytes, str] | None:
+        """The description asked for, with its content type; None when there is none of that name."""
+        ...
+
+
+class _Refused(Exception):
+    """An HTTP request that never becomes a message."""
+
+    def __init__(self, status: int, sentence: str, **headers: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+        self.headers = headers
+
+
+class SoapApplication:
+    """The ASGI application: each path a door, POST a message, GET a description."""
+
+    def __init__(
+        self,
+        *,
+        doors: dict[str, SoapDoor],
+        limits: HttpLimits,
+        lifespan: Callable[[], AbstractAsyncContextManager[None]],
+    ) -> None:
+        self._doors = doors
+        self._limits = limits
+        self._lifespan = lifespan
+        self._requests_now = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope, as ASGI says."""
+        match scope["type"]:
+            case "lifespan":
+                await self._live(receive, send)
+            case "http":
+                await self._serve(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self._lifespan():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            status, body, content_type = await self._answer(scope, receive)
+        except _Refused as refused:
+            await _respond(send, refused.status, refused.sentence.encode(), _TEXT, refused.headers)
+        else:
+            await _respond(send, status, body, content_type)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, str]:
+        door = self._doors.get(scope["path"])
+        if door is None:
+            raise _Refused(404, "There is no service at this path.")
+        match scope["method"]:
+            case "POST":
+                reply = await self._post(door, scope, receive)
+                return reply.status, reply.body, XML_CONTENT_TYPE
+            case "GET":
+                document = door.document(scope["query_string"].decode("latin-1"))
+                if document is None:
+                    raise _Refused(404, "There is no such description: try ?wsdl.")
+                return 200, *document
+            case _:
+                raise _Refused(405, "Send a SOAP message by POST, or GET ?wsdl.", allow="GET, POST")
+
+    async def _post(self, door: SoapDoor, scope: Scope, receive: Receive) -> Reply:
+        if self._requests_now >= self._limits.requests_at_once_max:
+            return door.busy()
+        self._requests_now += 1
+        try:
+            headers = self._headers(scope["headers"])
+            charset = _charset(headers)
+            body = await self._body(receive, headers)
+            action = headers.get("soapaction", "").strip().strip('"')
+            return await door.answer(RawMessage(body=body, charset=charset, soap_action=action or None))
+        finally:
+            self._requests_now -= 1
+
+    def _headers(self, raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        size_bytes = 0
+        for count, (name, value) in enumerate(raw, start=1):
+            size_bytes += len(name) + len(value)
+            if count > self._limits.header_count_max or size_bytes > self._limits.header_bytes_max:
+                raise _Refused(431, "Too many headers.")
+            key = name.decode("latin-1").lower()
+            if key in headers and key in {"content-type", "content-length", "content-encoding", "soapaction"}:
+                raise _Refused(400, "A header stands twice.")
+            headers[key] = value.decode("latin-1")
+        return headers
+
+    async def _body(self, receive: Receive, headers: dict[str, str]) -> bytes:
+        size_stated = headers.get("content-length", "0")
+        if not size_stated.isdigit() or int(size_stated) > self._limits.body_bytes_max:
+            raise _Refused(413, f"A message has at most {self._limits.body_bytes_max} bytes.")
+        parts: list[bytes] = []
+        size_bytes = 0
+        try:
+            async with asyncio.timeout(self._limits.body_seconds_max):
+                while True:
+                    event = await receive()
+                    if event["type"] == "http.disconnect":
+                        raise _Refused(400, "The message broke off.")
+                    part = event.get("body", b"")
+                    size_bytes += len(part)
+                    if size_bytes > self._limits.body_bytes_max:
+                        raise _Refused(413, f"A message has at most {self._limits.body_bytes_max} bytes.")
+                    parts.append(part)
+                    if not event.get("more_body", False):
+                        return b"".join(parts)
+        except TimeoutError as error:
+            raise _Refused(408, "The message took too long to arrive.") from error
+
+
+def _charset(headers: dict[str, str]) -> str | None:
+    """The charset parameter of an acceptable message; only text/xml and no content coding are (SEC-07, SEC-08)."""
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise _Refused(415, "Send the message without content coding.")
+    shape = _CONTENT_TYPE.fullmatch(headers.get("content-type", ""))
+    if shape is None:
+        raise _Refused(415, "Send SOAP 1.1 as text/xml.")
+    return shape["quoted"] or shape["bare"]
+
+
+async def _respond(
+    send: Send, status: int, body: bytes, content_type: str, headers: dict[str, str] | None = None
+) -> None:
+    fields = {
+        "content-type": content_type,
+        "content-length": str(len(body)),
+        "cache-control": "no-store",
+        **(headers or {}),
+    }
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,26 @@
+"""What passes between HTTP and the pipeline: a request's bytes, a reply's bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+XML_CONTENT_TYPE: Final = "text/xml; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawMessage:
+    """An HTTP request as it came, nothing of it believed yet."""
+
+    body: bytes = field(repr=False)
+    charset: str | None
+    soap_action: str | None
+    """The SOAPAction header without its quotes; None when there is none or an empty one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP status and the bytes of an envelope: 200, or 500 with a fault (SOAP 1.1, SEC-65)."""
+
+    status: int
+    body: bytes = field(repr=False)

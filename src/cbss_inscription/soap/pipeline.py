@@ -1,0 +1,198 @@
+"""The way of a message through the façade's door, station by station, in one function.
+
+security → replay → envelope → contract → use case → contract → envelope. Stations do not call each other; whatever one
+refuses comes back here and becomes a fault (architecture.md). Trust only rises: the use case sees values read from a
+parse of exactly the bytes that were signed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Protocol
+from uuid import UUID, uuid4
+
+from lxml import etree
+
+from cbss_inscription.contract.door import Door
+from cbss_inscription.contract.read import read_request
+from cbss_inscription.contract.schema import Schema
+from cbss_inscription.contract.write import Deployment, write_response
+from cbss_inscription.domain.customer import InformationCbss
+from cbss_inscription.domain.errors import (
+    CbssInscriptionError,
+    NotAuthenticated,
+    SchemaViolation,
+    TemporarilyUnavailable,
+    WsiViolation,
+)
+from cbss_inscription.domain.exchange import Caller, Exchange
+from cbss_inscription.domain.requests import (
+    ConsultInscriptions,
+    DeleteInscription,
+    HealthCheck,
+    InsertInscription,
+    Operation,
+    Request,
+    UpdateInscription,
+    operation_of,
+)
+from cbss_inscription.domain.results import Result
+from cbss_inscription.envelope.fault import Fault
+from cbss_inscription.envelope.soap11 import read_payload, write_envelope
+from cbss_inscription.repertory.port import Repertory
+from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.security.replay import ReplayGuard
+from cbss_inscription.security.trust import TrustStore
+from cbss_inscription.security.verify import VerifiedMessage, verify
+from cbss_inscription.soap.message import RawMessage, Reply
+from cbss_inscription.soap.wsdl import WsdlDocuments
+from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
+from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
+from cbss_inscription.usecases.health_check import health_check
+from cbss_inscription.usecases.ports import AccessRulesSource
+
+COMPONENT: Final = "CBSSInscription"
+"""The name of this door in a health check."""
+
+
+class ExchangeLog(Protocol):
+    """Where an operator reads what became of each message; no SSIN, no name, no message text (SEC-74)."""
+
+    def answered(self, progress: Progress, *, result: Result, seconds: float) -> None:
+        """One line: a message was answered by an outcome."""
+        ...
+
+    def refused(self, progress: Progress, *, error: CbssInscriptionError, seconds: float) -> None:
+        """One line: a message became a fault, with the reason that the caller is not told."""
+        ...
+
+    def failed(self, progress: Progress, *, error: Exception, seconds: float) -> None:
+        """One line and the traceback: a defect of ours."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a message came: what its log line can say, whichever station ends it."""
+
+    ticket: UUID
+    timestamp_receive: datetime
+    caller: Caller | None = None
+    operation: Operation | None = None
+    legal_context: str | None = None
+    customer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacadeDoor:
+    """CBSSInscription: a `soap.http.SoapDoor` in front of a repertory."""
+
+    deployment: Deployment
+    policy: SecurityPolicy
+    trust: TrustStore
+    replay_guard: ReplayGuard
+    schema: Schema
+    access_rules: AccessRulesSource
+    repertory: Repertory
+    documents: WsdlDocuments
+    log: ExchangeLog
+    contact: str | None = None
+    validate_responses: bool = False
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    async def answer(self, message: RawMessage) -> Reply:
+        """The reply: a response, or the fault that any station's refusal becomes. Never raises."""
+        progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
+        began = time.perf_counter()
+        try:
+            reply, result = await self._process(message, progress)
+        except CbssInscriptionError as error:
+            self.log.refused(progress, error=error, seconds=time.perf_counter() - began)
+            return self._fault(error, progress.ticket)
+        except Exception as error:  # noqa: BLE001  # the one outer handler: a defect is a fault with a ticket, no more
+            self.log.failed(progress, error=error, seconds=time.perf_counter() - began)
+            return self._fault(None, progress.ticket)
+        self.log.answered(progress, result=result, seconds=time.perf_counter() - began)
+        return reply
+
+    async def _process(self, message: RawMessage, progress: Progress) -> tuple[Reply, Result]:
+        now = progress.timestamp_receive
+        verified = verify(message.body, charset=message.charset, policy=self.policy, trust=self.trust, now=now)
+        progress.caller = _caller_of(verified)
+        if not await self.replay_guard.admit(verified.replay_key, until=verified.replay_until, now=now):
+            raise NotAuthenticated("replayed")
+
+        payload = read_payload(verified.canonical_body)
+        self.schema.validate(payload.element)
+        request = read_request(payload.element)
+        progress.operation = operation_of(request)
+        self._check_action(message, verified, progress.operation)
+        if not isinstance(request, HealthCheck):
+            progress.legal_context = request.legal_context
+            progress.customer = request.information_customer.customer_identification.key
+
+        exchange = Exchange(ticket_cbss=progress.ticket, timestamp_receive=now, caller=progress.caller)
+        result = await self._perform(request, exchange)
+        information = InformationCbss(ticket_cbss=progress.ticket, timestamp_receive=now, timestamp_reply=self.clock())
+        return Reply(status=200, body=self._write(payload.element, result, information)), result
+
+    async def _perform(self, request: Request, exchange: Exchange) -> Result:
+        rules = self.access_rules.current()
+        match request:
+            case ConsultInscriptions():
+                return await consult_inscriptions(request, exchange, rules=rules, repertory=self.repertory)
+            case InsertInscription():
+                return await insert_inscription(request, exchange, rules=rules, repertory=self.repertory)
+            case UpdateInscription():
+                return await update_inscription(request, exchange, rules=rules, repertory=self.repertory)
+            case DeleteInscription():
+                return await delete_inscription(request, exchange, rules=rules, repertory=self.repertory)
+            case HealthCheck():
+                return await health_check(
+                    request,
+                    exchange,
+                    rules=rules,
+                    repertory=self.repertory,
+                    component=COMPONENT,
+                    location=self.documents.endpoint,
+                )
+
+    def _write(self, request: etree._Element, result: Result, information: InformationCbss) -> bytes:
+        response = write_response(request, result, information_cbss=information, deployment=self.deployment)
+        if self.validate_responses:
+            try:
+                self.schema.validate_response(response)
+            except SchemaViolation as error:
+                raise AssertionError(f"our response is not valid: {error.paths}") from error
+        return write_envelope(response)
+
+    def _check_action(self, message: RawMessage, verified: VerifiedMessage, operation: Operation) -> None:
+        """SEC-14: the Body decided already; an action that names another operation is refused all the same."""
+        expected = Door.FACADE.soap_action(operation)
+        if message.soap_action not in {None, expected} or verified.addressing.action not in {None, "", expected}:
+            raise WsiViolation("action")
+
+    def _fault(self, error: CbssInscriptionError | None, ticket: UUID, *, status: int = 500) -> Reply:
+        fault = Fault.of(error, ticket=ticket, environment=self.deployment.environment, contact=self.contact)
+        return Reply(status=status, body=write_envelope(fault.element))
+
+    def busy(self) -> Reply:
+        """See `SoapDoor.busy`: 503 with SOA-02002 (SEC-10)."""
+        return self._fault(TemporarilyUnavailable("requests-at-once"), uuid4(), status=503)
+
+    def document(self, query_string: str) -> tuple[bytes, str] | None:
+        """See `SoapDoor.document`."""
+        return self.documents.get(query_string)
+
+
+def _caller_of(verified: VerifiedMessage) -> Caller:
+    certified = verified.caller
+    return Caller(
+        application_urn=certified.application_urn,
+        cbe_number=certified.cbe_number,
+        environment=certified.environment,
+        certificate_fingerprint=certified.certificate_fingerprint,
+    )
