@@ -1,0 +1,1 @@
+"""The command line: the outermost door; it starts the others, and calls the service through the SDK."""

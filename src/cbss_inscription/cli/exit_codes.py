@@ -1,0 +1,47 @@
+"""What a command's exit status says, by kind of outcome."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from cbss_inscription.client.errors import CallFailed, FaultReceived
+from cbss_inscription.domain.errors import CbssInscriptionError
+from cbss_inscription.domain.results import Health, HealthCheckResult, Result, StatusValue
+
+
+class ExitCode(IntEnum):
+    """0 is done; 1 to 4 say whose turn it is: nobody's, the user's, a rule's, the service's."""
+
+    DONE = 0
+    """OK or DATA_FOUND."""
+    NOTHING_FOUND = 1
+    """NO_DATA_FOUND."""
+    REJECTED = 2
+    """The command line, a file or the message is wrong: also every client fault (SOA-01xxx, SOA-03xxx)."""
+    REFUSED = 3
+    """NOK or NO_RESULT: understood, and refused by a rule."""
+    UNAVAILABLE = 4
+    """A server fault, or no readable reply: the service could not answer."""
+
+
+_OF_STATUS = {
+    StatusValue.OK: ExitCode.DONE,
+    StatusValue.DATA_FOUND: ExitCode.DONE,
+    StatusValue.NO_DATA_FOUND: ExitCode.NOTHING_FOUND,
+    StatusValue.NO_RESULT: ExitCode.REFUSED,
+    StatusValue.NOK: ExitCode.REFUSED,
+}
+
+
+def exit_code_of(result: Result) -> ExitCode:
+    """The status with which a command ends that had this answer."""
+    if isinstance(result, HealthCheckResult):
+        return ExitCode.DONE if result.health is Health.OK else ExitCode.UNAVAILABLE
+    return _OF_STATUS[result.status.value]
+
+
+def exit_code_of_error(error: CbssInscriptionError) -> ExitCode:
+    """The status with which a command ends that had no answer."""
+    if isinstance(error, FaultReceived):
+        return ExitCode.REJECTED if error.is_ours else ExitCode.UNAVAILABLE
+    return ExitCode.UNAVAILABLE if isinstance(error, CallFailed) else ExitCode.REJECTED

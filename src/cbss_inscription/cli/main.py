@@ -1,0 +1,64 @@
+"""`cbss-inscription`: the commands, and the one place where an error becomes a sentence and an exit status."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cbss_inscription import __version__
+from cbss_inscription.cli import operations, servers, signing
+from cbss_inscription.cli.exit_codes import ExitCode, exit_code_of_error
+from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, SchemaViolation
+
+application = typer.Typer(
+    name="cbss-inscription",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks would show what variables hold: SSINs, names
+    help="CBSSInscription: inscriptions in the person repertory of the Crossroads Bank for Social Security.",
+    epilog="Exit status: 0 done, 1 nothing found, 2 command, file or message rejected, "
+    "3 refused by a rule, 4 service unavailable.",
+)
+application.command()(servers.sandbox)
+application.command()(servers.facade)
+application.command()(operations.consult)
+application.command()(operations.insert)
+application.command()(operations.update)
+application.command()(operations.delete)
+application.command()(operations.health)
+application.command()(signing.sign)
+
+
+@application.callback(invoke_without_command=True)
+def _options(
+    *,
+    version: bool = typer.Option(default=False, help="Print the version and stop."),
+) -> None:
+    if version:
+        sys.stdout.write(f"cbss-inscription {__version__}\n")
+        raise typer.Exit(ExitCode.DONE)
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one sentence on standard error and an exit status."""
+    try:
+        application()
+    except CbssInscriptionError as error:
+        sys.stderr.write(f"cbss-inscription: {_sentence(error)}\n")
+        sys.exit(exit_code_of_error(error))
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away: nothing to say, and nobody to say it to
+        sys.exit(ExitCode.DONE)
+
+
+def _sentence(error: CbssInscriptionError) -> str:
+    if isinstance(error, SchemaViolation):
+        return f"the request breaks the contract: {'; '.join(error.paths)}"
+    if isinstance(error, MessageRejected):
+        return f"the message cannot be used: {error.reason}"
+    return str(error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""`cbss-inscription consult | insert | update | delete | health`: one signed call each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cbss_inscription.cli.exit_codes import exit_code_of
+from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
+from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.legal_data import Gender, LegalData
+from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, InvalidDate, InvalidPeriod, Period
+
+if TYPE_CHECKING:
+    from cbss_inscription.client.api import InscriptionClient
+    from cbss_inscription.client.call import Answer
+    from cbss_inscription.client.profile import Profile
+    from cbss_inscription.domain.results import Result
+
+_CONNECTION = "Who calls, and where to"
+_DATE = "%Y-%m-%d"
+
+ProfileFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile",
+        envvar="CBSS_INSCRIPTION_PROFILE",
+        help="A profile file (TOML) with what follows.",
+        rich_help_panel=_CONNECTION,
+    ),
+]
+Url = Annotated[str | None, typer.Option("--url", help="The service's address.", rich_help_panel=_CONNECTION)]
+Ca = Annotated[
+    Path | None, typer.Option("--ca", help="CA bundle of the server's certificate.", rich_help_panel=_CONNECTION)
+]
+CertificateFile = Annotated[
+    Path | None, typer.Option("--certificate", help="The application's certificate.", rich_help_panel=_CONNECTION)
+]
+KeyFile = Annotated[Path | None, typer.Option("--key", help="Its private key.", rich_help_panel=_CONNECTION)]
+CbeNumber = Annotated[
+    str | None, typer.Option("--cbe-number", help="The customer, by CBE number …", rich_help_panel=_CONNECTION)
+]
+Sector = Annotated[int | None, typer.Option("--sector", help="… or by sector", rich_help_panel=_CONNECTION)]
+Institution = Annotated[int | None, typer.Option("--institution", help="and institution.", rich_help_panel=_CONNECTION)]
+LegalContextName = Annotated[
+    str | None, typer.Option("--legal-context", help="The legal context of the call.", rich_help_panel=_CONNECTION)
+]
+Ticket = Annotated[
+    str | None, typer.Option("--ticket", help="Your own ticket; a UUID is made.", rich_help_panel=_CONNECTION)
+]
+Xml = Annotated[bool, typer.Option("--xml", help="Print both messages as sent and received, no table.")]
+SsinText = Annotated[
+    str, typer.Argument(metavar="SSIN", help="The number, with or without separators; - reads it from standard input.")
+]
+ContextName = Annotated[str, typer.Argument(metavar="CONTEXT", help="The inscription context.")]
+Day = Annotated[datetime, typer.Option("--begin", formats=[_DATE], help="First day.")]
+DayIfAny = Annotated[datetime | None, typer.Option("--begin", formats=[_DATE], help="First day.")]
+LastDay = Annotated[datetime | None, typer.Option("--end", formats=[_DATE], help="Last day; none = open.")]
+
+
+def consult(
+    ssin: SsinText,
+    *,
+    context: Annotated[list[str] | None, typer.Option("--context", help="Only this context; may be repeated.")] = None,
+    begin: DayIfAny = None,
+    end: LastDay = None,
+    next_page: Annotated[str | None, typer.Option("--next", help="The page that the last answer named.")] = None,
+    xml: Xml = False,
+    profile: ProfileFile = None,
+    url: Url = None,
+    ca: Ca = None,
+    certificate: CertificateFile = None,
+    key: KeyFile = None,
+    cbe_number: CbeNumber = None,
+    sector: Sector = None,
+    institution: Institution = None,
+    legal_context: LegalContextName = None,
+    ticket: Ticket = None,
+) -> None:
+    """The inscriptions that your organisation has for a person."""
+    who = _profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
+    if end is not None and begin is None:
+        raise UsageError("--end needs --begin")
+    period = GivenPeriod(begin_date=begin.date(), end_date=_date(end)) if begin is not None else None
+    _call(
+        who,
+        lambda client: client.consult_inscriptions(
+            _ssin(ssin), inscription_contexts=context or (), period=period, next_page=next_page, ticket=ticket
+        ),
+        xml=xml,
+    )
+
+
+def insert(
+    ssin: SsinText,
+    context: ContextName,
+    *,
+    begin: Day,
+    end: LastDay = None,
+    last_name: Annotated[str | None, typer.Option(help="To be validated against the register.")] = None,
+    given_name: Annotated[list[str] | None, typer.Option(help="In their order; may be repeated.")] = None,
+    birth_date: Annotated[str | None, typer.Option(help="yyyy-mm-dd; 00 for what is unknown.")] = None,
+    gender: Annotated[int | None, typer.Option(min=0, max=2, help="0 unknown, 1 male, 2 female.")] = None,
+    xml: Xml = False,
+    profile: ProfileFile = None,
+    url: Url = None,
+    ca: Ca = None,
+    certificate: CertificateFile = None,
+    key: KeyFile = None,
+    cbe_number: CbeNumber = None,
+    sector: Sector = None,
+    institution: Institution = None,
+    legal_context: LegalContextName = None,
+    ticket: Ticket = None,
+) -> None:
+    """Add an inscription; when legal data are given, only if they match the register's."""
+    who = _profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
+    legal_data = _legal_data(last_name, given_name or [], birth_date, gender)
+    _call(
+        who,
+        lambda client: client.insert_inscription(
+            _ssin(ssin),
+            inscription_context=context,
+            period=_period(begin, end),
+            legal_data=legal_data,
+            ticket=ticket,
+        ),
+        xml=xml,
+    )
+
+
+def update(
+    ssin: SsinText,
+    context: ContextName,
+    *,
+    begin: Day,
+    end: LastDay = None,
+    new_begin: Annotated[datetime, typer.Option(formats=[_DATE], help="First day from now on.")],
+    new_end: Annotated[datetime | None, typer.Option(formats=[_DATE], help="Last day from now on.")] = None,
+    xml: Xml = False,
+    profile: ProfileFile = None,
+    url: Url = None,
+    ca: Ca = None,
+    certificate: CertificateFile = None,
+    key: KeyFile = None,
+    cbe_number: CbeNumber = None,
+    sector: Sector = None,
+    institution: Institution = None,
+    legal_context: LegalContextName = None,
+    ticket: Ticket = None,
+) -> None:
+    """Change the period of one inscription, named by its period as it is now."""
+    who = _profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
+    _call(
+        who,
+        lambda client: client.update_inscription(
+            _ssin(ssin),
+            inscription_context=context,
+            period=_period(begin, end),
+            new_period=_period(new_begin, new_end),
+            ticket=ticket,
+        ),
+        xml=xml,
+    )
+
+
+def delete(
+    ssin: SsinText,
+    context: ContextName,
+    *,
+    begin: DayIfAny = None,
+    end: LastDay = None,
+    xml: Xml = False,
+    profile: ProfileFile = None,
+    url: Url = None,
+    ca: Ca = None,
+    certificate: CertificateFile = None,
+    key: KeyFile = None,
+    cbe_number: CbeNumber = None,
+    sector: Sector = None,
+    institution: Institution = None,
+    legal_context: LegalContextName = None,
+    ticket: Ticket = None,
+) -> None:
+    """Cut a period out of a context; without --begin and --end, remove the whole context."""
+    who = _profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
+    period = GivenPeriod(begin_date=_date(begin), end_date=_date(end)) if begin or end else None
+    _call(
+        who,
+        lambda client: client.delete_inscription(
+            _ssin(ssin), inscription_context=context, period=period, ticket=ticket
+        ),
+        xml=xml,
+    )
+
+
+def health(
+    *,
+    xml: Xml = False,
+    profile: ProfileFile = None,
+    url: Url = None,
+    ca: Ca = None,
+    certificate: CertificateFile = None,
+    key: KeyFile = None,
+) -> None:
+    """Is the service well?"""
+    who = _profile(profile, url, ca, certificate, key, None, None, None, None)
+    _call(who, lambda client: client.health_check(), xml=xml)
+
+
+def _profile(
+    file: Path | None,
+    url: str | None,
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    cbe_number: str | None,
+    sector: int | None,
+    institution: int | None,
+    legal_context: str | None,
+) -> Profile:
+    """The profile in the file, if one is named, with what the command line says instead."""
+    import msgspec
+
+    from cbss_inscription.client.profile import Profile
+
+    customer: CustomerIdentification | None = None
+    if (cbe_number, sector, institution) != (None, None, None):
+        try:
+            customer = CustomerIdentification(cbe_number=cbe_number, sector=sector, institution=institution)
+        except InvalidCustomer as error:
+            raise UsageError(f"the customer: {error}") from error
+    if file is not None:
+        said = {
+            "url": url,
+            "ca": ca,
+            "certificate": certificate,
+            "private_key": key,
+            "customer_identification": customer,
+            "legal_context": legal_context,
+        }
+        return msgspec.structs.replace(
+            Profile.read(file), **{name: value for name, value in said.items() if value is not None}
+        )
+    if url is None or ca is None or certificate is None or key is None:
+        raise UsageError("give --profile FILE, or all of --url, --ca, --certificate and --key")
+    return Profile(
+        url=url,
+        ca=ca,
+        certificate=certificate,
+        private_key=key,
+        customer_identification=customer,
+        legal_context=legal_context,
+    )
+
+
+def _call(profile: Profile, operation: Callable[[InscriptionClient], Answer[Result]], *, xml: bool) -> None:
+    from rich.console import Console
+
+    from cbss_inscription.cli.tables import print_result
+    from cbss_inscription.client.api import InscriptionClient
+
+    with InscriptionClient(profile) as client:
+        answer = operation(client)
+    if xml:
+        for message in (answer.sent, answer.received):
+            sys.stdout.buffer.write(message.rstrip(b"\n") + b"\n")
+        sys.stdout.buffer.flush()
+    else:
+        print_result(Console(), answer.result, answer.information_cbss)
+    raise typer.Exit(exit_code_of(answer.result))
+
+
+def _ssin(text: str) -> str:
+    """The digits that a person typed: separators are for people (rule 1), check digits the service's matter."""
+    if text == "-":
+        text = sys.stdin.readline()
+    return "".join(character for character in text.strip() if character not in ".- ")
+
+
+def _period(begin: datetime, end: datetime | None) -> Period:
+    try:
+        return Period(begin_date=begin.date(), end_date=_date(end))
+    except InvalidPeriod as error:
+        raise UsageError(f"the period {error}") from error
+
+
+def _date(day: datetime | None) -> date | None:
+    return day.date() if day is not None else None
+
+
+def _legal_data(
+    last_name: str | None, given_names: list[str], birth_date: str | None, gender: int | None
+) -> LegalData | None:
+    if last_name is None and not given_names and birth_date is None and gender is None:
+        return None
+    try:
+        born = IncompleteDate.parse(birth_date) if birth_date is not None else None
+    except InvalidDate as error:
+        raise UsageError("the birth date is no date: yyyy-mm-dd, yyyy-mm-00 or yyyy-00-00") from error
+    return LegalData(
+        last_name=last_name,
+        given_names=tuple(given_names),
+        birth_date=born,
+        gender=Gender(gender) if gender is not None else None,
+    )

@@ -1,0 +1,178 @@
+"""`cbss-inscription sandbox` and `cbss-inscription facade`: programs that stay up until they are told to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cbss_inscription.cli.exit_codes import ExitCode
+from cbss_inscription.domain.legal_data import Person
+from cbss_inscription.sandbox.population import NumberSpace
+
+if TYPE_CHECKING:
+    from cbss_inscription.app.sandbox import Sandbox
+
+_LOOK_SECONDS: Final = 0.5
+_PROGRESS_EVERY_PERSONS: Final = 500
+
+
+class _ConsoleReport:
+    """An `app.sandbox.Report` on standard error."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def step(self, sentence: str) -> None:
+        self._console.print(f"{sentence} …", highlight=False)
+
+    def counted(self, sentence: str, persons: Iterable[Person], total: int) -> Iterable[Person]:
+        columns = (TextColumn(f"{sentence} …"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self._console) as progress:
+            task = progress.add_task(sentence, total=total)
+            for count, person in enumerate(persons, start=1):
+                yield person
+                if count % _PROGRESS_EVERY_PERSONS == 0 or count == total:
+                    progress.update(task, completed=count)
+
+
+def sandbox(
+    *,
+    directory: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path(".cbss-sandbox"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The TLS port; 0 takes a free one.")] = 8443,
+    plain_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="A second port without TLS, on loopback only.")
+    ] = None,
+    persons: Annotated[int, typer.Option(help="Persons in the population.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Another seed makes other persons.")] = 1,
+    numbers: Annotated[
+        NumberSpace,
+        typer.Option(help="Numbers that nobody bears yet, or ever; the latter pass other validators too."),
+    ] = NumberSpace.FUTURE,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes of each port.")] = 1,
+    once: Annotated[bool, typer.Option("--once", help="Insert and consult once as proof, then stop.")] = False,
+    database: Annotated[
+        str | None, typer.Option(help="A PostgreSQL ≥ 15 by connection string, instead of the bundled one.")
+    ] = None,
+    pg_bin: Annotated[
+        Path | None, typer.Option(help="Programs of a PostgreSQL ≥ 15 to run instead of the bundled ones.")
+    ] = None,
+) -> None:
+    """A whole CBSSInscription on this machine: database, persons, certificates, façade."""
+    from cbss_inscription.app.sandbox import SandboxOptions, running_sandbox
+
+    options = SandboxOptions(
+        directory=directory,
+        port=port,
+        plain_port=plain_port,
+        persons=persons,
+        seed=seed,
+        number_space=numbers,
+        workers=workers,
+        database=database,
+        pg_bin=pg_bin,
+    )
+    console = Console(stderr=True)
+    began = time.monotonic()
+    with _stoppable(console), running_sandbox(options, _ConsoleReport(console)) as running:
+        console.print(f"The sandbox answers after {time.monotonic() - began:.1f} s.", highlight=False)
+        if once:
+            _prove(running)
+            return
+        _explain(console, running)
+        _wait(running.check)
+
+
+def facade(
+    settings: Annotated[Path, typer.Option(help="The settings file (TOML).")],
+) -> None:
+    """The façade alone, in front of a database that is there: what production runs."""
+    from cbss_inscription.app.serving import serving
+    from cbss_inscription.domain.errors import UsageError
+
+    with _stoppable(Console(stderr=True)), serving(settings) as listeners:
+
+        def check() -> None:
+            if listeners.ended():
+                raise UsageError("a listener ended unexpectedly; its log says why")
+
+        _wait(check)
+
+
+class _stoppable:  # noqa: N801  # reads as a sentence where it is used
+    """Ctrl-C and SIGTERM end the block in order, and the command with status 0."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is KeyboardInterrupt:
+            self._console.print("Stopped.", highlight=False)
+            raise typer.Exit(ExitCode.DONE)
+
+
+def _wait(check: Callable[[], None]) -> None:
+    while True:
+        time.sleep(_LOOK_SECONDS)
+        check()
+
+
+def _prove(running: Sandbox) -> None:
+    """One signed insert and one signed consult over TLS, as any application would do them."""
+    from cbss_inscription.cli.tables import print_result
+    from cbss_inscription.client.api import InscriptionClient
+    from cbss_inscription.domain.period import Period
+    from cbss_inscription.sandbox.demonstration import APPLICATIONS
+
+    console = Console()
+    application = APPLICATIONS[0]
+    ssin = running.scenarios["nr_active"].ssin
+    context = application.inscription_contexts[0]
+    with InscriptionClient(running.profile(application)) as client:
+        console.rule("insertInscription")
+        inserted = client.insert_inscription(
+            ssin, inscription_context=context, period=Period(begin_date=datetime.now(UTC).date())
+        )
+        print_result(console, inserted.result, inserted.information_cbss)
+        console.rule("consultInscriptions")
+        consulted = client.consult_inscriptions(ssin)
+        print_result(console, consulted.result, consulted.information_cbss)
+    line = next((line for line in consulted.result.inscriptions if line.inscription_context == context), None)
+    if line is None or line not in inserted.result.inscriptions:
+        sys.stderr.write("The line that was inserted does not come back.\n")
+        raise typer.Exit(ExitCode.UNAVAILABLE)
+
+
+def _explain(console: Console, running: Sandbox) -> None:
+    from cbss_inscription.sandbox.demonstration import APPLICATIONS
+
+    profile = running.directory / f"{APPLICATIONS[0].name}.toml"
+    shown = profile.relative_to(Path.cwd()) if profile.is_relative_to(Path.cwd()) else profile
+    ssin = running.scenarios["nr_active"].ssin
+    context = APPLICATIONS[0].inscription_contexts[0]
+    console.print(
+        f"\n"
+        f"The façade    {running.facade_url}  (?wsdl, ?wsdl=x509, ?singleWsdl)\n"
+        + (f"without TLS   {running.plain_url}\n" if running.plain_url else "")
+        + f"what is where {running.manifest}\n"
+        f"\n"
+        f"In another terminal:\n"
+        f"  cbss-inscription insert  --profile {shown} {ssin} {context} --begin 2026-01-01\n"
+        f"  cbss-inscription consult --profile {shown} {ssin}\n"
+        f"\n"
+        f"Every person is synthetic. Ctrl-C stops.",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,112 @@
+"""One signed call without its transport: a request becomes bytes to send, the bytes that come back an answer.
+
+Replies pass the same limits and the same schema as requests do, and must be the answer to what was asked (SEC-68).
+They are not signed, by contract (SEC-66): TLS vouches for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+
+from lxml import etree
+
+from cbss_inscription import names
+from cbss_inscription.client.errors import FaultReceived, ReplyUnreadable
+from cbss_inscription.contract.door import Door, response_element_of
+from cbss_inscription.contract.read import read_response
+from cbss_inscription.contract.schema import schema_of
+from cbss_inscription.contract.write import write_request
+from cbss_inscription.domain.customer import InformationCbss
+from cbss_inscription.domain.errors import MessageRejected
+from cbss_inscription.domain.requests import HealthCheck, Request, operation_of
+from cbss_inscription.domain.results import Result
+from cbss_inscription.envelope.soap11 import envelope_of, read_reply
+from cbss_inscription.safe_xml import parse
+from cbss_inscription.security.sign import Signer, sign
+
+ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
+_OK: Final = 200
+_FAULT: Final = frozenset({500, 503})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedCall:
+    """What to send: an HTTP POST of `body` with `headers`."""
+
+    request: Request = field(repr=False)
+    request_element: str
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Generic[ResultT_co]):
+    """What the service answered, with both messages as they went over the wire.
+
+    `information_cbss` has the service's own ticket and times; healthCheck has none.
+    """
+
+    result: ResultT_co
+    information_cbss: InformationCbss | None
+    sent: bytes = field(repr=False)
+    received: bytes = field(repr=False)
+
+
+def prepare(request: Request, *, signer: Signer, now: datetime) -> PreparedCall:
+    """The signed message that asks for `request` at the façade.
+
+    Raises `SchemaViolation` when the request breaks the contract: better told here than by the service.
+    """
+    element = write_request(request, door=Door.FACADE)
+    schema_of(Door.FACADE).validate(element)
+    request_element = str(element.tag)
+    return PreparedCall(
+        request=request,
+        request_element=request_element,
+        headers={
+            "Content-Type": "text/xml; charset=utf-8",
+            "SOAPAction": f'"{Door.FACADE.soap_action(operation_of(request))}"',
+        },
+        body=sign(envelope_of(element), signer=signer, now=now),
+    )
+
+
+def read_answer(call: PreparedCall, *, status: int, charset: str | None, body: bytes) -> Answer[Result]:
+    """The answer in an HTTP response. Raises `FaultReceived` or `ReplyUnreadable`."""
+    if status != _OK and status not in _FAULT:
+        raise ReplyUnreadable(f"http-status-{status}")
+    try:
+        element = read_reply(parse(body, charset=charset))
+        if element.tag == names.SOAP_FAULT:
+            raise _fault_of(element)
+        if element.tag != response_element_of(call.request_element):
+            raise ReplyUnreadable("other-operation")
+        schema_of(Door.FACADE).validate_response(element)
+        response = read_response(element)
+    except MessageRejected as error:
+        raise ReplyUnreadable(error.reason) from error
+    if not isinstance(call.request, HealthCheck) and response.information_customer != call.request.information_customer:
+        raise ReplyUnreadable("other-ticket")
+    return Answer(result=response.result, information_cbss=response.information_cbss, sent=call.body, received=body)
+
+
+def _fault_of(fault: etree._Element) -> FaultReceived:
+    code = (fault.findtext("faultstring") or "").strip()
+    detail = fault.find(f"detail/{names.SYSTEM_ERROR}")
+    if detail is None:
+        detail = fault.find(f"detail/{names.BUSINESS_ERROR}")
+    message, ticket, retry = "", None, False
+    if detail is not None:
+        code = detail.findtext(names.qname(names.ERRORS, "Code")) or code
+        message = detail.findtext(names.qname(names.ERRORS, "Message")) or ""
+        retry = detail.findtext(names.qname(names.ERRORS, "Retry")) in {"true", "1"}
+        ticket = detail.get("Id")
+    return FaultReceived(
+        code=code,
+        fault_code=(fault.findtext("faultcode") or "").rpartition(":")[2],
+        ticket=ticket,
+        message=message,
+        retry=retry,
+    )

@@ -1,0 +1,72 @@
+"""Who calls and where to: what every call of an application has in common, from a file or from arguments."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
+from cbss_inscription.domain.errors import UsageError
+
+TIMEOUT_SECONDS: Final = 30.0
+"""How long a call waits for its reply, by default."""
+
+
+class _Customer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    cbe_number: str | None = None
+    sector: int | None = None
+    institution: int | None = None
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An application's own data. Paths in a profile file are relative to it; an unknown key is an error."""
+
+    url: str
+    """The address of the service, path included."""
+    ca: Path
+    """The CA bundle that the server's certificate is checked with, and no other (SEC-04); PEM, several allowed."""
+    certificate: Path
+    """The application's certificate, PEM."""
+    private_key: Path
+    """Its key, PEM, not encrypted."""
+    customer_identification: CustomerIdentification | None = None
+    """The organisation that the application speaks for."""
+    legal_context: str | None = None
+    """The legal context of calls that name none."""
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+    @classmethod
+    def read(cls, path: str | Path) -> Profile:
+        """The profile in a TOML file. Raises `UsageError` with one sentence when it is missing or wrong."""
+        file = Path(path)
+        try:
+            raw = tomllib.loads(file.read_text(encoding="utf-8"))
+            profile = msgspec.convert(raw, cls, dec_hook=_decode)
+        except OSError as error:
+            raise UsageError(f"{file}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+            raise UsageError(f"{file}: {error}") from error
+        folder = file.absolute().parent
+        return msgspec.structs.replace(
+            profile,
+            ca=folder / profile.ca,
+            certificate=folder / profile.certificate,
+            private_key=folder / profile.private_key,
+        )
+
+
+def _decode(kind: type[object], value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is CustomerIdentification:
+        customer = msgspec.convert(value, _Customer)
+        try:
+            return CustomerIdentification(
+                cbe_number=customer.cbe_number, sector=customer.sector, institution=customer.institution
+            )
+        except InvalidCustomer as error:
+            raise ValueError(str(error)) from error
+    raise TypeError(f"{kind.__name__} is not written like that")
