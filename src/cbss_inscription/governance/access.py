@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
+import yaml
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import NotAuthorized, UsageError
@@ -140,8 +141,26 @@ def read_access_rules(text: bytes, *, origin: str) -> AccessRules:
 
 
 def write_access_rules(rules: AccessRules) -> bytes:
-    """The YAML text that `read_access_rules` reads back as the same value."""
-    return msgspec.yaml.encode(rules, enc_hook=_encode)
+    """The YAML text that `read_access_rules` reads back as the same value: what is absent is left out, sets sorted."""
+    plain = msgspec.to_builtins(rules, enc_hook=_encode, order="deterministic", builtin_types=(date,))
+    text = yaml.dump(_without_absent(plain), Dumper=_PlainDumper, sort_keys=False, allow_unicode=True)
+    return text.encode("utf-8")
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Repeats an equal value instead of pointing to it: the file is for people."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        del data
+        return True
+
+
+def _without_absent(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_absent(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_without_absent(item) for item in value]
+    return value
 
 
 def _decode(kind: type[object], value: object) -> object:

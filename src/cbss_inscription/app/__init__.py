@@ -1,0 +1,1 @@
+"""Settings, wiring, telemetry: where a program is put together from the stations."""

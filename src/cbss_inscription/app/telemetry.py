@@ -1,0 +1,81 @@
+"""The operator's log: one JSON line for each exchange, with the reason that the caller is not told (SEC-61, SEC-74).
+
+What may stand in a line is listed here, field by field; an SSIN, a name or message text is never among them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, SchemaViolation, ServiceUnavailable
+from cbss_inscription.domain.results import HealthCheckResult
+
+if TYPE_CHECKING:
+    from cbss_inscription.domain.results import Result
+    from cbss_inscription.soap.pipeline import Progress
+
+
+def configure_logging() -> None:
+    """Nothing; from now on this process logs JSON lines, control characters escaped, to standard error.
+
+    Libraries may log warnings, not their debugging: some of them would print messages (SEC-74).
+    """
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            # The frames' locals would hold message content: the traceback has code only.
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+class StructuredExchangeLog:
+    """A `soap.pipeline.ExchangeLog` of JSON lines."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("exchange")
+
+    def answered(self, progress: Progress, *, result: Result, seconds: float) -> None:
+        """See `ExchangeLog.answered`."""
+        if isinstance(result, HealthCheckResult):
+            outcome = {"status": result.health.value}
+        else:
+            outcome = {"status": result.status.value.value, "code": result.status.code.value}
+        self._log.info("answered", **_fields(progress, seconds), **outcome)
+
+    def refused(self, progress: Progress, *, error: CbssInscriptionError, seconds: float) -> None:
+        """See `ExchangeLog.refused`."""
+        fields = _fields(progress, seconds)
+        if isinstance(error, (MessageRejected, ServiceUnavailable)):
+            fields |= {"code": error.code, "reason": error.reason}
+        if isinstance(error, SchemaViolation):
+            fields["paths"] = list(error.paths)
+        self._log.warning("refused", **fields)
+
+    def failed(self, progress: Progress, *, error: Exception, seconds: float) -> None:
+        """See `ExchangeLog.failed`."""
+        self._log.error("failed", exc_info=error, **_fields(progress, seconds))
+
+
+def _fields(progress: Progress, seconds: float) -> dict[str, object]:
+    caller = progress.caller
+    return {
+        "ticket_cbss": str(progress.ticket),
+        "application_urn": caller.application_urn if caller else None,
+        "cbe_number": caller.cbe_number if caller else None,
+        "certificate": caller.certificate_fingerprint if caller else None,
+        "operation": progress.operation.value if progress.operation else None,
+        "customer": progress.customer,
+        "legal_context": progress.legal_context,
+        "milliseconds": round(seconds * 1000, 1),
+    }

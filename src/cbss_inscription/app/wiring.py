@@ -1,0 +1,92 @@
+"""The composition root: which adapter stands behind which port, in a worker of a façade."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from cbss_inscription import __version__
+from cbss_inscription.app.settings import Settings, read_file, read_rules, settings_of_worker
+from cbss_inscription.app.telemetry import StructuredExchangeLog, configure_logging
+from cbss_inscription.contract.door import Door
+from cbss_inscription.contract.schema import schema_of
+from cbss_inscription.contract.write import Deployment
+from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
+from cbss_inscription.governance.access import AccessRules
+from cbss_inscription.repertory.embedded import EmbeddedRepertory
+from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.security.trust import TrustStore
+from cbss_inscription.soap.http import HttpLimits, SoapApplication
+from cbss_inscription.soap.pipeline import FacadeDoor
+from cbss_inscription.soap.wsdl import WsdlDocuments
+from cbss_inscription.storage.database import Database
+from cbss_inscription.storage.inscriptions import StoredInscriptions
+from cbss_inscription.storage.persons import StoredPersons
+from cbss_inscription.storage.replay import StoredReplayGuard
+
+APPLICATION_FACTORY: Final = "cbss_inscription.app.wiring:application_of_worker"
+"""What the application server loads in each worker."""
+
+
+class FixedAccessRules:
+    """A `usecases.ports.AccessRulesSource`: the rules as the file had them when the worker started."""
+
+    def __init__(self, rules: AccessRules) -> None:
+        self._rules = rules
+
+    def current(self) -> AccessRules:
+        """See `AccessRulesSource.current`."""
+        return self._rules
+
+
+def application_of_worker() -> SoapApplication:
+    """The ASGI application of this worker process, from the settings file that its environment names."""
+    configure_logging()
+    return build_application(settings_of_worker())
+
+
+def build_application(settings: Settings) -> SoapApplication:
+    """The façade in front of the embedded repertory. Raises `UsageError` for a file that is missing or broken."""
+    database = Database(settings.database)
+    repertory = EmbeddedRepertory(
+        registers=StoredPersons(database), lines=StoredInscriptions(database), known_contexts=KNOWN_CONTEXTS.keys()
+    )
+    door = FacadeDoor(
+        deployment=Deployment(version=__version__, environment=settings.environment),
+        policy=SecurityPolicy(),
+        trust=TrustStore(
+            authorities_pem=read_file(Path(settings.trust.application_authorities)),
+            environment=settings.environment,
+        ),
+        replay_guard=StoredReplayGuard(database),
+        schema=schema_of(Door.FACADE),
+        access_rules=FixedAccessRules(read_rules(settings.access_rules)),
+        repertory=repertory,
+        documents=WsdlDocuments(Door.FACADE, public_url=settings.public_url),
+        log=StructuredExchangeLog(),
+        contact=settings.contact,
+        validate_responses=settings.validate_responses,
+    )
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        await database.open()
+        try:
+            yield
+        finally:
+            await database.close()
+
+    limits = settings.limits
+    return SoapApplication(
+        doors={Door.FACADE.path: door},
+        limits=HttpLimits(
+            body_bytes_max=limits.body_bytes_max,
+            body_seconds_max=limits.body_seconds_max,
+            header_count_max=limits.header_count_max,
+            header_bytes_max=limits.header_bytes_max,
+            requests_at_once_max=limits.requests_at_once_max,
+        ),
+        lifespan=lifespan,
+    )

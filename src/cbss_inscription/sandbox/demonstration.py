@@ -1,0 +1,115 @@
+"""The demo applications of a sandbox: three, of two organisations that do not exist, with different rights.
+
+CBE numbers begin with 0 or 1, so that the two here, which begin with 9, belong to nobody. URNs, legal contexts and
+references are ours [D]; `PCSA:SOCIAL_INQUIRY` is a published example of a legal context (domain.md 3.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS, SECTOR_FAMILY_ALLOWANCES, SECTOR_PCSA
+from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.requests import Operation
+from cbss_inscription.governance.access import AccessRule, AccessRules, Permission
+
+ENVIRONMENT: Final = "LOCAL"
+"""The environment in the certificates of a sandbox."""
+OTHER_ENVIRONMENT: Final = "ACC"
+"""The environment of the certificate that a sandbox refuses for it."""
+_VALID_FROM: Final = date(2026, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoApplication:
+    """An application with its certificate's subject, and what it may do."""
+
+    name: str
+    """Its name in sandbox.json and of its files."""
+    application_urn: str
+    cbe_number: str
+    organization_name: str
+    customer_identification: CustomerIdentification
+    legal_contexts: tuple[LegalContext, ...]
+    inscription_contexts: tuple[InscriptionContext, ...]
+    operations: tuple[Operation, ...] = tuple(Operation)
+
+
+def _contexts_of(sector: int) -> tuple[InscriptionContext, ...]:
+    return tuple(context for context, entry in KNOWN_CONTEXTS.items() if entry.sector == sector)
+
+
+_PCSA_CBE_NUMBER: Final = "9000000191"
+_FUND_CBE_NUMBER: Final = "9000000290"
+_PCSA: Final = "PCSA of Nowhere (TEST ONLY)"
+_FUND: Final = "Nowhere Family Benefits Fund (TEST ONLY)"
+
+APPLICATIONS: Final = (
+    DemoApplication(
+        name="pcsa-web",
+        application_urn="socialassistance:casefile:web",
+        cbe_number=_PCSA_CBE_NUMBER,
+        organization_name=_PCSA,
+        customer_identification=CustomerIdentification(sector=SECTOR_PCSA, institution=1),
+        legal_contexts=(LegalContext("PCSA:SOCIAL_INQUIRY"), LegalContext("PCSA:LIVING_WAGE_GRANT")),
+        inscription_contexts=_contexts_of(SECTOR_PCSA),
+    ),
+    DemoApplication(
+        name="family-fund",
+        application_urn="familybenefits:entitlement:web",
+        cbe_number=_FUND_CBE_NUMBER,
+        organization_name=_FUND,
+        customer_identification=CustomerIdentification(cbe_number=_FUND_CBE_NUMBER),
+        legal_contexts=(LegalContext("FAMILY_BENEFITS:ENTITLEMENT"),),
+        inscription_contexts=_contexts_of(SECTOR_FAMILY_ALLOWANCES),
+    ),
+    DemoApplication(
+        name="pcsa-reader",
+        application_urn="socialassistance:statistics:batch",
+        cbe_number=_PCSA_CBE_NUMBER,
+        organization_name=_PCSA,
+        customer_identification=CustomerIdentification(sector=SECTOR_PCSA, institution=1),
+        legal_contexts=(LegalContext("PCSA:SOCIAL_INQUIRY"),),
+        inscription_contexts=(InscriptionContext("PCSA:LIVING_WAGE"),),
+        operations=(Operation.CONSULT_INSCRIPTIONS, Operation.HEALTH_CHECK),
+    ),
+)
+"""The three, the first being the one that examples use."""
+
+UNKNOWN_URN: Final = "nowhere:unknown:application"
+"""The URN of a certificate that is trusted, and that no access rule names."""
+
+
+def demo_access_rules() -> AccessRules:
+    """The access rules and permissions of the demo applications."""
+    return AccessRules(
+        version=1,
+        access_rules=tuple(
+            AccessRule(
+                dossier=f"DEMO-DOSSIER-{number}",
+                application_urn=application.application_urn,
+                cbe_number=application.cbe_number,
+                environment=ENVIRONMENT,
+                operations=application.operations,
+                valid_from=_VALID_FROM,
+            )
+            for number, application in enumerate(APPLICATIONS, start=1)
+        ),
+        permissions=tuple(
+            Permission(
+                reference=f"DEMO-PERMISSION-{number}",
+                customer_identification=application.customer_identification,
+                cbe_number=application.cbe_number,
+                application_urns=(application.application_urn,),
+                legal_contexts=frozenset(application.legal_contexts),
+                inscription_contexts=frozenset(application.inscription_contexts),
+                operations=application.operations,
+                valid_from=_VALID_FROM,
+            )
+            for number, application in enumerate(APPLICATIONS, start=1)
+        ),
+    )
