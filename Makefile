@@ -1,0 +1,53 @@
+# Every target sets itself up on a machine that has only Python ≥ 3.11 with pip, and make.
+#
+#   make sandbox          a whole CBSSInscription on this machine; ONCE=1 proves it and stops
+#   make test             the tests
+#   make check            the linters: format, style, types, layers
+
+PYTHON ?= python3
+DIRECTORY ?= .cbss-sandbox
+UV_VERSION := 0.13.9
+UV := .tools/uv-$(UV_VERSION)/bin/uv
+SYNC := UV_PYTHON_DOWNLOADS=never $(UV) sync --quiet --frozen --python $(PYTHON)
+
+.PHONY: sandbox test check format clean
+.DELETE_ON_ERROR:
+
+sandbox: .venv/.runtime
+	@exec .venv/bin/cbss-inscription sandbox --directory $(DIRECTORY) \
+	  $(if $(PORT),--port $(PORT)) $(if $(PLAIN_PORT),--plain-port $(PLAIN_PORT)) $(if $(WORKERS),--workers $(WORKERS)) \
+	  $(if $(PERSONS),--persons $(PERSONS)) $(if $(SEED),--seed $(SEED)) $(if $(ONCE),--once)
+
+# Two processes, one for each core of the machine we measure by; a file's tests stay together, and share its fixtures.
+test: .venv/.development
+	@tests/install-programs
+	.venv/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+check: .venv/.development
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+
+format: .venv/.development
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+clean:
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# `--target` needs no virtual environment, which Debian's Python cannot make without another package.
+$(UV):
+	@echo "Installing uv $(UV_VERSION) below .tools"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	  --target .tools/uv-$(UV_VERSION) uv==$(UV_VERSION)
+
+.venv/.runtime: pyproject.toml uv.lock $(UV)
+	@echo "Installing what the program needs below .venv"
+	@$(SYNC) --no-dev --inexact
+	@touch $@
+
+.venv/.development: pyproject.toml uv.lock $(UV)
+	@echo "Installing what the program and its tests need below .venv"
+	@$(SYNC)
+	@touch $@ .venv/.runtime
