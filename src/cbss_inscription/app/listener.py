@@ -7,9 +7,7 @@ never outlives the process that started it, however that one ended.
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +16,7 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.settings import LOOPBACK, SETTINGS_VARIABLE, Settings, read_settings
 from cbss_inscription.app.wiring import APPLICATION_FACTORY
 from cbss_inscription.domain.errors import UsageError
@@ -62,14 +61,8 @@ def main() -> None:
     settings_path, listener = sys.argv[1:3]
     os.environ[SETTINGS_VARIABLE] = str(Path(settings_path).absolute())
     settings = read_settings(Path(settings_path))
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    end_with_standard_input()
     serve(settings, listener)
-
-
-def _stop_with_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from cbss_inscription.app.settings import LOOPBACK
 from cbss_inscription.client.profile import Profile
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
-from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.errors import ServiceUnavailable, UsageError
 from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.governance.access import write_access_rules
 from cbss_inscription.sandbox.demonstration import (
@@ -101,11 +101,11 @@ class Sandbox:
         return Profile.read(_profile_path(self.directory, application))
 
     def check(self) -> None:
-        """Nothing while all is well. Raises `UsageError` when the database or the façade ended by itself."""
+        """Nothing while all is well. Raises `ServiceUnavailable` when the database or the façade ended by itself."""
         if self._server is not None and self._server.crashed:
-            raise UsageError(f"PostgreSQL ended unexpectedly: {self._server.log_file} says why")
+            raise ServiceUnavailable(f"PostgreSQL ended unexpectedly: {self._server.log_file} says why")
         if self._listeners.ended():
-            raise UsageError(f"the façade ended unexpectedly: {self.directory / _LOG} says why")
+            raise ServiceUnavailable(f"the façade ended unexpectedly: {self.directory / _LOG} says why")
 
 
 @contextlib.contextmanager

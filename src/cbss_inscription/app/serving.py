@@ -17,6 +17,7 @@ from cbss_inscription.app.settings import LOOPBACK, Settings, read_settings
 from cbss_inscription.app.wiring import build_application
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.storage.migration import check_schema
 
 START_SECONDS_MAX: Final = 20.0
 """How long a listener may take to its first answer."""
@@ -40,6 +41,7 @@ class Listeners:
         """
         settings = read_settings(self._path)
         build_application(settings)  # every named file is read here once, so that what is wrong is said here, once
+        check_schema(settings.database)
         listeners = ["tls"] + (["plain"] if settings.plain else [])
         for listener in listeners:
             _refuse_taken(*_place_of(settings, listener))

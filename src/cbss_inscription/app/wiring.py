@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cbss_inscription import __version__
+from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.settings import Settings, read_file, read_rules, settings_of_worker
 from cbss_inscription.app.telemetry import StructuredExchangeLog, configure_logging
 from cbss_inscription.contract.door import Door
@@ -43,6 +44,7 @@ class FixedAccessRules:
 
 def application_of_worker() -> SoapApplication:
     """The ASGI application of this worker process, from the settings file that its environment names."""
+    end_with_standard_input()
     configure_logging()
     return build_application(settings_of_worker())
 

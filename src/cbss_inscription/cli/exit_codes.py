@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from cbss_inscription.client.errors import CallFailed, FaultReceived
-from cbss_inscription.domain.errors import CbssInscriptionError
+from cbss_inscription.domain.errors import CbssInscriptionError, ServiceUnavailable
 from cbss_inscription.domain.results import Health, HealthCheckResult, Result, StatusValue
 
 
@@ -21,7 +20,7 @@ class ExitCode(IntEnum):
     REFUSED = 3
     """NOK or NO_RESULT: understood, and refused by a rule."""
     UNAVAILABLE = 4
-    """A server fault, or no readable reply: the service could not answer."""
+    """A server fault, no readable reply, or a server of ours that ended by itself."""
 
 
 _OF_STATUS = {
@@ -42,6 +41,8 @@ def exit_code_of(result: Result) -> ExitCode:
 
 def exit_code_of_error(error: CbssInscriptionError) -> ExitCode:
     """The status with which a command ends that had no answer."""
+    from cbss_inscription.client.errors import CallFailed, FaultReceived
+
     if isinstance(error, FaultReceived):
         return ExitCode.REJECTED if error.is_ours else ExitCode.UNAVAILABLE
-    return ExitCode.UNAVAILABLE if isinstance(error, CallFailed) else ExitCode.REJECTED
+    return ExitCode.UNAVAILABLE if isinstance(error, (CallFailed, ServiceUnavailable)) else ExitCode.REJECTED

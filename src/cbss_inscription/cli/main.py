@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -22,6 +23,7 @@ application = typer.Typer(
 )
 application.command()(servers.sandbox)
 application.command()(servers.facade)
+application.command()(servers.migrate)
 application.command()(operations.consult)
 application.command()(operations.insert)
 application.command()(operations.update)
@@ -33,7 +35,7 @@ application.command()(signing.sign)
 @application.callback(invoke_without_command=True)
 def _options(
     *,
-    version: bool = typer.Option(default=False, help="Print the version and stop."),
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
     if version:
         sys.stdout.write(f"cbss-inscription {__version__}\n")

@@ -96,15 +96,29 @@ def facade(
 ) -> None:
     """The façade alone, in front of a database that is there: what production runs."""
     from cbss_inscription.app.serving import serving
-    from cbss_inscription.domain.errors import UsageError
+    from cbss_inscription.domain.errors import ServiceUnavailable
 
     with _stoppable(Console(stderr=True)), serving(settings) as listeners:
 
         def check() -> None:
             if listeners.ended():
-                raise UsageError("a listener ended unexpectedly; its log says why")
+                raise ServiceUnavailable("a listener ended unexpectedly; its log says why")
 
         _wait(check)
+
+
+def migrate(
+    settings: Annotated[Path, typer.Option(help="The settings file (TOML) that names the database.")],
+) -> None:
+    """Bring the façade's database to the schema of this version."""
+    from cbss_inscription.app.settings import read_settings
+    from cbss_inscription.storage.migration import migrate as migrate_database
+
+    applied = migrate_database(read_settings(settings).database)
+    for migration in applied:
+        sys.stdout.write(f"applied {migration.version:04d} {migration.name}\n")
+    if not applied:
+        sys.stdout.write("nothing to do: the schema is this version's\n")
 
 
 class _stoppable:  # noqa: N801  # reads as a sentence where it is used
