@@ -86,6 +86,8 @@ SOAP_ACTOR_NEXT: Final = "http://schemas.xmlsoap.org/soap/actor/next"
 SOAP_ENCODING_STYLE: Final = qname(SOAP11, "encodingStyle")
 RSA_SHA384: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384"
 RSA_SHA512: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512"
+
+# root elements of the contract
 HEALTH_CHECK_REQUEST: Final = qname(MONITORING, "HealthCheckRequest")
 HEALTH_CHECK_RESPONSE: Final = qname(MONITORING, "HealthCheckResponse")
 

@@ -88,10 +88,11 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SanityCheck:
-    """One thing looked at, and how it is."""
+    """One thing looked at, how it is, and how many milliseconds it took to say so."""
 
     name: str
     health: Health
+    milliseconds: int
     detail: str | None = None
 
 

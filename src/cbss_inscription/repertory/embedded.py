@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
@@ -180,11 +181,14 @@ class EmbeddedRepertory:
 
     async def look(self) -> SanityCheck:
         """See `Repertory.look`."""
+        began = time.perf_counter()
+        health, detail = Health.OK, None
         try:
             await self._lines.look()
         except ServiceUnavailable as error:
-            return SanityCheck(name="repertory", health=Health.NOK, detail=error.reason)
-        return SanityCheck(name="repertory", health=Health.OK)
+            health, detail = Health.NOK, error.reason
+        milliseconds = round((time.perf_counter() - began) * 1000)
+        return SanityCheck(name="repertory", health=health, milliseconds=milliseconds, detail=detail)
 
     async def _file_of(self, asked: Admitted[InscriptionRequest]) -> _File | _Refusal:
         """The active file of the number asked, or why there is none to work on."""

@@ -1,0 +1,1 @@
+"""The SOAP doors: what arrives over HTTP, the stations in order, and the published description."""
