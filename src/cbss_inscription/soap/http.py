@@ -192,6 +192,7 @@ async def _respond(
         "content-type": content_type,
         "content-length": str(len(body)),
         "cache-control": "no-store",
+        "server": "",  # else the application server adds its own name (SEC-65)
         **(headers or {}),
     }
     await send(

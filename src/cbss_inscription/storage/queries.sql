@@ -98,8 +98,11 @@ ORDER BY inscription_context, begin_date
 LIMIT %(line_count_max)s::integer;
 
 -- name: admit_message
--- One row when the message was not seen before, none when it was.
-INSERT INTO replay_guard (message_key, expires_at) VALUES (%(message_key)s, %(expires_at)s)
+-- One row when the message was not seen before, none when it was. The commit does not wait for the disk: set_config
+-- holds for this statement's own transaction, its commit included.
+INSERT INTO replay_guard (message_key, expires_at)
+SELECT %(message_key)s::bytea, %(expires_at)s::timestamptz
+FROM set_config('synchronous_commit', 'off', true)
 ON CONFLICT (message_key) DO NOTHING
 RETURNING true;
 

@@ -28,11 +28,7 @@ class StoredReplayGuard:
 
     async def admit(self, key: bytes, *, until: datetime, now: datetime) -> bool:
         """Whether `key` was not seen before; atomic. Raises `TemporarilyUnavailable` (SEC-53)."""
-        async with self._database.connection() as connection:
-            async with connection.pipeline(), connection.transaction():
-                await connection.execute("SET LOCAL synchronous_commit = off")
-                cursor = await connection.execute(QUERIES["admit_message"], {"message_key": key, "expires_at": until})
-            first = await cursor.fetchone() is not None
+        first = await self._database.row("admit_message", {"message_key": key, "expires_at": until}) is not None
         await self._forget_expired(now)
         return first
 
