@@ -20,7 +20,6 @@ from cbss_inscription.domain.results import (
     StatusValue,
     WriteResult,
 )
-from cbss_inscription.domain.ssin import Ssin
 
 _GOOD = frozenset({StatusValue.OK, StatusValue.DATA_FOUND})
 
@@ -50,7 +49,7 @@ def _print_status(console: Console, status: Status, ssin: SsinAnswer | None) -> 
         highlight=False,
     )
     if ssin is not None:
-        words = [Ssin(ssin.current.digits).formatted]
+        words = [ssin.current.formatted]
         if ssin.replaces is not None:
             words.append(f"replaces {ssin.replaces.formatted}")
         if ssin.canceled:
