@@ -60,6 +60,7 @@ _MON_COMPONENT: Final = names.qname(names.MONITORING, "Component")
 _MON_LOCATION: Final = names.qname(names.MONITORING, "Location")
 _MON_NAME: Final = names.qname(names.MONITORING, "Name")
 _MON_HOST: Final = names.qname(names.MONITORING, "Host")
+_MON_URL: Final = names.qname(names.MONITORING, "URL")
 _MON_SANITY_CHECK: Final = names.qname(names.MONITORING, "SanityCheck")
 _MON_RESOURCE: Final = names.qname(names.MONITORING, "Resource")
 _MON_TIME: Final = names.qname(names.MONITORING, "TimeInMillis")
@@ -328,10 +329,11 @@ def _inscription(element: _Element) -> Inscription:
 def _read_health_response(element: _Element) -> Response:
     fields = _fields(element)
     health, _ = _health(fields[_MON_STATUS])
+    location = _fields(fields[_MON_LOCATION])
     result = HealthCheckResult(
         health=health,
         component=_text(_fields(fields[_MON_COMPONENT])[_MON_NAME]),
-        location=_text(_fields(fields[_MON_LOCATION])[_MON_HOST]),
+        location=_text(location.get(_MON_URL, location[_MON_HOST])),
         checks=tuple(_sanity_check(child) for child in element.iterchildren(_MON_SANITY_CHECK)),
     )
     return Response(result=result)

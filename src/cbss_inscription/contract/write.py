@@ -337,7 +337,8 @@ def _write_health(root: _Element, result: HealthCheckResult, moment: datetime, d
     _text(component, _mon("Version"), deployment.version)
     location = SubElement(root, _mon("Location"))
     _text(location, _mon("Environment"), deployment.environment)
-    _text(location, _mon("Host"), result.location)
+    _text(location, _mon("Host"), result.location.partition("//")[2].partition("/")[0])
+    _text(location, _mon("URL"), result.location)
     for check in result.checks:
         _write_sanity_check(root, check)
 

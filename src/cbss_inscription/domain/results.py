@@ -98,7 +98,7 @@ class SanityCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheckResult:
-    """How the service is, and each thing that was looked at."""
+    """How the service is, and each thing that was looked at; `location` is the address of the door asked."""
 
     health: Health
     component: str
