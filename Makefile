@@ -1,7 +1,7 @@
 # Every target sets itself up on a machine that has only Python ≥ 3.11 with pip, and make.
 #
 #   make sandbox          a whole CBSSInscription on this machine; ONCE=1 proves it and stops
-#   make test             the tests
+#   make test             the tests; make test-long the long campaigns
 #   make check            the linters: format, style, types, layers
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 UV := .tools/uv-$(UV_VERSION)/bin/uv
 SYNC := UV_PYTHON_DOWNLOADS=never $(UV) sync --quiet --frozen --python $(PYTHON)
 
-.PHONY: sandbox test check format clean
+.PHONY: sandbox test test-long check format clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -22,6 +22,11 @@ sandbox: .venv/.runtime
 test: .venv/.development
 	@tests/install-programs
 	.venv/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+# Campaigns that take longer: what `make test` leaves out.
+test-long: .venv/.development
+	@tests/install-programs
+	.venv/bin/pytest --numprocesses 2 -m long $(ARGS)
 
 check: .venv/.development
 	.venv/bin/ruff format --check .

@@ -1,5 +1,4 @@
 """The SDK, blocking and async: python_sdk.py SANDBOX_DIRECTORY."""
-# ruff: noqa: INP001, T201
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 zeep's own `BinarySignature` cannot be used: it leaves the BinarySecurityToken unsigned and the Timestamp to you.
 `SignedRequest` below signs what RSZ asks for: copy it.
 """
-# ruff: noqa: INP001, T201
 
 from __future__ import annotations
 

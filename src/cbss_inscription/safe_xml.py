@@ -1,0 +1,248 @@
+"""The only parser of foreign XML: bounded, without DTD, entities, processing instructions or network.
+
+One parse serves both the gate and the verification (SEC-18): what is judged is what was read. The options are those of
+the design's measurements (libxml2 2.14): entity expansion is refused by libxml2 itself, while a DOCTYPE, a great many
+attributes or a deep tree are not, so these are refused here, each by a named limit and before any work that grows with
+the square of the message.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from lxml import etree
+from lxml.etree import _Element
+
+from cbss_inscription.domain.errors import MalformedMessage, WsiViolation
+
+_BOMS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, ""),  # before UTF-16: its first two bytes are the UTF-16 mark
+    (codecs.BOM_UTF32_BE, ""),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CHARSETS: Final = {
+    "utf-8": ("utf-8",),
+    "utf8": ("utf-8",),
+    "us-ascii": ("utf-8",),
+    "utf-16": ("utf-16-le", "utf-16-be"),
+    "utf-16le": ("utf-16-le",),
+    "utf-16be": ("utf-16-be",),
+}
+_XML_DECLARATION: Final = re.compile(r"<\?xml[ \t\r\n][^>]*?\?>")
+_DECLARED_ENCODING: Final = re.compile(r"[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
+_BLANKS: Final = re.compile(r"[ \t\r\n]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XmlLimits:
+    """How large and how oddly shaped a foreign document may be; the defaults are the design's (SEC-09, SEC-21..25)."""
+
+    size_bytes_max: int = 1_048_576
+    """The whole message, in bytes as received (SEC-09)."""
+    depth_max: int = 32
+    """Elements from the root to the deepest one, the root being 1 (SEC-21)."""
+    elements_max: int = 20_000
+    """Elements in the document (SEC-22)."""
+    attributes_per_element_max: int = 32
+    """Attributes of one element, namespace declarations apart; exclusive C14N is quadratic in them (SEC-23)."""
+    attributes_max: int = 40_000
+    """Attributes in the document (SEC-23)."""
+    namespaces_per_element_max: int = 32
+    """Namespace declarations of one element (SEC-24)."""
+    namespaces_max: int = 2_000
+    """Namespace declarations in the document (SEC-24)."""
+    name_chars_max: int = 256
+    """A prefix, or the local name of an element or attribute, in characters (SEC-25)."""
+    value_chars_max: int = 8_192
+    """An attribute's value or a namespace URI, in characters (SEC-25)."""
+    text_chars_max: int = 262_144
+    """An uninterrupted run of text, in characters (SEC-25)."""
+    comments_max: int = 1_000
+    """Comments before, in or after the root element; ours, beside SEC-22: walking over many of them is slow."""
+
+
+DEFAULT_LIMITS: Final = XmlLimits()
+
+
+def parse(data: bytes, *, charset: str | None, limits: XmlLimits = DEFAULT_LIMITS) -> _Element:
+    """The root element of a foreign document that keeps within the limits.
+
+    `charset` is the parameter of the Content-Type, None when it has none. UTF-8, or UTF-16 by its mark or charset, and
+    nothing else (SEC-27); where charset or mark decide, the encoding named in the XML declaration is ignored (WS-I
+    Basic Profile R1019). Comments are kept, for the gate to judge where they stand (SEC-20).
+
+    Raises MalformedMessage (not well-formed, encoding, size or shape) and WsiViolation (DOCTYPE R1008, processing
+    instruction R1009). Neither carries any text of the message.
+    """
+    if len(data) > limits.size_bytes_max:
+        raise MalformedMessage("size")
+    text = _decode(data, charset)
+    _refuse_in_prolog(text, limits)
+    root = _parse_utf8(text.encode())
+    docinfo = root.getroottree().docinfo
+    # The prolog was read by hand above; this is libxml2's own word for it, so that a difference cannot matter.
+    if docinfo.internalDTD is not None or docinfo.externalDTD is not None or docinfo.doctype:
+        raise WsiViolation("doctype")
+    if docinfo.xml_version != "1.0":
+        raise MalformedMessage("xml-version")
+    if next(root.iter(etree.PI), None) is not None or next(root.itersiblings(etree.PI), None) is not None:
+        raise WsiViolation("processing-instruction")
+    for comments in (root.iter(etree.Comment), root.itersiblings(etree.Comment)):
+        if next(islice(comments, limits.comments_max, None), None) is not None:
+            raise MalformedMessage("comments")
+    _check_shape(root, limits, size_chars=len(text))
+    return root
+
+
+def parse_canonical(data: bytes) -> _Element:
+    """The root element of canonical XML that this program produced itself, out of a document that passed `parse`.
+
+    Nothing is measured again: canonical bytes have no DOCTYPE and no more nodes than the document they came from.
+    Raises MalformedMessage when the bytes are not well-formed on their own.
+    """
+    return _parse_utf8(data)
+
+
+def _parse_utf8(data: bytes) -> _Element:
+    # A parser of its own for each document: lxml's parsers hold a lock, and keep an error log of foreign text.
+    parser = etree.XMLParser(
+        encoding="UTF-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        huge_tree=False,
+        collect_ids=False,
+        recover=False,
+    )
+    try:
+        return etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        # `from None`: libxml2's message quotes the document, and that belongs in no log (SEC-74)
+        raise MalformedMessage("not-well-formed") from None
+
+
+def _decode(data: bytes, charset: str | None) -> str:
+    encoding: str | None = None
+    mark = b""
+    for bom, name in _BOMS:
+        if data.startswith(bom):
+            encoding, mark = name, bom
+            break
+    if charset is not None:
+        allowed = _CHARSETS.get(charset.strip().strip('"').lower())
+        if allowed is None or (encoding is not None and encoding not in allowed):
+            raise MalformedMessage("encoding")
+        if encoding is None:
+            if len(allowed) > 1:  # "utf-16" leaves the byte order to the mark
+                raise MalformedMessage("encoding")
+            encoding = allowed[0]
+    if encoding == "":
+        raise MalformedMessage("encoding")
+    try:
+        text = data[len(mark) :].decode(encoding or "utf-8", "strict")
+    except UnicodeDecodeError:
+        raise MalformedMessage("encoding") from None
+    if encoding is None:
+        # Neither charset nor mark: the declaration is the sender's only word, and may not contradict our reading.
+        declaration = _XML_DECLARATION.match(text)
+        named = _DECLARED_ENCODING.search(declaration[0]) if declaration else None
+        if named and named[1].lower() not in ("utf-8", "utf8", "us-ascii"):
+            raise MalformedMessage("encoding")
+    return text
+
+
+def _refuse_in_prolog(text: str, limits: XmlLimits) -> None:
+    """Refuses a DOCTYPE or processing instruction before libxml2 reads it.
+
+    An internal DTD can give every element thousands of default attributes; the check after the parse comes too late for
+    those. This reads only what stands before the root element and can only refuse, so it is no second parser (SEC-18).
+    """
+    declaration = _XML_DECLARATION.match(text)
+    position = declaration.end() if declaration else 0
+    comments = 0
+    while True:
+        blanks = _BLANKS.match(text, position)
+        position = blanks.end() if blanks else position
+        if text.startswith("<!--", position):
+            end = text.find("-->", position + 4)
+            if end < 0:
+                raise MalformedMessage("not-well-formed")
+            position = end + 3
+            comments += 1
+            if comments > limits.comments_max:
+                raise MalformedMessage("comments")
+        elif text.startswith("<?", position):
+            raise WsiViolation("processing-instruction")
+        elif text.startswith("<!", position):
+            raise (
+                WsiViolation("doctype")
+                if text.startswith("<!DOCTYPE", position)
+                else MalformedMessage("not-well-formed")
+            )
+        else:
+            return
+
+
+def _check_shape(root: _Element, limits: XmlLimits, *, size_chars: int) -> None:
+    """Walks the tree once and stops at the first limit passed (SEC-21..25).
+
+    Namespace declarations are counted from the walk's `start-ns` events, which give each element's own declarations;
+    `nsmap` would gather those of all ancestors for every element. A namespace URI is measured before the first `tag`
+    that repeats it is built.
+    """
+    texts_may_be_long = size_chars > limits.text_chars_max
+    depth = elements = attributes = namespaces = namespaces_here = 0
+    for event, item in etree.iterwalk(root, events=("start", "end", "start-ns", "comment")):
+        if isinstance(item, tuple):  # start-ns
+            namespaces += 1
+            namespaces_here += 1
+            if namespaces_here > limits.namespaces_per_element_max or namespaces > limits.namespaces_max:
+                raise MalformedMessage("namespaces")
+            prefix, uri = item
+            if len(prefix) > limits.name_chars_max:
+                raise MalformedMessage("name-length")
+            if len(uri) > limits.value_chars_max:
+                raise MalformedMessage("value-length")
+            continue
+        if item is None:
+            continue
+        if event == "start":
+            depth += 1
+            elements += 1
+            namespaces_here = 0
+            attrib = item.attrib
+            attributes_here = len(attrib)  # the cheap way; reading them is quadratic
+            attributes += attributes_here
+            if depth > limits.depth_max:
+                raise MalformedMessage("depth")
+            if elements > limits.elements_max:
+                raise MalformedMessage("elements")
+            if attributes_here > limits.attributes_per_element_max or attributes > limits.attributes_max:
+                raise MalformedMessage("attributes")
+            _check_name(str(item.tag), limits)
+            if attributes_here:
+                for name, value in attrib.items():
+                    _check_name(str(name), limits)
+                    if len(value) > limits.value_chars_max:
+                        raise MalformedMessage("value-length")
+            if texts_may_be_long and len(item.text or "") > limits.text_chars_max:
+                raise MalformedMessage("text-length")
+            continue
+        if event == "end":
+            depth -= 1
+        if texts_may_be_long and len(item.tail or "") > limits.text_chars_max:
+            raise MalformedMessage("text-length")
+
+
+def _check_name(name: str, limits: XmlLimits) -> None:
+    # The namespace URI before the brace has a limit of its own.
+    if len(name) > limits.name_chars_max and len(name) - (name.rfind("}") + 1) > limits.name_chars_max:
+        raise MalformedMessage("name-length")

@@ -1,0 +1,467 @@
+"""The exact grammar of a signed SOAP 1.1 request: what stands where, and nothing besides.
+
+The gate finds the Body, the token and the timestamp by their *position* (child of the Envelope, child of our Security
+header) and demands that the signature's three references name exactly these by id. Ids of every kind share one set
+without repeats, so that no second element can answer to the same reference: signature wrapping has no place to stand
+(design 3.1, A1-A6). Nothing is computed here; `verify` does the cryptography on what this returns.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from lxml import etree
+from lxml.etree import _Element
+
+from cbss_inscription import names
+from cbss_inscription.domain.errors import (
+    BodyMissing,
+    MustUnderstand,
+    NotAuthenticated,
+    NotSoap,
+    VersionMismatch,
+    WsiViolation,
+)
+from cbss_inscription.security.c14n import DEFAULT_NAMESPACE
+from cbss_inscription.security.policy import SecurityPolicy
+
+DIGEST_BYTES: Final = 32
+"""Length of a SHA-256 digest."""
+ADDRESSING_CHARS_MAX: Final = 2_048
+"""Length of one WS-Addressing text, in characters."""
+
+_BLANKS: Final = " \t\r\n"
+_ID: Final = re.compile(r"[A-Za-z_][\w.\-]{0,127}", re.ASCII)
+_FRAGMENT: Final = re.compile(r"#([A-Za-z_][\w.\-]{0,127})", re.ASCII)
+_ID_LOCAL_NAMES: Final = frozenset({"Id", "ID", "id", "iD", "AssertionID"})
+_NOT_A_BLANK: Final = re.compile(r"[^ \t\r\n]")
+_NOT_BLANKS: Final = re.compile(r"[^ \t\r\n]+")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
+# NCName of XML 1.0 (fifth edition) without the planes nobody uses in prefixes
+_NCNAME: Final = re.compile(r"[^\W\d][\w.\-·]*")
+_INSTANT: Final = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?Z", re.ASCII
+)
+_ANONYMOUS: Final = frozenset(
+    {
+        f"{names.WSA}/anonymous",
+        f"{names.WSA}/none",
+        f"{names.WSA_2004}/role/anonymous",
+    }
+)
+_ADDRESSING_ONCE: Final = frozenset({"To", "Action", "MessageID", "ReplyTo", "FaultTo"})
+
+_NONE: Final[frozenset[str]] = frozenset()
+_WSU_ID: Final = frozenset({names.WSU_ID})
+_DS_ID: Final = frozenset({"Id"})
+_ALGORITHM: Final = frozenset({"Algorithm"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressing:
+    """What the WS-Addressing headers claim; not signed; no connection is ever opened because of it (SEC-17)."""
+
+    to: str | None = None
+    action: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """One signed part: the element itself, the PrefixList of its canonicalisation, and the digest its signer stated."""
+
+    element: _Element
+    prefixes: tuple[str, ...]
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatedMessage:
+    """A message of the right shape, not yet believed: its parts by identity, its values decoded."""
+
+    envelope: _Element
+    token: Reference
+    timestamp: Reference
+    body: Reference
+    signed_info: _Element
+    signed_info_prefixes: tuple[str, ...]
+    signature_algorithm: str
+    signature_value: bytes = field(repr=False)
+    certificate_der: bytes = field(repr=False)
+    created: datetime
+    expires: datetime
+    addressing: Addressing
+
+
+def read_signed_message(root: _Element, policy: SecurityPolicy) -> GatedMessage:
+    """The parts of a request that keeps to the RSZ profile's grammar (SEC-12, 13, 15..17, 20, 28..36).
+
+    `root` comes from `safe_xml.parse`. Raises VersionMismatch, NotSoap, BodyMissing, WsiViolation, MustUnderstand, and
+    NotAuthenticated for all that concerns the Security header.
+    """
+    header, body = _read_envelope(root)
+    security, addressing = _read_header(header)
+    _refuse_foreign_parts(root, body)
+    if security is None:
+        raise NotAuthenticated("security-missing")
+    _check_ids(root)
+    token, timestamp, signature = _read_security(security)
+    certificate_der = _read_token(token, policy)
+    created, expires = _read_timestamp(timestamp)
+    return _read_signature(
+        signature,
+        policy,
+        parts={"token": token, "timestamp": timestamp, "body": body},
+        certificate_der=certificate_der,
+        created=created,
+        expires=expires,
+        envelope=root,
+        addressing=addressing,
+    )
+
+
+# --- SOAP -----------------------------------------------------------------------------------------------------------
+
+
+def _read_envelope(root: _Element) -> tuple[_Element | None, _Element]:
+    """Header, if any, and Body (SEC-12, SEC-13)."""
+    if root.tag != names.SOAP_ENVELOPE:
+        if etree.QName(root).localname == "Envelope":
+            raise VersionMismatch("envelope-namespace")
+        raise NotSoap("root")
+    _refuse_encoding_style(root)
+    children = list(_elements(root))
+    _refuse_text(root, NotSoap("envelope-text"))
+    tags = [child.tag for child in children]
+    if names.SOAP_BODY not in tags:
+        raise BodyMissing("body-missing")
+    if tags not in ([names.SOAP_BODY], [names.SOAP_HEADER, names.SOAP_BODY]):
+        raise NotSoap("envelope-children")
+    header, body = (children[0] if len(children) > 1 else None), children[-1]
+    _refuse_encoding_style(body)
+    content = list(_elements(body))
+    if len(content) != 1:
+        raise BodyMissing("body-children")
+    _refuse_text(body, BodyMissing("body-text"))
+    if not etree.QName(content[0]).namespace:
+        raise WsiViolation("body-unqualified")
+    _refuse_encoding_style(content[0])
+    if header is not None:
+        _refuse_encoding_style(header)
+        _refuse_text(header, NotSoap("header-text"))
+    return header, body
+
+
+def _read_header(header: _Element | None) -> tuple[_Element | None, Addressing]:
+    """Our Security block, if any, and what WS-Addressing says (SEC-15..17)."""
+    ours: list[_Element] = []
+    addressing: dict[str, str] = {}
+    for block in _elements(header) if header is not None else ():
+        name = etree.QName(block)
+        if not name.namespace:
+            raise WsiViolation("header-unqualified")
+        must_understand = block.get(names.SOAP_MUST_UNDERSTAND, "0")
+        if must_understand not in ("0", "1"):
+            raise WsiViolation("must-understand-value")
+        # No actor is the last receiver, and that is us; "next" is every receiver, and so us as well.
+        for_us = block.get(names.SOAP_ACTOR, "") in ("", names.SOAP_ACTOR_NEXT)
+        if not for_us:
+            continue
+        if block.tag == names.WSSE_SECURITY:
+            ours.append(block)
+        elif name.namespace in (names.WSA, names.WSA_2004):
+            _read_addressing(block, name.localname, addressing)
+        elif must_understand == "1":
+            raise MustUnderstand("header-not-understood")
+    if len(ours) > 1:
+        raise NotAuthenticated("security-repeated")
+    claims = Addressing(
+        to=addressing.get("To"), action=addressing.get("Action"), message_id=addressing.get("MessageID")
+    )
+    return (ours[0] if ours else None), claims
+
+
+def _read_addressing(block: _Element, local_name: str, addressing: dict[str, str]) -> None:
+    if local_name not in _ADDRESSING_ONCE:
+        return  # From, RelatesTo: nothing follows from them
+    if local_name in addressing:
+        raise WsiViolation("addressing-repeated")
+    if local_name in ("ReplyTo", "FaultTo"):
+        addresses = [child for child in _elements(block) if etree.QName(child).localname == "Address"]
+        value = (addresses[0].text or "").strip(_BLANKS) if len(addresses) == 1 else ""
+        if value not in _ANONYMOUS:
+            raise WsiViolation("addressing-redirection")
+    else:
+        value = (block.text or "").strip(_BLANKS)
+        if len(block) or len(value) > ADDRESSING_CHARS_MAX:
+            raise WsiViolation("addressing-text")
+    addressing[local_name] = value
+
+
+def _refuse_foreign_parts(root: _Element, body: _Element) -> None:
+    """Refuses comments where they could split a value, and elements that point out of the message (SEC-07, SEC-20)."""
+    for security in root.iter(names.WSSE_SECURITY):
+        if next(security.iter(etree.Comment), None) is not None:
+            raise NotAuthenticated("comment")
+    if next(body.iter(etree.Comment), None) is not None:
+        raise WsiViolation("comment")
+    if next(root.iter(f"{{{names.XOP}}}*"), None) is not None:
+        raise WsiViolation("xop")
+    if next(root.iter(f"{{{names.XENC}}}*", f"{{{names.XENC11}}}*"), None) is not None:
+        raise NotAuthenticated("encryption")
+
+
+def _check_ids(root: _Element) -> None:
+    """Checks that no value occurs twice among the id-like attributes, whatever their namespace (SEC-28)."""
+    ids: set[str] = set()
+    for element in root.iter(etree.Element):
+        if not len(element.attrib):
+            continue
+        for name, value in element.attrib.items():
+            if name.rpartition("}")[2] not in _ID_LOCAL_NAMES:
+                continue
+            if not _ID.fullmatch(value):
+                raise NotAuthenticated("id-syntax")
+            if value in ids:
+                raise NotAuthenticated("id-repeated")
+            ids.add(value)
+
+
+# --- the Security header --------------------------------------------------------------------------------------------
+
+
+def _read_security(security: _Element) -> tuple[_Element, _Element, _Element]:
+    """Token, timestamp and signature, once each and in any order (SEC-29)."""
+    allowed = frozenset({names.SOAP_MUST_UNDERSTAND, names.SOAP_ACTOR, names.WSU_ID})
+    children = _read_children(security, "security-grammar", optional=allowed)
+    by_name = {child.tag: child for child in children}
+    wanted = {names.WSSE_TOKEN, names.WSU_TIMESTAMP, names.DS_SIGNATURE}
+    if len(children) != len(wanted) or by_name.keys() != wanted:
+        raise NotAuthenticated("security-grammar")
+    return by_name[names.WSSE_TOKEN], by_name[names.WSU_TIMESTAMP], by_name[names.DS_SIGNATURE]
+
+
+def _read_token(token: _Element, policy: SecurityPolicy) -> bytes:
+    """The bytes in the BinarySecurityToken; whether they are one certificate is for `trust` to say (SEC-30)."""
+    text = _read_text(
+        token, "token-grammar", required=frozenset({names.WSU_ID, "EncodingType", "ValueType"}), optional=_NONE
+    )
+    if token.get("EncodingType") != names.BASE64_BINARY or token.get("ValueType") != names.X509_V3:
+        raise NotAuthenticated("token-type")
+    if len(text) > policy.token_size_chars_max:
+        raise NotAuthenticated("token-size")
+    return _decode_base64(text, "token-base64")
+
+
+def _read_timestamp(timestamp: _Element) -> tuple[datetime, datetime]:
+    """Created and Expires (SEC-50; BSP R3227, R3203, R3221..R3226)."""
+    children = _read_children(timestamp, "timestamp-grammar", required=_WSU_ID)
+    if [child.tag for child in children] != [names.WSU_CREATED, names.WSU_EXPIRES]:
+        raise NotAuthenticated("timestamp-grammar")
+    created, expires = (_read_instant(_read_text(child, "timestamp-grammar")) for child in children)
+    return created, expires
+
+
+def _read_instant(text: str) -> datetime:
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        raise NotAuthenticated("timestamp-syntax")
+    year, month, day, hour, minute, second = (int(digits) for digits in match.groups()[:6])
+    # Digits after the microsecond only make an instant later by less than any limit's precision.
+    microsecond = int((match[7] or "").ljust(6, "0")[:6])
+    try:
+        return datetime(year, month, day, hour, minute, second, microsecond, tzinfo=UTC)
+    except ValueError:  # 24:00:00, a leap second, 30 February
+        raise NotAuthenticated("timestamp-syntax") from None
+
+
+def _read_signature(
+    signature: _Element,
+    policy: SecurityPolicy,
+    *,
+    parts: dict[str, _Element],
+    certificate_der: bytes,
+    created: datetime,
+    expires: datetime,
+    envelope: _Element,
+    addressing: Addressing,
+) -> GatedMessage:
+    children = _read_children(signature, "signature-grammar", optional=_DS_ID)
+    if [child.tag for child in children] != [names.DS_SIGNED_INFO, names.DS_SIGNATURE_VALUE, names.DS_KEY_INFO]:
+        raise NotAuthenticated("signature-grammar")
+    signed_info, value, key_info = children
+    signature_value = _decode_base64(_read_text(value, "signature-grammar", optional=_DS_ID), "signature-base64")
+
+    children = _read_children(signed_info, "signature-grammar", optional=_DS_ID)
+    if [child.tag for child in children[:2]] != [names.DS_CANONICALIZATION_METHOD, names.DS_SIGNATURE_METHOD]:
+        raise NotAuthenticated("signature-grammar")
+    if any(child.tag != names.DS_REFERENCE for child in children[2:]):
+        raise NotAuthenticated("signature-grammar")
+    signed_info_prefixes = _read_canonicalization(children[0], policy, "canonicalization-algorithm")
+    algorithm = children[1].get("Algorithm", "")
+    if algorithm not in policy.signature_algorithms:
+        raise NotAuthenticated("algorithm")
+    if _read_children(children[1], "signature-grammar", required=_ALGORITHM):  # HMACOutputLength, for one
+        raise NotAuthenticated("signature-grammar")
+
+    if len(children) - 2 != len(parts):
+        raise NotAuthenticated("reference-count")
+    read = [_read_reference(child, policy) for child in children[2:]]
+    references = {identifier: (prefixes, digest) for identifier, prefixes, digest in read}
+    ids_of_parts = {name: part.get(names.WSU_ID, "") for name, part in parts.items()}
+    if references.keys() != set(ids_of_parts.values()):
+        raise NotAuthenticated("reference-target")
+    _read_key_info(key_info, policy, token_id=ids_of_parts["token"])
+
+    signed = {
+        name: Reference(
+            element=part, prefixes=references[ids_of_parts[name]][0], digest=references[ids_of_parts[name]][1]
+        )
+        for name, part in parts.items()
+    }
+    return GatedMessage(
+        envelope=envelope,
+        token=signed["token"],
+        timestamp=signed["timestamp"],
+        body=signed["body"],
+        signed_info=signed_info,
+        signed_info_prefixes=signed_info_prefixes,
+        signature_algorithm=algorithm,
+        signature_value=signature_value,
+        certificate_der=certificate_der,
+        created=created,
+        expires=expires,
+        addressing=addressing,
+    )
+
+
+def _read_reference(reference: _Element, policy: SecurityPolicy) -> tuple[str, tuple[str, ...], bytes]:
+    """Id, PrefixList and digest of one Reference (SEC-34)."""
+    children = _read_children(reference, "reference-grammar", required=frozenset({"URI"}), optional=_DS_ID)
+    fragment = _FRAGMENT.fullmatch(reference.get("URI", ""))
+    if fragment is None:
+        raise NotAuthenticated("reference-uri")
+    if [child.tag for child in children] != [names.DS_TRANSFORMS, names.DS_DIGEST_METHOD, names.DS_DIGEST_VALUE]:
+        raise NotAuthenticated("reference-grammar")
+    transforms, method, value = children
+    steps = _read_children(transforms, "reference-grammar")
+    if [step.tag for step in steps] != [names.DS_TRANSFORM]:
+        raise NotAuthenticated("transform-count")
+    prefixes = _read_canonicalization(steps[0], policy, "transform-algorithm")
+    if method.get("Algorithm") != names.SHA256:
+        raise NotAuthenticated("digest-algorithm")
+    if _read_children(method, "reference-grammar", required=_ALGORITHM):
+        raise NotAuthenticated("reference-grammar")
+    digest = _decode_base64(_read_text(value, "reference-grammar"), "digest-base64")
+    if len(digest) != DIGEST_BYTES:
+        raise NotAuthenticated("digest-length")
+    return fragment[1], prefixes, digest
+
+
+def _read_canonicalization(method: _Element, policy: SecurityPolicy, reason: str) -> tuple[str, ...]:
+    """The PrefixList of an exclusive C14N without comments, the only method there is (SEC-26, SEC-32)."""
+    if method.get("Algorithm") != names.EXC_C14N:
+        raise NotAuthenticated(reason)
+    children = _read_children(method, "signature-grammar", required=_ALGORITHM)
+    if not children:
+        return ()
+    if [child.tag for child in children] != [names.EXC_INCLUSIVE_NAMESPACES]:
+        raise NotAuthenticated("signature-grammar")
+    if _read_children(children[0], "signature-grammar", required=frozenset({"PrefixList"})):
+        raise NotAuthenticated("signature-grammar")
+    # BSP R5414, R5415: any order, any XML white space; str.split() would also split at a no-break space
+    tokens = _NOT_BLANKS.findall(children[0].get("PrefixList", ""))
+    if len(tokens) > policy.prefix_list_tokens_max:
+        raise NotAuthenticated("prefix-list-size")
+    if not all(token == DEFAULT_NAMESPACE or _NCNAME.fullmatch(token) for token in tokens):
+        raise NotAuthenticated("prefix-list-syntax")
+    return tuple(tokens)
+
+
+def _read_key_info(key_info: _Element, policy: SecurityPolicy, *, token_id: str) -> None:
+    """Checks that the key is the token's, by one direct reference and no other way (SEC-36)."""
+    children = _read_children(key_info, "key-info", optional=_DS_ID)
+    if [child.tag for child in children] != [names.WSSE_TOKEN_REFERENCE]:
+        raise NotAuthenticated("key-info")
+    children = _read_children(children[0], "key-info", optional=_WSU_ID)
+    if [child.tag for child in children] != [names.WSSE_REFERENCE]:
+        raise NotAuthenticated("key-info")
+    reference = children[0]
+    if _read_children(reference, "key-info", required=frozenset({"URI"}), optional=frozenset({"ValueType"})):
+        raise NotAuthenticated("key-info")
+    value_type = reference.get("ValueType")
+    if value_type is None and policy.token_reference_value_type_required:
+        raise NotAuthenticated("key-info-value-type")
+    if value_type not in (None, names.X509_V3):
+        raise NotAuthenticated("key-info-value-type")
+    if reference.get("URI") != f"#{token_id}":
+        raise NotAuthenticated("key-info-target")
+
+
+# --- shapes ---------------------------------------------------------------------------------------------------------
+
+
+def _elements(parent: _Element) -> Iterator[_Element]:
+    return parent.iterchildren(etree.Element)
+
+
+def _refuse_text(parent: _Element, error: Exception) -> None:
+    """Raises the error when characters other than blanks stand between the children."""
+    if _NOT_A_BLANK.search(parent.text or ""):
+        raise error
+    for child in parent:
+        if _NOT_A_BLANK.search(child.tail or ""):
+            raise error
+
+
+def _refuse_encoding_style(element: _Element) -> None:
+    if element.get(names.SOAP_ENCODING_STYLE) is not None:  # WS-I R1005, R1006: no SOAP encoding
+        raise WsiViolation("encoding-style")
+
+
+def _check_attributes(element: _Element, reason: str, required: frozenset[str], optional: frozenset[str]) -> None:
+    present = set(element.attrib)
+    if not required <= present or not present <= required | optional:
+        raise NotAuthenticated(reason)
+
+
+def _read_children(
+    element: _Element, reason: str, *, required: frozenset[str] = _NONE, optional: frozenset[str] = _NONE
+) -> list[_Element]:
+    """The child elements of an element that has just these attributes and no text of its own."""
+    _check_attributes(element, reason, required, optional)
+    _refuse_text(element, NotAuthenticated(reason))
+    children = list(element)
+    if any(not isinstance(child.tag, str) for child in children):
+        raise NotAuthenticated(reason)
+    return children
+
+
+def _read_text(
+    element: _Element, reason: str, *, required: frozenset[str] = _NONE, optional: frozenset[str] = _NONE
+) -> str:
+    """The text of an element that has just these attributes and no child of any kind (A11: comment in DigestValue)."""
+    _check_attributes(element, reason, required, optional)
+    if len(element):
+        raise NotAuthenticated(reason)
+    return element.text or ""
+
+
+def _decode_base64(text: str, reason: str) -> bytes:
+    """The bytes of an xs:base64Binary: blanks apart, exactly what encoding those bytes gives."""
+    packed = "".join(text.split())
+    if not _BASE64.fullmatch(packed) or not text.isascii():
+        raise NotAuthenticated(reason)
+    try:
+        data = base64.b64decode(packed, validate=True)
+    except binascii.Error:
+        raise NotAuthenticated(reason) from None
+    if base64.b64encode(data).decode() != packed:  # unused bits that are not zero
+        raise NotAuthenticated(reason)
+    return data

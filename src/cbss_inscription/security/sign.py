@@ -1,0 +1,184 @@
+"""A request signed the RSZ way: token, timestamp and Body under one rsa-sha256 signature (design 1.1)."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from lxml import etree
+from lxml.etree import _Element
+
+from cbss_inscription import names, safe_xml
+from cbss_inscription.domain.errors import MessageRejected, UsageError
+from cbss_inscription.security.c14n import CanonicalizationError, canonical
+from cbss_inscription.security.policy import LIFETIME_SECONDS_MAX
+
+LIFETIME_SECONDS: Final = 60
+"""From Created to Expires; what Smals' own connector sends (design 1.1)."""
+
+_ID: Final = re.compile(r"[A-Za-z_][\w.\-]{0,127}", re.ASCII)
+
+# So that a wsu:Id on a Body whose sender did not declare the prefix is not called ns0:Id.
+etree.register_namespace("wsu", names.WSU)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """An application's certificate and the use of its private key, which may lie in a file or elsewhere."""
+
+    certificate: x509.Certificate
+    certificate_der: bytes = field(repr=False)
+    sign_bytes: Callable[[bytes], bytes] = field(repr=False)
+    """The RSA PKCS #1 v1.5 signature with SHA-256 of the bytes given."""
+
+    @classmethod
+    def from_pem(cls, certificate_pem: bytes, private_key_pem: bytes) -> Signer:
+        """A signer from PEM files: the certificate (first, if others follow) and its private key, not encrypted.
+
+        Raises UsageError when one of them cannot be read, when they do not belong together, or when the key is not RSA
+        of at least 2048 bits.
+        """
+        try:
+            certificate = x509.load_pem_x509_certificates(certificate_pem)[0]
+            certified_key = certificate.public_key()
+        except (ValueError, UnsupportedAlgorithm):
+            raise UsageError("The certificate file holds no readable PEM certificate.") from None
+        try:
+            key = load_pem_private_key(private_key_pem, password=None)
+        except TypeError:
+            raise UsageError("The private key is encrypted; give a key file without a password.") from None
+        except (ValueError, UnsupportedAlgorithm):
+            raise UsageError("The key file holds no readable PEM private key.") from None
+        if not isinstance(key, rsa.RSAPrivateKey) or not isinstance(certified_key, rsa.RSAPublicKey):
+            raise UsageError("Messages are signed with RSA; the certificate or key given is of another kind.")
+        if key.key_size < 2_048:
+            raise UsageError("The private key is too short: RSA needs at least 2048 bits.")
+        if _public_bytes(key.public_key()) != _public_bytes(certified_key):
+            raise UsageError("The private key is not the key of this certificate.")
+        rsa_key = key
+
+        def sign_bytes(data: bytes) -> bytes:
+            return rsa_key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+        return cls(
+            certificate=certificate, certificate_der=certificate.public_bytes(Encoding.DER), sign_bytes=sign_bytes
+        )
+
+
+def sign(
+    envelope: bytes | _Element, *, signer: Signer, now: datetime, lifetime_seconds: int = LIFETIME_SECONDS
+) -> bytes:
+    """The request with a Security header that signs token, timestamp and Body; all else in it stays as it was.
+
+    `envelope` is a SOAP 1.1 request, as bytes or as an element, which is not changed. `now` is aware; the message is
+    valid from then for `lifetime_seconds` (1 to 300). Raises UsageError when it is no such request, has a Security
+    header already, or cannot be canonicalised.
+    """
+    if not 0 < lifetime_seconds <= LIFETIME_SECONDS_MAX:
+        raise UsageError("A message may live for 1 to 300 seconds.")
+    root = _read_request(envelope)
+    header, body = _header_and_body(root)
+    if any(block.tag == names.WSSE_SECURITY for block in header):
+        raise UsageError("The request has a Security header already; sign the request without it.")
+    body_id = body.get(names.WSU_ID)
+    if body_id is None:
+        body_id = _new_id("id-")
+        body.set(names.WSU_ID, body_id)
+    elif not _ID.fullmatch(body_id):
+        raise UsageError("The wsu:Id of the request's Body cannot be referred to by a signature.")
+
+    security = etree.SubElement(header, names.WSSE_SECURITY, nsmap={"wsse": names.WSSE, "wsu": names.WSU})
+    security.set(names.SOAP_MUST_UNDERSTAND, "1")
+    token = _add_token(security, signer)
+    timestamp = _add_timestamp(security, now, lifetime_seconds)
+    try:
+        _add_signature(security, signer, parts=(token, timestamp, body))
+    except CanonicalizationError:
+        raise UsageError("The request has no canonical form (a relative namespace URI, for one).") from None
+    return etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=True)
+
+
+def _read_request(envelope: bytes | _Element) -> _Element:
+    if not isinstance(envelope, bytes):
+        return copy.deepcopy(envelope)
+    try:
+        return safe_xml.parse(envelope, charset=None)
+    except MessageRejected as error:
+        raise UsageError(f"The request cannot be signed: it is no acceptable XML ({error.reason}).") from None
+
+
+def _header_and_body(root: _Element) -> tuple[_Element, _Element]:
+    """The Header, made where there is none, and the Body of a SOAP 1.1 envelope."""
+    if root.tag != names.SOAP_ENVELOPE:
+        raise UsageError("The request is no SOAP 1.1 envelope.")
+    bodies = list(root.iterchildren(names.SOAP_BODY))
+    headers = list(root.iterchildren(names.SOAP_HEADER))
+    if len(bodies) != 1 or len(headers) > 1:
+        raise UsageError("The request must have one Body and at most one Header.")
+    if headers:
+        return headers[0], bodies[0]
+    header = root.makeelement(names.SOAP_HEADER)
+    root.insert(0, header)
+    return header, bodies[0]
+
+
+def _add_token(security: _Element, signer: Signer) -> _Element:
+    token = etree.SubElement(security, names.WSSE_TOKEN)
+    token.set("EncodingType", names.BASE64_BINARY)
+    token.set("ValueType", names.X509_V3)
+    token.set(names.WSU_ID, _new_id("X509-"))
+    token.text = base64.b64encode(signer.certificate_der).decode()
+    return token
+
+
+def _add_timestamp(security: _Element, now: datetime, lifetime_seconds: int) -> _Element:
+    timestamp = etree.SubElement(security, names.WSU_TIMESTAMP)
+    timestamp.set(names.WSU_ID, _new_id("TS-"))
+    etree.SubElement(timestamp, names.WSU_CREATED).text = _instant(now)
+    etree.SubElement(timestamp, names.WSU_EXPIRES).text = _instant(now + timedelta(seconds=lifetime_seconds))
+    return timestamp
+
+
+def _add_signature(security: _Element, signer: Signer, *, parts: tuple[_Element, _Element, _Element]) -> None:
+    token = parts[0]
+    signature = etree.SubElement(security, names.DS_SIGNATURE, nsmap={"ds": names.DS})
+    signed_info = etree.SubElement(signature, names.DS_SIGNED_INFO)
+    etree.SubElement(signed_info, names.DS_CANONICALIZATION_METHOD, Algorithm=names.EXC_C14N)
+    etree.SubElement(signed_info, names.DS_SIGNATURE_METHOD, Algorithm=names.RSA_SHA256)
+    for part in parts:
+        reference = etree.SubElement(signed_info, names.DS_REFERENCE, URI=f"#{part.get(names.WSU_ID)}")
+        transforms = etree.SubElement(reference, names.DS_TRANSFORMS)
+        etree.SubElement(transforms, names.DS_TRANSFORM, Algorithm=names.EXC_C14N)
+        etree.SubElement(reference, names.DS_DIGEST_METHOD, Algorithm=names.SHA256)
+        digest = hashlib.sha256(canonical(part)).digest()
+        etree.SubElement(reference, names.DS_DIGEST_VALUE).text = base64.b64encode(digest).decode()
+    value = etree.SubElement(signature, names.DS_SIGNATURE_VALUE)
+    value.text = base64.b64encode(signer.sign_bytes(canonical(signed_info))).decode()
+    key_info = etree.SubElement(signature, names.DS_KEY_INFO)
+    reference = etree.SubElement(etree.SubElement(key_info, names.WSSE_TOKEN_REFERENCE), names.WSSE_REFERENCE)
+    reference.set("URI", f"#{token.get(names.WSU_ID)}")
+    reference.set("ValueType", names.X509_V3)
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}{secrets.token_hex(16)}"
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def _public_bytes(key: rsa.RSAPublicKey) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

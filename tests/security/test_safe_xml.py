@@ -1,0 +1,306 @@
+"""The intake of foreign XML: each limit passes at its value and refuses one beyond; the hostile finish quickly."""
+
+import dataclasses
+
+import pytest
+from lxml import etree
+
+from cbss_inscription.domain.errors import MalformedMessage, MessageRejected, WsiViolation
+from cbss_inscription.safe_xml import XmlLimits, parse, parse_canonical
+
+MEBIBYTE = 1_048_576
+
+
+def refusal(data, *, charset=None, **limits):
+    if isinstance(data, str):
+        data = data.encode()
+    try:
+        parse(data, charset=charset, limits=XmlLimits(**limits))
+    except MessageRejected as error:
+        return f"{type(error).__name__} {error.reason}"
+    return "accepted"
+
+
+def filled(before, unit, after):
+    """As many units as go into one mebibyte."""
+    return before + unit * ((MEBIBYTE - len(before) - len(after)) // len(unit)) + after
+
+
+def attributes(number):
+    return " ".join(f'a{n}=""' for n in range(number))
+
+
+def namespaces(number, start=0):
+    return " ".join(f'xmlns:p{n}="urn:{n}"' for n in range(start, start + number))
+
+
+LIMITS = {
+    "depth SEC-21": (lambda n: "<a>" * n + "</a>" * n, 32, "depth"),
+    "elements SEC-22": (lambda n: "<a>" + "<b/>" * (n - 1) + "</a>", 20_000, "elements"),
+    "attributes of one element SEC-23": (lambda n: f"<a {attributes(n)}/>", 32, "attributes"),
+    "namespaces of one element SEC-24": (lambda n: f"<a {namespaces(n)}/>", 32, "namespaces"),
+    "length of an element's name SEC-25": (lambda n: f"<{'n' * n}/>", 256, "name-length"),
+    "length of an attribute's name SEC-25": (lambda n: f"<a {'n' * n}=''/>", 256, "name-length"),
+    "length of a qualified attribute's name SEC-25": (
+        lambda n: f"<a xmlns:p='urn:p' p:{'n' * n}=''/>",
+        256,
+        "name-length",
+    ),
+    "length of a prefix SEC-25": (lambda n: f"<{'p' * n}:a xmlns:{'p' * n}='urn:p'/>", 256, "name-length"),
+    "length of a value SEC-25": (lambda n: f"<a b='{'v' * n}'/>", 8_192, "value-length"),
+    "length of a namespace URI SEC-25": (lambda n: f"<a xmlns='{'u' * n}'/>", 8_192, "value-length"),
+    "length of a text SEC-25": (lambda n: f"<a>{'t' * n}</a>", 262_144, "text-length"),
+    "length of a text after an element SEC-25": (lambda n: f"<a><b/>{'t' * n}</a>", 262_144, "text-length"),
+    "length of a text after a comment SEC-25": (lambda n: f"<a><!----> {'t' * (n - 1)}</a>", 262_144, "text-length"),
+    "comments before the root": (lambda n: "<!---->" * n + "<a/>", 1_000, "comments"),
+    "comments inside": (lambda n: "<a>" + "<!---->" * n + "</a>", 1_000, "comments"),
+    "comments after the root": (lambda n: "<a/>" + "<!---->" * n, 1_000, "comments"),
+    "size SEC-09": (lambda n: "<a>" + " " * (n - 7) + "</a>", MEBIBYTE, "size"),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits(name):
+    """A document at a limit is read, one beyond it is not; the limit and its SEC number are in the case's name."""
+    document, limit, reason = LIMITS[name]
+    wide = {"text_chars_max": MEBIBYTE} if reason == "size" else {}
+    assert refusal(document(limit), **wide) == "accepted"
+    assert refusal(document(limit + 1), **wide) == f"MalformedMessage {reason}"
+
+
+def test_sec_23_attributes_of_the_document():
+    """40 000 attributes in a document are read, 40 001 are not (SEC-23)."""
+    document = "<a>" + f"<b {attributes(32)}/>" * 1_250 + "{}</a>"
+    assert refusal(document.replace("{}", "")) == "accepted"
+    assert refusal(document.replace("{}", "<c d=''/>")) == "MalformedMessage attributes"
+
+
+def test_sec_24_namespaces_of_the_document():
+    """2 000 namespace declarations in a document are read, 2 001 are not, also as siblings (SEC-24)."""
+    document = "<a>" + f"<b {namespaces(32)}/>" * 62 + f"<b {namespaces(16)}/>" + "{}</a>"
+    assert refusal(document.replace("{}", "")) == "accepted"
+    assert refusal(document.replace("{}", "<c xmlns='urn:x'/>")) == "MalformedMessage namespaces"
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(XmlLimits)])
+def test_every_limit_can_be_set(field):
+    """A limit of one unit refuses a document that has two of it (SEC-09, SEC-21..25)."""
+    document = (
+        "<aa xmlns:pp='urn:p' xmlns:qq='urn:q' bb='vv' cc='ww'>tt<!-- --><!-- --><bb xmlns:rr='urn:r' dd='xx'/></aa>"
+    )
+    assert refusal(document) == "accepted"
+    assert refusal(document, **{field: 1}).startswith("MalformedMessage")
+
+
+HOSTILE = {
+    "elements": filled("<a>", "<b/>", "</a>"),
+    "open and close": filled("<a>", "<b></b>", "</a>"),
+    "depth": "<a>" * 140_000 + "</a>" * 140_000,
+    "attributes": f"<a {attributes(95_000)}/>",
+    "attributes with namespaces": "<a " + " ".join(f'xmlns:p{n}="u:{n}" p{n}:x=""' for n in range(25_000)) + "/>",
+    "attributes that collide": "<a " + " ".join(f'{chr(97 + n % 26)}{n:x}b=""' for n in range(75_000)) + "/>",
+    "attributes of many": "<a>" + f"<b {attributes(32)}/>" * 3_500 + "</a>",
+    "namespaces": f"<a {namespaces(40_000)}/>",
+    "namespaces nested": "".join(f"<a {namespaces(150, n * 150)}>" for n in range(200)) + "</a>" * 200,
+    "a long namespace repeated": f"<a xmlns='u:{'x' * 500_000}'>" + "<b/>" * 100_000 + "</a>",
+    "the longest namespace repeated": f"<a xmlns='u:{'x' * 8_000}'>" + "<b/>" * 19_000 + "</a>",
+    "names": "<a>" + f"<{'n' * 49_000}/>" * 21 + "</a>",
+    "one text": filled("<a>", "x", "</a>"),
+    "CDATA": filled("<a>", "<![CDATA[x]]>", "</a>"),
+    "character references": filled("<a>", "&#65;", "</a>"),
+    "texts": filled("<a>", "<b/>x", "</a>"),
+    "value": filled("<a b='", "x", "'/>"),
+    "comments": filled("<a>", "<!---->", "</a>"),
+    "comments before": filled("", "<!---->", "<a/>"),
+    "comments after": filled("<a/>", "<!---->", ""),
+    "blanks before": filled("", " ", "<a/>"),
+    "processing instructions": filled("<a>", "<?x?>", "</a>"),
+    "declaration": "<?xml " + "?" * 1_000_000 + "<a/>",
+    "declaration of encodings": "<?xml" + " encoding" * 110_000 + "?><a/>",
+    "comment without end": "<!--" + "-" * 1_000_000,
+    "default attributes": f"<!DOCTYPE a [<!ATTLIST b {' '.join(f'a{n} CDATA QQ' for n in range(25_000))}>]><a>"
+    + "<b/>" * 100_000
+    + "</a>",
+    "UTF-16": "<a>" + "<b/>" * 120_000 + "</a>",
+    "many PrefixList tokens": f"<a PrefixList='{'p ' * 500_000}'/>",
+}
+
+
+REASONS = {
+    "depth": "not-well-formed",  # libxml2's own limit comes first
+    "attributes with namespaces": "namespaces",
+    "attributes that collide": "attributes",
+    "attributes of many": "attributes",
+    "open and close": "elements",
+    "namespaces nested": "namespaces",
+    "a long namespace repeated": "value-length",
+    "the longest namespace repeated": "accepted",
+    "names": "name-length",
+    "one text": "text-length",
+    "CDATA": "accepted",  # one text of 80 kB
+    "character references": "accepted",
+    "texts": "elements",
+    "value": "value-length",
+    "comments before": "comments",
+    "comments after": "comments",
+    "blanks before": "accepted",
+    "processing instructions": "processing-instruction",
+    "declaration": "processing-instruction",
+    "declaration of encodings": "not-well-formed",
+    "comment without end": "not-well-formed",
+    "default attributes": "doctype",
+    "UTF-16": "elements",
+    "many PrefixList tokens": "value-length",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_mebibyte(kind):
+    """A hostile mebibyte is stopped by its own limit, or harmless, before work that grows with its square (SEC-21..25).
+
+    Without the limits the same documents cost seconds and minutes: a limit that comes too late shows in the run itself.
+    """
+    data = HOSTILE[kind].encode("utf-16" if kind == "UTF-16" else "utf-8")[:MEBIBYTE]
+    assert refusal(data).rpartition(" ")[2] == REASONS.get(kind, kind)
+
+
+DOCTYPES = {
+    "internal": "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>",
+    "unused": "<!DOCTYPE a><a/>",
+    "external": "<!DOCTYPE a SYSTEM 'http://127.0.0.1:9/a.dtd'><a/>",
+    "external file": "<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/hostname'>]><a>&x;</a>",
+    "public": "<!DOCTYPE a PUBLIC '-//X//Y' 'http://127.0.0.1:9/a.dtd'><a/>",
+    "parameter entity": "<!DOCTYPE a [<!ENTITY % x SYSTEM 'http://127.0.0.1:9/a.dtd'>%x;]><a/>",
+    "after a comment": "<!-- > --><!DOCTYPE a><a/>",
+    "after a declaration": "<?xml version='1.0'?>\n<!DOCTYPE a><a/>",
+    "laughs": "<!DOCTYPE a [<!ENTITY x0 'ha'>"
+    + "".join(f"<!ENTITY x{n} '{f'&x{n - 1};' * 10}'>" for n in range(1, 12))
+    + "]><a>&x11;</a>",
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("kind", DOCTYPES)
+def test_sec_19_doctype(kind, encoding):
+    """A DOCTYPE of any kind is refused before the parser sees it (SEC-19, WS-I R1008)."""
+    assert refusal(DOCTYPES[kind].encode(encoding)) == "WsiViolation doctype"
+
+
+def test_sec_19_doctype_that_the_prolog_check_misses(monkeypatch):
+    """Should a DOCTYPE reach the parser, the parser's own word refuses it (SEC-19)."""
+    monkeypatch.setattr("cbss_inscription.safe_xml._refuse_in_prolog", lambda *_: None)
+    assert refusal("<!DOCTYPE a><a/>") == "WsiViolation doctype"
+    assert refusal("<!DOCTYPE a [<!ENTITY x 'y'>]><a/>") == "WsiViolation doctype"
+
+
+@pytest.mark.parametrize("document", ["<?x?><a/>", "<a><?x y?></a>", "<a/><?x?>", "<?xml version='1.0'?><?x?><a/>"])
+def test_sec_20_processing_instruction(document):
+    """A processing instruction anywhere is refused (SEC-20, WS-I R1009)."""
+    assert refusal(document) == "WsiViolation processing-instruction"
+
+
+ENCODINGS = [
+    (b"<a/>", None, "accepted"),
+    (b"<a/>", "UTF-8", "accepted"),
+    (b"<a/>", '"utf-8"', "accepted"),
+    (b"<a/>", "us-ascii", "accepted"),
+    (b"\xef\xbb\xbf<a/>", None, "accepted"),
+    ("\ufeff<a/>".encode("utf-16-le"), None, "accepted"),
+    ("\ufeff<a/>".encode("utf-16-be"), "utf-16", "accepted"),
+    ("\ufeff<a/>".encode("utf-16-be"), "utf-16be", "accepted"),
+    ("<a/>".encode("utf-16-be"), "utf-16be", "accepted"),
+    (b"<?xml version='1.0' encoding='UTF-16'?><a/>", "utf-8", "accepted"),  # R1019: not the declaration's word
+    ("\ufeff<?xml version='1.0' encoding='UTF-8'?><a/>".encode("utf-16"), "utf-16", "accepted"),
+    (b"<?xml version='1.0' encoding='UTF-8'?><a/>", None, "accepted"),
+    ("\ufeff<a/>".encode("utf-16-be"), "utf-16le", "MalformedMessage encoding"),
+    ("\ufeff<a/>".encode("utf-16-be"), "utf-8", "MalformedMessage encoding"),
+    (b"\xef\xbb\xbf<a/>", "utf-16", "MalformedMessage encoding"),
+    ("<a/>".encode("utf-16-be"), "utf-16", "MalformedMessage encoding"),
+    ("\ufeff<a/>".encode("utf-32-le"), None, "MalformedMessage encoding"),
+    ("\ufeff<a/>".encode("utf-32-be"), None, "MalformedMessage encoding"),
+    (b"<?xml version='1.0' encoding='windows-1252'?><a/>", None, "MalformedMessage encoding"),
+    (b"<?xml version='1.0' encoding=\"UTF-7\"?><a/>", None, "MalformedMessage encoding"),
+    (b"<a>\xe9</a>", "iso-8859-1", "MalformedMessage encoding"),
+    (b"<a>\xe9</a>", "windows-1252", "MalformedMessage encoding"),
+    (b"<a>\xe9</a>", None, "MalformedMessage encoding"),
+    (b"<a>\xc0\xaf</a>", None, "MalformedMessage encoding"),  # overlong
+    (b"<a>\xed\xa0\x80</a>", None, "MalformedMessage encoding"),  # a surrogate
+    (b"<a>\xf4\x90\x80\x80</a>", None, "MalformedMessage encoding"),
+    (b"+ADw-a/+AD4-", "utf-7", "MalformedMessage encoding"),
+    ("<a/>".encode("cp037"), None, "MalformedMessage"),
+    (b"<a/>", "", "MalformedMessage encoding"),
+]
+
+
+@pytest.mark.parametrize(("data", "charset", "expected"), ENCODINGS)
+def test_sec_27_encoding(data, charset, expected):
+    """UTF-8 is read, and UTF-16 by its mark or charset; a contradiction or anything else is not (SEC-27)."""
+    assert refusal(data, charset=charset).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        " ",
+        "<a>",
+        "<a></b>",
+        "<a/><b/>",
+        "<a/>x",
+        "x<a/>",
+        "<a b='1' b='2'/>",
+        "<p:a/>",
+        "<a p:b=''/>",
+        "<a xmlns:xml='urn:x'/>",
+        "<a>&x;</a>",
+        "<a>&#0;</a>",
+        "<a>&#11;</a>",
+        "<a>\x00</a>",
+        "<!ELEMENT a ANY><a/>",
+        "<!-- ",
+        "<![CDATA[x]]><a/>",
+        "<a><![CDATA[x</a>",
+    ],
+)
+def test_not_well_formed(document):
+    """What is no well-formed document is refused, and not repaired (SOA-03001)."""
+    assert refusal(document) == "MalformedMessage not-well-formed"
+
+
+def test_xml_1_1():
+    """XML 1.1, with its control characters and line ends, is refused."""
+    assert refusal("<?xml version='1.1'?><a/>") == "MalformedMessage xml-version"
+
+
+def test_sec_74_the_refusal_quotes_nothing():
+    """A refusal carries no text of the document, not as its cause either (SEC-74)."""
+    with pytest.raises(MalformedMessage) as caught:
+        parse(b"<a>00000000097<b></a>", charset=None)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert str(caught.value) == "not-well-formed"
+
+
+def test_xinclude_is_not_processed():
+    """XInclude stays an element like any other."""
+    root = parse(
+        b"<a xmlns:i='http://www.w3.org/2001/XInclude'><i:include href='file:///etc/hostname'/></a>", charset=None
+    )
+    assert len(root) == 1
+    assert root[0].text is None
+
+
+def test_canonical_bytes_are_read_back():
+    """Canonical bytes give the same canonical bytes again, whatever is in them."""
+    root = parse("<a xmlns='urn:a' b='&#10;&#13;&lt;'>é<!-- x --><c xmlns=''>&#13;</c></a>".encode(), charset=None)
+    data = etree.tostring(root, method="c14n", exclusive=True, with_comments=False)
+    again = parse_canonical(data)
+    assert etree.tostring(again, method="c14n", exclusive=True, with_comments=False) == data
+    with pytest.raises(MalformedMessage):
+        parse_canonical(data[:-1])
+
+
+def test_wsi_violation_is_a_rejection():
+    """What is against WS-I is the sender's fault (SOA-03004)."""
+    assert issubclass(WsiViolation, MessageRejected)
+    assert WsiViolation.code == "SOA-03004"

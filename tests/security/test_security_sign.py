@@ -1,0 +1,169 @@
+"""What our own signer makes of a request, and what it refuses to sign."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from lxml import etree
+
+from cbss_inscription import names
+from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.security.sign import Signer, sign
+
+MINIMAL = (
+    b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><x xmlns="urn:x"/></e:Body></e:Envelope>'
+)
+
+
+def test_rsz_shape(forge):
+    """A signed request has the RSZ shape: token, timestamp and signature over both and the Body (design 1.1)."""
+    root = forge.tree()
+    (security,) = root.find(names.SOAP_HEADER)
+    assert security.tag == names.WSSE_SECURITY
+    assert security.get(names.SOAP_MUST_UNDERSTAND) == "1"
+    assert [child.tag for child in security] == [names.WSSE_TOKEN, names.WSU_TIMESTAMP, names.DS_SIGNATURE]
+    ids = [security[0].get(names.WSU_ID), security[1].get(names.WSU_ID), forge.body(root).get(names.WSU_ID)]
+    assert all(re.fullmatch(p + "[0-9a-f]{32}", i) for p, i in zip(("X509-", "TS-", "id-"), ids, strict=True))
+    assert [reference.get("URI") for reference in root.iter(names.DS_REFERENCE)] == [f"#{i}" for i in ids]
+    assert security.findtext(f".//{names.WSU_CREATED}") == "2026-03-02T09:30:00.000Z"
+    assert security.findtext(f".//{names.WSU_EXPIRES}") == "2026-03-02T09:31:00.000Z"
+
+
+def test_ids_are_new_each_time(forge):
+    """Two signings of one request share no id."""
+    first, second = forge.tree(), forge.tree()
+    assert not set(first.xpath("//@*[local-name()='Id']")) & set(second.xpath("//@*[local-name()='Id']"))
+
+
+def test_the_rest_stays_as_it_was(forge):
+    """Other headers, comments, blanks and prefixes of the request are kept."""
+    request = (
+        b'<!-- before --><S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/" xmlns:unused="urn:unused">\n'
+        b'  <S:Header><h:x xmlns:h="urn:h">1</h:x></S:Header><!-- between -->\n  <S:Body>\n '
+        b'<b xmlns="urn:b">&#13;&#9;\xc3\xa9'
+        b"<![CDATA[<&>]]></b></S:Body>\n</S:Envelope>"
+    )
+    root = etree.fromstring(forge.message(request))
+    security = forge.security(root)
+    security.getparent().remove(security)
+    del forge.body(root).attrib[names.WSU_ID]
+    assert etree.tostring(root.getroottree(), method="c14n") == etree.tostring(
+        etree.fromstring(request).getroottree(), method="c14n"
+    ).replace(b"<S:Body>", b'<S:Body xmlns:wsu="' + names.WSU.encode() + b'">')
+    assert forge.refusal(forge.message(request)) == "accepted"
+
+
+def test_header_is_made(forge):
+    """A request without Header gets one, before the Body."""
+    root = etree.fromstring(forge.message(MINIMAL))
+    assert [child.tag for child in root] == [names.SOAP_HEADER, names.SOAP_BODY]
+    assert forge.refusal(root) == "accepted"
+
+
+def test_an_element_is_not_changed(forge):
+    """An envelope given as an element is signed in a copy."""
+    root = etree.fromstring(MINIMAL)
+    signed = sign(root, signer=forge.signer, now=forge.now)
+    assert forge.refusal(signed) == "accepted"
+    assert etree.tostring(root) == MINIMAL.replace(b"/></e:B", b"/></e:B")
+
+
+def test_an_id_of_the_body_is_kept(forge):
+    """A Body that has an id is signed under it, if a signature can refer to it."""
+    request = MINIMAL.replace(b"<e:Body>", f'<e:Body xmlns:w="{names.WSU}" w:Id="my-body">'.encode())
+    root = etree.fromstring(forge.message(request))
+    assert forge.body(root).get(names.WSU_ID) == "my-body"
+    assert forge.refusal(root) == "accepted"
+    with pytest.raises(UsageError):
+        forge.message(request.replace(b"my-body", b"1 body"))
+
+
+def test_local_time_is_written_as_utc(forge):
+    """A clock of another zone gives the same instants."""
+    brussels = timezone(timedelta(hours=1))
+    now = datetime(2026, 3, 2, 10, 30, 0, 123_456, tzinfo=brussels)
+    root = etree.fromstring(sign(MINIMAL, signer=forge.signer, now=now))
+    assert root.findtext(f".//{names.WSU_CREATED}") == "2026-03-02T09:30:00.123Z"
+    assert forge.refusal(root, now=now.astimezone(UTC)) == "accepted"
+
+
+@pytest.mark.parametrize("lifetime", [0, -1, 301])
+def test_sec_51_lifetime(forge, lifetime):
+    """A message cannot be signed for longer than five minutes, or for none (SEC-51)."""
+    with pytest.raises(UsageError):
+        forge.message(lifetime_seconds=lifetime)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"",
+        b"not XML",
+        b"<x/>",
+        b"<!DOCTYPE x><x/>",
+        MINIMAL.replace(b"http://schemas.xmlsoap.org/soap/envelope/", b"http://www.w3.org/2003/05/soap-envelope"),
+        MINIMAL.replace(b"e:Envelope", b"e:Enveloped"),
+        MINIMAL.replace(b"e:Body", b"e:Bodies"),
+        MINIMAL.replace(b"</e:Envelope>", b"<e:Body/></e:Envelope>"),
+        MINIMAL.replace(b"<e:Body>", b"<e:Header/><e:Header/><e:Body>"),
+        MINIMAL.replace(b"urn:x", b"relative"),
+        MINIMAL.replace(b"<e:Body>", f'<e:Header><s:Security xmlns:s="{names.WSSE}"/></e:Header><e:Body>'.encode()),
+    ],
+)
+def test_what_cannot_be_signed(forge, request_):
+    """What is no SOAP 1.1 request, or has a Security header already, is refused in one sentence."""
+    with pytest.raises(UsageError) as caught:
+        forge.message(request_)
+    assert str(caught.value).endswith(".")
+
+
+def test_signed_twice(forge):
+    """A signed request is not signed again."""
+    with pytest.raises(UsageError):
+        forge.message(forge.message())
+
+
+def test_signers_that_cannot_be(forge, pki, key):
+    """A key that is not the certificate's, is encrypted, short or not RSA makes no signer, and the message says why."""
+    credential = forge.credential
+    good_certificate, good_key = credential.certificate_pem, credential.private_key_pem
+    other = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    short = rsa.generate_private_key(public_exponent=65_537, key_size=1_024)
+    curve = ec.generate_private_key(ec.SECP256R1())
+
+    def pem(private_key, encryption=None):
+        return private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
+
+    def certificate(private_key):
+        return pki.issue_application_certificate(
+            forge.urn, forge.cbe, "x", not_before=forge.now, private_key=private_key
+        ).certificate_pem
+
+    for certificate_pem, key_pem, word in (
+        (good_certificate, pem(other), "not the key"),
+        (good_certificate, pem(key, BestAvailableEncryption(b"secret")), "encrypted"),
+        (good_certificate, b"nonsense", "private key"),
+        (good_certificate, good_certificate, "private key"),
+        (b"", good_key, "certificate"),
+        (good_key, good_key, "certificate"),
+        (certificate(short), pem(short), "too short"),
+        (certificate(curve), pem(curve), "signed with RSA"),
+        (good_certificate, pem(curve), "signed with RSA"),
+        (certificate(curve), good_key, "signed with RSA"),
+    ):
+        with pytest.raises(UsageError, match=word):
+            Signer.from_pem(certificate_pem, key_pem)
+
+
+def test_sec_78_no_key_in_the_repr_of_a_signer(forge):
+    """The printed form of a signer shows no key and no signature function (SEC-78)."""
+    assert "PRIVATE" not in repr(forge.signer)
+    assert "sign_bytes" not in repr(forge.signer)
+    assert "private_key" not in repr(forge.credential)
