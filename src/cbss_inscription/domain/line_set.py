@@ -38,10 +38,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What a change did: whether it found what it named, whether anything differs now, and the lines as they are."""
+    """What a change did, and the lines as they are now.
+
+    `found`: it met what it named; else nothing was written. `changed`: something differs now. `merged`: what it added
+    met other lines, by overlap or adjacency, and is no line of its own or swallowed some.
+    """
 
     found: bool
     changed: bool
+    merged: bool
     lines: tuple[Inscription, ...]
 
 

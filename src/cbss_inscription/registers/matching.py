@@ -67,7 +67,8 @@ def fold_exact(name: str) -> str:
     """The name in NFC with single blanks, without case and without diacritics: the exact profile (rule 43)."""
     decomposed = unicodedata.normalize("NFD", fold_strict(name).casefold())
     bare = "".join(letter for letter in decomposed if unicodedata.category(letter) != "Mn")
-    return bare.translate(_LETTERS)
+    # Blanks once more: a mark that stood alone between two of them is gone now.
+    return " ".join(bare.translate(_LETTERS).split())
 
 
 def _verdict(*, same: bool) -> Verdict:

@@ -7,7 +7,7 @@ import binascii
 import json
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Protocol
 
@@ -144,7 +144,7 @@ class EmbeddedRepertory:
         period = Period.of(request.period)
         changed = await self._lines.change(self._change(asked, file, removed=None, added=period))
         identical = not changed.changed and any(line.period == period for line in changed.lines)
-        return _done(file, changed, unverified, _anomalies_of_addition(changed, period, identical=identical))
+        return _done(file, changed, unverified, _anomalies_of_addition(changed, identical=identical))
 
     async def update(self, asked: Admitted[UpdateInscription]) -> WriteResult:
         """See `Repertory.update`."""
@@ -163,7 +163,7 @@ class EmbeddedRepertory:
         changed = await self._lines.change(self._change(asked, file, removed=request.period, added=period))
         if not changed.found:
             return _not_found(file, changed)
-        return _done(file, changed, (), _anomalies_of_addition(changed, period, identical=not changed.changed))
+        return _done(file, changed, (), _anomalies_of_addition(changed, identical=not changed.changed))
 
     async def delete(self, asked: Admitted[DeleteInscription]) -> WriteResult:
         """See `Repertory.delete`."""
@@ -176,7 +176,8 @@ class EmbeddedRepertory:
         )
         if refusal is not None:
             return refusal.for_file(file)
-        changed = await self._lines.change(self._change(asked, file, removed=request.period or _EVERYTHING, added=None))
+        removed = _to_the_end(request.period or _EVERYTHING)
+        changed = await self._lines.change(self._change(asked, file, removed=removed, added=None))
         return _done(file, changed, (), ()) if changed.found else _not_found(file, changed)
 
     async def look(self) -> SanityCheck:
@@ -306,11 +307,19 @@ def _refusal_of_period(period: GivenPeriod | None, field_name: str) -> _Refusal 
     return _Refusal(code=OutcomeCode.CONTENT_INVALID, information=(named,))
 
 
-def _anomalies_of_addition(changed: Changed, period: Period, *, identical: bool) -> tuple[Anomaly, ...]:
+def _to_the_end(period: GivenPeriod) -> GivenPeriod:
+    """The same days to cut out, without end when it is the calendar's last day.
+
+    What an open line has after 9999-12-31 is no day that the wire, or a `date`, can tell: it must not stay behind.
+    """
+    return replace(period, end_date=None) if period.end_date == date.max else period
+
+
+def _anomalies_of_addition(changed: Changed, *, identical: bool) -> tuple[Anomaly, ...]:
     """CBI00401 when the very line stood there (rule 31), CBI00402 when others were met (rule 32)."""
     if identical:
         return (Anomaly(code=OutcomeCode.INSCRIPTION_IDENTICAL),)
-    if all(line.period != period for line in changed.lines):
+    if changed.merged:
         return (Anomaly(code=OutcomeCode.INSCRIPTION_MERGED),)
     return ()
 
@@ -345,5 +354,5 @@ def _read_page(token: str | None) -> PageStart | None:
     try:
         context, begin_date = json.loads(base64.urlsafe_b64decode(token.encode()))
         return PageStart(inscription_context=InscriptionContext(context), begin_date=date.fromisoformat(begin_date))
-    except (ValueError, TypeError, binascii.Error) as error:
+    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise ContentViolation("next") from error

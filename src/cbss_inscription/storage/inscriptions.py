@@ -75,15 +75,12 @@ class StoredInscriptions:
             row = await cursor.fetchone()
         if row is None:
             raise AssertionError("change_line_set gives one row")
-        found, changed, begin_dates, end_dates, last_changes = row
-        return Changed(
-            found=found,
-            changed=changed,
-            lines=tuple(
-                _read_line(key.inscription_context, *line)
-                for line in zip(begin_dates, end_dates, last_changes, strict=True)
-            ),
+        found, changed, merged, begin_dates, end_dates, last_changes = row
+        lines = tuple(
+            _read_line(key.inscription_context, *line)
+            for line in zip(begin_dates, end_dates, last_changes, strict=True)
         )
+        return Changed(found=found, changed=changed, merged=merged, lines=lines)
 
     async def look(self) -> None:
         """See `LineStore.look`."""

@@ -23,7 +23,8 @@ ORDER BY hop;
 SELECT pg_advisory_xact_lock(%(ssin)s::bigint);
 
 -- name: change_line_set
--- One row: whether the change found what it named, whether anything differs now, and the lines as they are now.
+-- One row: whether the change found what it named, whether anything differs now, whether what it added merged with
+-- other lines (it is no line more then), and the lines as they are now.
 -- To be run under lock_person, as a statement of its own, so that it sees what the former holder of the lock wrote.
 -- The change is (periods - removed) + added; an update must name one line exactly, a deletion must meet a line.
 -- Times are kept in milliseconds, as finely as the wire tells them.
@@ -73,6 +74,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT later.found,
        written.periods IS NOT NULL AS changed,
+       period_count(later.after) <= period_count(later.periods - later.removed) AS merged,
        lines.begin_dates, lines.end_dates,
        coalesce(written.last_changes, later.last_changes) AS last_changes
 FROM later

@@ -1,0 +1,17 @@
+"""What the tests of the repertory share: one database a module, for making one takes longer than most tests."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from cbss_inscription.storage.embedded_server import EmbeddedServer
+
+
+@pytest.fixture(scope="module")
+def module_database(postgresql: EmbeddedServer, request: pytest.FixtureRequest) -> str:
+    """The connection string of a database with the schema, for all tests of a module; it ends with its server."""
+    name = request.module.__name__.rpartition(".")[2]
+    with psycopg.connect(postgresql.connection_string, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
+    return psycopg.conninfo.make_conninfo(postgresql.connection_string, dbname=name)

@@ -1,0 +1,183 @@
+"""A server that is killed, and one that is away: what was acknowledged stays, what was not is told (rules 35, 37)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.errors import TemporarilyUnavailable
+from cbss_inscription.domain.exchange import Caller, Exchange
+from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.line_set import Change, LineKey
+from cbss_inscription.domain.period import Period
+from cbss_inscription.domain.requests import Operation
+from cbss_inscription.domain.results import Health
+from cbss_inscription.domain.ssin import Ssin
+from cbss_inscription.repertory.embedded import EmbeddedRepertory
+from cbss_inscription.storage import database as database_module
+from cbss_inscription.storage.database import Database
+from cbss_inscription.storage.embedded_server import EmbeddedServer
+from cbss_inscription.storage.inscriptions import StoredInscriptions
+from cbss_inscription.storage.migration import migrate
+from cbss_inscription.storage.persons import StoredPersons
+from cbss_inscription.storage.replay import StoredReplayGuard
+
+WRITERS = 4
+ACKNOWLEDGED_BEFORE_KILL = 120
+CUSTOMER = CustomerIdentification(sector=17, institution=1)
+CONTEXT = InscriptionContext("PCSA:LIVING_WAGE")
+CALLER = Caller(
+    application_urn="urn:app:one",
+    cbe_number="0200000012",
+    environment="Acceptation",
+    certificate_fingerprint="00" * 32,
+)
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+UNTIL = NOW + timedelta(minutes=5)
+
+
+def insertion(ssin: int, day: date) -> Change:
+    return Change(
+        key=LineKey(ssin=Ssin.of_number(ssin), customer=CUSTOMER, inscription_context=CONTEXT),
+        operation=Operation.INSERT_INSCRIPTION,
+        removed=None,
+        added=Period(begin_date=day, end_date=day),
+        legal_context=LegalContext("PCSA:SOCIAL_INQUIRY"),
+        customer_ticket=None,
+        exchange=Exchange(ticket_cbss=uuid4(), timestamp_receive=NOW, caller=CALLER),
+    )
+
+
+def message_key(ticket: UUID) -> bytes:
+    return hashlib.sha256(ticket.bytes).digest()
+
+
+@pytest.fixture(scope="module")
+def own_server(reachable_directory: Path) -> Iterator[EmbeddedServer]:
+    """A server for this module alone, which may be killed."""
+    with EmbeddedServer(reachable_directory / "killed") as server:
+        migrate(server.connection_string)
+        yield server
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "WAIT_SECONDS_MAX", 0.3)
+
+
+async def write_until_killed(server: EmbeddedServer) -> tuple[list[Change], list[Change]]:
+    """What was acknowledged before the postmaster was killed, and what was under way then."""
+    database = Database(server.connection_string, connections_max=WRITERS)
+    await database.open()
+    store, guard = StoredInscriptions(database), StoredReplayGuard(database)
+    acknowledged: list[Change] = []
+    under_way: list[Change] = []
+
+    async def writer(ssin: int) -> None:
+        for number in count():
+            change = insertion(ssin, date(2024, 1, 1) + timedelta(days=2 * number))
+            try:
+                # As the pipeline does: first the message is admitted, then it is carried out.
+                assert await guard.admit(message_key(change.exchange.ticket_cbss), until=UNTIL, now=NOW)
+                await store.change(change)
+            except TemporarilyUnavailable:
+                under_way.append(change)
+                return
+            acknowledged.append(change)
+            if len(acknowledged) == ACKNOWLEDGED_BEFORE_KILL:
+                process_id = server.process_id
+                assert process_id is not None
+                os.kill(process_id, signal.SIGKILL)
+
+    try:
+        await asyncio.gather(*(writer(1 + number) for number in range(WRITERS)))
+    finally:
+        await database.close()
+    return acknowledged, under_way
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_rule_37_a_killed_server_loses_nothing_acknowledged_and_keeps_nothing_half(
+    own_server: EmbeddedServer,
+) -> None:
+    """After kill -9 of the postmaster in a stream of insertions, every acknowledged one is there, none is half done."""
+    acknowledged, under_way = await write_until_killed(own_server)
+    assert len(acknowledged) >= ACKNOWLEDGED_BEFORE_KILL
+    assert len(under_way) == WRITERS
+    await asyncio.to_thread(own_server.start)
+    with psycopg.connect(own_server.connection_string) as connection:
+        state: dict[int, Any] = dict(connection.execute("SELECT ssin, periods FROM inscription").fetchall())
+        history = connection.execute(
+            "SELECT ssin, before, after, ticket_cbss FROM inscription_history ORDER BY change_number"
+        ).fetchall()
+    tickets = {row[3] for row in history}
+    for change in acknowledged:
+        assert change.exchange.ticket_cbss in tickets
+        assert change.added is not None
+        assert change.added.begin_date in {part.lower for part in state[change.key.ssin.number]}
+    assert tickets <= {change.exchange.ticket_cbss for change in (*acknowledged, *under_way)}
+    # State and history agree: each row of history goes on where the former ended, and the last is the state.
+    reached: dict[int, Any] = {}
+    for ssin, before, after, _ in history:
+        assert list(before) == list(reached.get(ssin, []))
+        reached[ssin] = after
+    assert {ssin: list(periods) for ssin, periods in reached.items()} == {
+        ssin: list(periods) for ssin, periods in state.items()
+    }
+
+    # SEC-52: the message of an acknowledged write is still remembered, though its row did not wait for the disk.
+    database = Database(own_server.connection_string, connections_max=1)
+    await database.open()
+    try:
+        guard = StoredReplayGuard(database)
+        for change in acknowledged:
+            assert not await guard.admit(message_key(change.exchange.ticket_cbss), until=UNTIL, now=NOW)
+    finally:
+        await database.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_sec_53_without_the_database_nothing_is_admitted_and_nothing_is_done(
+    own_server: EmbeddedServer,
+) -> None:
+    """With the server gone, admitting, reading and writing are TemporarilyUnavailable; health is NOK (SEC-53)."""
+    if own_server.process_id is None:
+        await asyncio.to_thread(own_server.start)
+    conninfo = own_server.connection_string
+    database = Database(conninfo, connections_max=1)
+    await database.open()
+    repertory = EmbeddedRepertory(
+        registers=StoredPersons(database), lines=StoredInscriptions(database), known_contexts=[CONTEXT]
+    )
+    assert (await repertory.look()).health is Health.OK
+    await asyncio.to_thread(own_server.stop)
+    try:
+        with pytest.raises(TemporarilyUnavailable) as caught:
+            await StoredReplayGuard(database).admit(key := message_key(uuid4()), until=UNTIL, now=NOW)
+        assert caught.value.reason == "database"
+        assert key.hex() not in str(caught.value)
+        with pytest.raises(TemporarilyUnavailable):
+            await StoredInscriptions(database).change(insertion(99, date(2024, 1, 1)))
+        with pytest.raises(TemporarilyUnavailable):
+            await StoredPersons(database).chain_of(Ssin.of_number(99), hops_max=10)
+        look = await repertory.look()
+        assert (look.health, look.detail) == (Health.NOK, "database")
+    finally:
+        await database.close()
+    late = Database(conninfo)
+    with pytest.raises(TemporarilyUnavailable):
+        await late.open()
+    await late.close()

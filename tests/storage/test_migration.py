@@ -1,0 +1,148 @@
+"""Migrations lead to schema.sql, once, whoever else migrates (architecture.md, Data)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import resources
+
+import psycopg
+import pytest
+
+from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.storage import migration
+from cbss_inscription.storage.migration import Migration, check_schema, migrate, migrations
+
+MakeDatabase = Callable[[str], str]
+
+CATALOGS = {
+    "relations": "SELECT relname, relkind, relpersistence FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+    "columns": "SELECT relname, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attidentity,"
+    " attgenerated, attcollation::regcollation::text, pg_get_expr(adbin, adrelid) FROM pg_attribute"
+    " JOIN pg_class ON pg_class.oid = attrelid"
+    " LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
+    " WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped",
+    "constraints": "SELECT conrelid::regclass::text, conname, contype, convalidated, pg_get_constraintdef(oid)"
+    " FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
+    "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "functions": "SELECT oid::regprocedure::text, pg_get_functiondef(oid) FROM pg_proc"
+    " WHERE pronamespace = 'public'::regnamespace",
+    "triggers": "SELECT tgrelid::regclass::text, tgname, tgenabled, pg_get_triggerdef(pg_trigger.oid)"
+    " FROM pg_trigger WHERE NOT tgisinternal",
+    "types": "SELECT typname, typtype FROM pg_type WHERE typnamespace = 'public'::regnamespace",
+    "views": "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'",
+}
+
+
+def catalogs(conninfo: str) -> dict[str, list[tuple[object, ...]]]:
+    with psycopg.connect(conninfo) as connection:
+        return {name: sorted(connection.execute(query), key=repr) for name, query in CATALOGS.items()}
+
+
+def applied(conninfo: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(conninfo) as connection:
+        return connection.execute("SELECT version, name FROM schema_migration ORDER BY version").fetchall()
+
+
+@pytest.fixture(scope="module")
+def migrated(make_database: MakeDatabase) -> str:
+    conninfo = make_database("template0")
+    assert migrate(conninfo) == migrations()
+    return conninfo
+
+
+def test_the_migrations_lead_to_schema_sql(migrated: str, make_database: MakeDatabase) -> None:
+    """A database that was migrated and one made by schema.sql have the same catalogs, to the last default."""
+    from_schema = make_database("template0")
+    schema = resources.files("cbss_inscription.storage").joinpath("schema.sql").read_text(encoding="utf-8")
+    with psycopg.connect(from_schema) as connection:
+        connection.execute(schema)
+    of_schema, of_migrations = catalogs(from_schema), catalogs(migrated)
+    for kind in ("relations", "columns", "constraints", "indexes", "functions", "triggers"):
+        assert of_schema[kind] != []
+    assert of_migrations == of_schema
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    """The files are numbered from one on, and each has a name and SQL."""
+    found = migrations()
+    assert [item.version for item in found] == list(range(1, len(found) + 1))
+    assert all(item.name and item.sql.strip() for item in found)
+
+
+def test_migrating_again_changes_nothing(migrated: str) -> None:
+    """A second `migrate` applies nothing and leaves every catalog as it was; what is applied is recorded once."""
+    before = catalogs(migrated)
+    assert migrate(migrated) == ()
+    assert catalogs(migrated) == before
+    assert applied(migrated) == [(item.version, item.name) for item in migrations()]
+    check_schema(migrated)
+
+
+def test_processes_that_migrate_at_once_wait_for_each_other(make_database: MakeDatabase) -> None:
+    """Of three processes that migrate one empty database at once, one applies the migrations and none fails."""
+    conninfo = make_database("template0")
+    program = (
+        "import sys; from cbss_inscription.storage.migration import migrate;"
+        " sys.stdin.readline(); print(len(migrate(sys.argv[1])))"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, conninfo], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    counts = [int(process.communicate()[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert sorted(counts) == [0, 0, len(migrations())]
+    assert applied(conninfo) == [(item.version, item.name) for item in migrations()]
+
+
+@pytest.mark.parametrize("step", [migrate, check_schema])
+def test_a_newer_database_is_refused(fresh_database: str, step: Callable[[str], object]) -> None:
+    """A database of a later program is left as it is: one sentence names both versions."""
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("INSERT INTO schema_migration (version, name) VALUES (9999, 'of_tomorrow')")
+    before = catalogs(fresh_database)
+    with pytest.raises(UsageError, match=rf"version 9999, this program knows {len(migrations())}"):
+        step(fresh_database)
+    assert catalogs(fresh_database) == before
+
+
+def test_a_database_without_the_schema_is_told_what_it_lacks(make_database: MakeDatabase) -> None:
+    """A check of an empty database names how many migrations are missing, and applies none."""
+    conninfo = make_database("template0")
+    with pytest.raises(UsageError, match=f"lacks {len(migrations())} migrations"):
+        check_schema(conninfo)
+    assert catalogs(conninfo)["relations"] == []
+
+
+def test_an_old_server_is_refused(migrated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server older than the schema needs is refused in a sentence that names both versions."""
+    monkeypatch.setattr(migration, "SERVER_VERSION_MIN", 99)
+    with pytest.raises(UsageError, match=r"PostgreSQL \d+ is too old: 99 or later is needed"):
+        migrate(migrated)
+
+
+def test_a_migration_that_fails_leaves_nothing(make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Migrations are applied together or not at all: a failure leaves the database as it was, for another try."""
+    conninfo, true = make_database("template0"), migrations()
+    broken = Migration(version=len(true) + 1, name="broken", sql="CREATE TABLE half (done integer); SELECT 1 / 0")
+    monkeypatch.setattr(migration, "migrations", lambda: (*true, broken))
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        migrate(conninfo)
+    assert catalogs(conninfo)["relations"] == []
+    monkeypatch.undo()
+    assert migrate(conninfo) == true
+
+
+def test_a_database_that_cannot_be_reached_is_a_usage_error(migrated: str) -> None:
+    """No such database: one sentence of one line."""
+    conninfo = psycopg.conninfo.make_conninfo(migrated, dbname="nobody_made_this")
+    with pytest.raises(UsageError, match=r"\Athe database cannot be reached: [^\n]+\Z"):
+        migrate(conninfo)
