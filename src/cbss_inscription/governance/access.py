@@ -9,9 +9,12 @@ Here both stand in one YAML file, checked against the values below: an unknown k
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from dataclasses import fields
 from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import yaml
@@ -24,6 +27,10 @@ from cbss_inscription.domain.requests import Operation
 
 if TYPE_CHECKING:
     from cbss_inscription.domain.exchange import Caller
+
+
+_CUSTOMER_KEYS: Final = frozenset(field.name for field in fields(CustomerIdentification))
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class ReplacedNumbers(StrEnum):
@@ -96,9 +103,12 @@ class AccessRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         legal_context: LegalContext,
         *,
         today: date,
+        inscription_contexts: Collection[InscriptionContext] = (),
     ) -> Permission | None:
         """The permission under which `caller` may do `operation` for `customer`.
 
+        Where several hold under the legal context, the first that grants all `inscription_contexts` (rule 28), or else
+        the first: the repertory then says which context is not granted.
         None when all but the legal context is granted: the caller is told MSG00013 (contract.md section 4).
         Raises `NotAuthorized` when no access rule admits the application (SEC-56), or when no permission lets it
         speak for the customer (SEC-58), which includes every customer of another CBE number.
@@ -118,7 +128,9 @@ class AccessRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         permitted = [permission for permission in bound if operation in permission.operations]
         if not permitted:
             raise NotAuthorized("operation-not-permitted")
-        return next((permission for permission in permitted if legal_context in permission.legal_contexts), None)
+        grounded = [permission for permission in permitted if legal_context in permission.legal_contexts]
+        granting = (item for item in grounded if item.inscription_contexts.issuperset(inscription_contexts))
+        return next(granting, grounded[0] if grounded else None)
 
     def admits(self, caller: Caller, operation: Operation, *, today: date) -> bool:
         """Whether an access rule admits the application to the operation, on that day and in that environment."""
@@ -135,9 +147,11 @@ class AccessRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def read_access_rules(text: bytes, *, origin: str) -> AccessRules:
     """The access rules that a YAML file says. Raises `UsageError`, naming `origin` and the key that is wrong."""
     try:
+        _check_keys(text)
         return msgspec.yaml.decode(text, type=AccessRules, dec_hook=_decode)
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"{origin}: {error}") from error
+    except (msgspec.MsgspecError, yaml.YAMLError, ValueError, RecursionError) as error:
+        # YAML's own messages have several lines, and its constructors raise plain ValueErrors.
+        raise UsageError(f"{origin}: {' '.join(str(error).split())}") from error
 
 
 def write_access_rules(rules: AccessRules) -> bytes:
@@ -163,12 +177,46 @@ def _without_absent(value: object) -> object:
     return value
 
 
+def _check_keys(text: bytes) -> None:
+    """Nothing. Raises ValueError for what reading into values would pass over or not place.
+
+    A key that a mapping has twice (PyYAML takes the last), an unknown key of a customer (msgspec ignores those of a
+    dataclass), a day that no calendar has (PyYAML's message names no key).
+    """
+    waiting = [yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
+    met: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in met:  # an alias, perhaps of what it stands in
+            continue
+        met.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+        if isinstance(node, yaml.MappingNode):
+            _check_mapping(node)
+            waiting.extend(value for _, value in node.value)
+
+
+def _check_mapping(node: yaml.MappingNode) -> None:
+    keys = set()
+    for key, value in node.value:
+        place = f"`{key.value}` in line {key.start_mark.line + 1}"
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in keys:
+                raise ValueError(f"{place} stands there twice")
+            keys.add(key.value)
+        if key.value == "customer_identification" and isinstance(value, yaml.MappingNode):
+            unknown = {name.value for name, _ in value.value if name.value not in {*_CUSTOMER_KEYS, "<<"}}
+            if unknown:
+                raise ValueError(f"{place} has an unknown field `{'`, `'.join(sorted(unknown))}`")
+        if isinstance(value, yaml.ScalarNode) and value.tag.endswith(":timestamp") and _DAY.fullmatch(value.value):
+            try:
+                date.fromisoformat(value.value)
+            except ValueError:
+                raise ValueError(f"{place} is no day of the calendar") from None
+
+
 def _decode(kind: type[object], value: object) -> object:
-    if kind is CustomerIdentification and isinstance(value, dict):
-        unknown = set(value) - {"cbe_number", "sector", "institution"}
-        if unknown:
-            raise ValueError(f"customer_identification knows no {', '.join(sorted(unknown))}")
-        return CustomerIdentification(**value)
     if kind in {LegalContext, InscriptionContext} and isinstance(value, str):
         return kind(value)
     raise TypeError(f"{kind.__name__} is not written like that")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from cbss_inscription.domain.exchange import Exchange
+from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import ConsultInscriptions, InscriptionRequest, operation_of
 from cbss_inscription.domain.results import Information, Status, StatusValue
@@ -30,6 +31,7 @@ def admit(request: RequestT, exchange: Exchange, rules: AccessRules) -> Admitted
         request.information_customer.customer_identification,
         request.legal_context,
         today=exchange.timestamp_receive.date(),
+        inscription_contexts=_contexts_named(request),
     )
     if permission is None:
         return _refused(request, OutcomeCode.LEGAL_CONTEXT_NOT_GRANTED)
@@ -38,6 +40,12 @@ def admit(request: RequestT, exchange: Exchange, rules: AccessRules) -> Admitted
     except InvalidSsin:
         return _refused(request, OutcomeCode.SSIN_INVALID, Information(field_name="ssin", field_value=request.ssin))
     return Admitted(request=request, ssin=ssin, permission=permission, exchange=exchange)
+
+
+def _contexts_named(request: InscriptionRequest) -> tuple[InscriptionContext, ...]:
+    if isinstance(request, ConsultInscriptions):
+        return request.inscription_contexts
+    return (request.inscription_context,)
 
 
 def _refused(request: InscriptionRequest, code: OutcomeCode, *information: Information) -> Status:
