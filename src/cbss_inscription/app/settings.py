@@ -57,6 +57,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     header_count_max: Positive = 100
     header_bytes_max: Positive = 16_384
     requests_at_once_max: Positive = 256
+    arriving_bytes_max: Positive = 67_108_864
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -89,6 +89,7 @@ def build_application(settings: Settings) -> SoapApplication:
             header_count_max=limits.header_count_max,
             header_bytes_max=limits.header_bytes_max,
             requests_at_once_max=limits.requests_at_once_max,
+            arriving_bytes_max=limits.arriving_bytes_max,
         ),
         lifespan=lifespan,
     )

@@ -23,6 +23,8 @@ _CONTENT_TYPE: Final = re.compile(
     r'\s*text/xml\s*(?:;\s*charset\s*=\s*(?:"(?P<quoted>[\w.:-]{1,40})"|(?P<bare>[\w.:-]{1,40}))\s*)?;?\s*',
     re.IGNORECASE,
 )
+_LENGTH: Final = re.compile(r"[0-9]{1,19}")
+"""A Content-Length that can be one; `str.isdigit` and `int` take more than HTTP does, and refuse by another error."""
 _TEXT: Final = "text/plain; charset=utf-8"
 
 
@@ -39,7 +41,9 @@ class HttpLimits:
     header_bytes_max: int = 16_384
     """Names and values together (SEC-09)."""
     requests_at_once_max: int = 256
-    """In one worker; more are refused with 503 (SEC-10)."""
+    """Messages in hand in one worker, each arrived whole; more are refused with 503 (SEC-10)."""
+    arriving_bytes_max: int = 67_108_864
+    """Of all messages that are arriving in one worker; what would pass it is refused with 503 (SEC-10)."""
 
 
 class SoapDoor(Protocol):
@@ -56,6 +60,10 @@ class SoapDoor(Protocol):
     def document(self, query_string: str) -> tuple[bytes, str] | None:
         """The description asked for, with its content type; None when there is none of that name."""
         ...
+
+
+class _NoRoom(Exception):
+    """There is no room for another message now."""
 
 
 class _Refused(Exception):
@@ -82,6 +90,7 @@ class SoapApplication:
         self._limits = limits
         self._lifespan = lifespan
         self._requests_now = 0
+        self._arriving_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope, as ASGI says."""
@@ -127,13 +136,17 @@ class SoapApplication:
                 raise _Refused(405, "Send a SOAP message by POST, or GET ?wsdl.", allow="GET, POST")
 
     async def _post(self, door: SoapDoor, scope: Scope, receive: Receive) -> Reply:
+        headers = self._headers(scope["headers"])
+        charset = _charset(headers)
+        try:
+            body = await self._body(receive, headers)
+        except _NoRoom:
+            return door.busy()
+        # Only whole messages take a place: slow senders would hold all of them.
         if self._requests_now >= self._limits.requests_at_once_max:
             return door.busy()
         self._requests_now += 1
         try:
-            headers = self._headers(scope["headers"])
-            charset = _charset(headers)
-            body = await self._body(receive, headers)
             action = headers.get("soapaction", "").strip().strip('"')
             return await door.answer(RawMessage(body=body, charset=charset, soap_action=action or None))
         finally:
@@ -154,10 +167,13 @@ class SoapApplication:
 
     async def _body(self, receive: Receive, headers: dict[str, str]) -> bytes:
         size_stated = headers.get("content-length", "0")
-        if not size_stated.isdigit() or int(size_stated) > self._limits.body_bytes_max:
+        if "content-length" in headers and "transfer-encoding" in headers:
+            raise _Refused(400, "State the length or send in chunks, not both.")  # SEC-11
+        if not _LENGTH.fullmatch(size_stated):
+            raise _Refused(400, "The stated length is no number of bytes.")
+        if int(size_stated) > self._limits.body_bytes_max:
             raise _Refused(413, f"A message has at most {self._limits.body_bytes_max} bytes.")
-        parts: list[bytes] = []
-        size_bytes = 0
+        body = bytearray()
         try:
             async with asyncio.timeout(self._limits.body_seconds_max):
                 while True:
@@ -165,14 +181,18 @@ class SoapApplication:
                     if event["type"] == "http.disconnect":
                         raise _Refused(400, "The message broke off.")
                     part = event.get("body", b"")
-                    size_bytes += len(part)
-                    if size_bytes > self._limits.body_bytes_max:
+                    if len(body) + len(part) > self._limits.body_bytes_max:
                         raise _Refused(413, f"A message has at most {self._limits.body_bytes_max} bytes.")
-                    parts.append(part)
+                    if self._arriving_bytes + len(part) > self._limits.arriving_bytes_max:
+                        raise _NoRoom
+                    self._arriving_bytes += len(part)
+                    body += part
                     if not event.get("more_body", False):
-                        return b"".join(parts)
+                        return bytes(body)
         except TimeoutError as error:
             raise _Refused(408, "The message took too long to arrive.") from error
+        finally:
+            self._arriving_bytes -= len(body)
 
 
 def _charset(headers: dict[str, str]) -> str | None:

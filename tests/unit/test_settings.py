@@ -1,0 +1,98 @@
+"""The settings of a façade: defaults, paths, and what is refused (app/settings.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cbss_inscription.app.settings import SETTINGS_VARIABLE, Limits, Settings, read_settings, settings_of_worker
+from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.soap.http import HttpLimits
+
+LEAST = """
+environment = "TST"
+public_url = "https://portal.example"
+database = "dbname=x"
+access_rules = "rules.yaml"
+[tls]
+certificate = "server.crt.pem"
+private_key = "/absolute/server.key.pem"
+[trust]
+application_authorities = "authorities.pem"
+"""
+
+
+def read(tmp_path: Path, text: str) -> Settings:
+    """The settings that this text says."""
+    file = tmp_path / "settings.toml"
+    file.write_text(text, encoding="utf-8")
+    return read_settings(file)
+
+
+def test_the_least_settings_have_safe_defaults(tmp_path: Path) -> None:
+    """TLS on loopback, no plain listener, the limits of SEC-09 and SEC-10; paths are relative to the file."""
+    settings = read(tmp_path, LEAST)
+    assert (settings.tls.address, settings.tls.port, settings.tls.workers) == ("127.0.0.1", 8443, 1)
+    assert settings.plain is None
+    assert settings.access_rules == str(tmp_path / "rules.yaml")
+    assert settings.tls.certificate == str(tmp_path / "server.crt.pem")
+    assert settings.tls.private_key == "/absolute/server.key.pem"
+    assert settings.trust.application_authorities == str(tmp_path / "authorities.pem")
+    assert (settings.limits.body_bytes_max, settings.limits.header_count_max) == (1_048_576, 100)
+    assert settings.limits.header_bytes_max == 16_384
+
+
+def test_the_limits_of_the_settings_are_those_of_http() -> None:
+    """Each limit stands in the settings under its own name with the same default (SEC-09, SEC-10)."""
+    limits = HttpLimits()
+    assert {name: getattr(limits, name) for name in HttpLimits.__slots__} == {
+        name: getattr(Limits(), name) for name in Limits.__struct_fields__
+    }
+
+
+def test_a_plain_listener_has_no_address_to_set(tmp_path: Path) -> None:
+    """Without TLS a listener is on loopback, and no setting changes that (SEC-02)."""
+    plain = read(tmp_path, f"{LEAST}\n[plain]\nport = 8080\n").plain
+    assert plain is not None
+    assert plain.port == 8080
+    with pytest.raises(UsageError, match="address"):
+        read(tmp_path, f'{LEAST}\n[plain]\nport = 8080\naddress = "0.0.0.0"\n')
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ("environment", "enviroment", "enviroment"),
+        ("[tls]", "[tls]\nciphers = 1", "ciphers"),
+        ("[trust]", "[trust]\nsystem = true", "system"),
+        ("[trust]", "[limits]\nbody_byte_max = 1\n[trust]", "body_byte_max"),
+        ("[trust]", "[limits]\nbody_bytes_max = 0\n[trust]", "body_bytes_max"),
+        ("[trust]", "[limits]\nbody_seconds_max = 0\n[trust]", "body_seconds_max"),
+        ("[tls]", "[tls]\nport = 0", "port"),
+        ("[tls]", "[tls]\nport = 65536", "port"),
+        ("[tls]", "[tls]\nworkers = 0", "workers"),
+        ('database = "dbname=x"', "", "database"),
+        ('public_url = "https://portal.example"', "public_url = 1", "public_url"),
+        ("[tls]", "[tls", "settings.toml"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, word: str) -> None:
+    """An unknown key, a missing one, a value out of range: one line that names the file and the key."""
+    assert old in LEAST
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, LEAST.replace(old, new, 1))
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path / 'settings.toml'}: ")
+    assert word in text
+    assert "\n" not in text
+
+
+def test_a_worker_learns_its_settings_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable names the file; without it a worker cannot start."""
+    monkeypatch.delenv(SETTINGS_VARIABLE, raising=False)
+    with pytest.raises(UsageError, match=SETTINGS_VARIABLE):
+        settings_of_worker()
+    settings = read(tmp_path, LEAST)
+    monkeypatch.setenv(SETTINGS_VARIABLE, str(tmp_path / "settings.toml"))
+    assert settings_of_worker() == settings
