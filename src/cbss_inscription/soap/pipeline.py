@@ -29,6 +29,7 @@ from cbss_inscription.domain.errors import (
     WsiViolation,
 )
 from cbss_inscription.domain.exchange import Caller, Exchange
+from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
     DeleteInscription,
@@ -39,7 +40,7 @@ from cbss_inscription.domain.requests import (
     UpdateInscription,
     operation_of,
 )
-from cbss_inscription.domain.results import Result
+from cbss_inscription.domain.results import HealthCheckResult, Result
 from cbss_inscription.envelope.fault import Fault
 from cbss_inscription.envelope.soap11 import read_payload, write_envelope
 from cbss_inscription.repertory.port import Repertory
@@ -131,11 +132,13 @@ class FacadeDoor:
         progress.operation = operation_of(request)
         self._check_action(message, verified, progress.operation)
         if not isinstance(request, HealthCheck):
-            progress.legal_context = request.legal_context
             progress.customer = request.information_customer.customer_identification.key
 
         exchange = Exchange(ticket_cbss=progress.ticket, timestamp_receive=now, caller=progress.caller)
         result = await self._perform(request, exchange)
+        if not isinstance(request, HealthCheck) and _is_granted(result):
+            # Until it is one of the permission's own words it is the caller's, and may spell a number (SEC-74).
+            progress.legal_context = request.legal_context
         information = InformationCbss(ticket_cbss=progress.ticket, timestamp_receive=now, timestamp_reply=self.clock())
         return Reply(status=200, body=self._write(payload.element, result, information)), result
 
@@ -186,6 +189,10 @@ class FacadeDoor:
     def document(self, query_string: str) -> tuple[bytes, str] | None:
         """See `SoapDoor.document`."""
         return self.documents.get(query_string)
+
+
+def _is_granted(result: Result) -> bool:
+    return not isinstance(result, HealthCheckResult) and result.status.code is not OutcomeCode.LEGAL_CONTEXT_NOT_GRANTED
 
 
 def _caller_of(verified: VerifiedMessage) -> Caller:
