@@ -7,6 +7,7 @@ population (number of persons, seed, number space) makes the database anew.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import shutil
 import socket
@@ -119,6 +120,7 @@ def running_sandbox(options: SandboxOptions, report: Report) -> Iterator[Sandbox
     directory = options.directory.absolute()
     _make_directory(directory)
     with contextlib.ExitStack() as held:
+        held.enter_context(_locked(directory))
         (directory / MANIFEST).unlink(missing_ok=True)  # it appears when the sandbox answers
         server: EmbeddedServer | None = None
         database = options.database
@@ -164,6 +166,7 @@ def running_sandbox(options: SandboxOptions, report: Report) -> Iterator[Sandbox
 # -- what lies in the directory ----------------------------------------------------------------------------------------
 
 _LOG: Final = "facade.log"
+_LOCK: Final = "sandbox.lock"
 _SETTINGS: Final = "settings.toml"
 _ACCESS_RULES: Final = "access-rules.yaml"
 _PKI: Final = "pki"
@@ -175,6 +178,17 @@ def _make_directory(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{directory}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Inside, no other sandbox uses the directory; the kernel forgets the lock when this process ends in any way."""
+    with (directory / _LOCK).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"a sandbox already runs in {directory}: stop it, or choose another directory") from None
+        yield
 
 
 def _prepare_pki(directory: Path, report: Report) -> None:

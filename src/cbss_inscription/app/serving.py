@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from cbss_inscription.app.settings import LOOPBACK, Settings, read_settings
+from cbss_inscription.app.settings import LOOPBACK, Settings, read_file, read_settings
 from cbss_inscription.app.wiring import build_application
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import UsageError
@@ -40,6 +40,7 @@ class Listeners:
         Raises `UsageError`: a file or setting is wrong, a port is taken, or a listener ended instead of answering.
         """
         settings = read_settings(self._path)
+        _check_certificate(settings)
         build_application(settings)  # every named file is read here once, so that what is wrong is said here, once
         check_schema(settings.database)
         listeners = ["tls"] + (["plain"] if settings.plain else [])
@@ -100,6 +101,18 @@ def _place_of(settings: Settings, listener: str) -> tuple[str, int]:
         return settings.tls.address, settings.tls.port
     assert settings.plain is not None
     return LOOPBACK, settings.plain.port
+
+
+def _check_certificate(settings: Settings) -> None:
+    # The application server reads both files in a process of its own, and tells of a bad one by a traceback.
+    certificate, private_key = settings.tls.certificate, settings.tls.private_key
+    for path in (certificate, private_key):
+        read_file(Path(path))
+    try:
+        # An empty password: else OpenSSL would ask the terminal for that of an encrypted key.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, private_key, password="")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise UsageError(f"{certificate} and {private_key} are no PEM certificate with its key") from error
 
 
 def _refuse_taken(address: str, port: int) -> None:
