@@ -19,7 +19,7 @@ from cbss_inscription.contract.read import read_response
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import write_request
 from cbss_inscription.domain.customer import InformationCbss
-from cbss_inscription.domain.errors import MessageRejected
+from cbss_inscription.domain.errors import MessageRejected, UsageError
 from cbss_inscription.domain.requests import HealthCheck, Request, operation_of
 from cbss_inscription.domain.results import Result
 from cbss_inscription.envelope.soap11 import envelope_of, read_reply
@@ -27,6 +27,8 @@ from cbss_inscription.safe_xml import parse
 from cbss_inscription.security.sign import Signer, sign
 
 ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
+FAULT_WORD_CHARS_MAX: Final = 500
+"""Characters kept of a word in a fault."""
 _OK: Final = 200
 _FAULT: Final = frozenset({500, 503})
 
@@ -57,9 +59,14 @@ class Answer(Generic[ResultT_co]):
 def prepare(request: Request, *, signer: Signer, now: datetime) -> PreparedCall:
     """The signed message that asks for `request` at the façade.
 
-    Raises `SchemaViolation` when the request breaks the contract: better told here than by the service.
+    Raises `SchemaViolation` when the request breaks the contract: better told here than by the service. Raises
+    `UsageError` for a text that XML cannot carry.
     """
-    element = write_request(request, door=Door.FACADE)
+    try:
+        element = write_request(request, door=Door.FACADE)
+    except ValueError:
+        # `from None`: the cause may quote the text, which may be a name.
+        raise UsageError("the request has a text with a character that XML cannot carry") from None
     schema_of(Door.FACADE).validate(element)
     request_element = str(element.tag)
     return PreparedCall(
@@ -93,20 +100,26 @@ def read_answer(call: PreparedCall, *, status: int, charset: str | None, body: b
 
 
 def _fault_of(fault: etree._Element) -> FaultReceived:
-    code = (fault.findtext("faultstring") or "").strip()
+    code = _plain(fault.findtext("faultstring"))
     detail = fault.find(f"detail/{names.SYSTEM_ERROR}")
     if detail is None:
         detail = fault.find(f"detail/{names.BUSINESS_ERROR}")
     message, ticket, retry = "", None, False
     if detail is not None:
-        code = detail.findtext(names.qname(names.ERRORS, "Code")) or code
-        message = detail.findtext(names.qname(names.ERRORS, "Message")) or ""
+        code = _plain(detail.findtext(names.qname(names.ERRORS, "Code"))) or code
+        message = _plain(detail.findtext(names.qname(names.ERRORS, "Message")))
         retry = detail.findtext(names.qname(names.ERRORS, "Retry")) in {"true", "1"}
-        ticket = detail.get("Id")
+        ticket = _plain(detail.get("Id")) or None
     return FaultReceived(
         code=code,
-        fault_code=(fault.findtext("faultcode") or "").rpartition(":")[2],
+        fault_code=_plain(fault.findtext("faultcode")).rpartition(":")[2],
         ticket=ticket,
         message=message,
         retry=retry,
     )
+
+
+def _plain(text: str | None) -> str:
+    """A fault's word as one short line: it is shown to people, and a server may write what it likes."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text or "")
+    return " ".join(printable.split())[:FAULT_WORD_CHARS_MAX]

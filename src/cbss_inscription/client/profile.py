@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
+from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -44,6 +44,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         file = Path(path)
         try:
             raw = tomllib.loads(file.read_text(encoding="utf-8"))
+            # msgspec reads a dataclass by itself, and would pass over an unknown key in it.
+            msgspec.convert(raw.get("customer_identification", {}), _Customer)
             profile = msgspec.convert(raw, cls, dec_hook=_decode)
         except OSError as error:
             raise UsageError(f"{file}: {error.strerror}") from error
@@ -61,12 +63,4 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def _decode(kind: type[object], value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    if kind is CustomerIdentification:
-        customer = msgspec.convert(value, _Customer)
-        try:
-            return CustomerIdentification(
-                cbe_number=customer.cbe_number, sector=customer.sector, institution=customer.institution
-            )
-        except InvalidCustomer as error:
-            raise ValueError(str(error)) from error
     raise TypeError(f"{kind.__name__} is not written like that")

@@ -22,7 +22,7 @@ class Transport:
     """Sends calls, one after the other or from several threads, over connections that are kept."""
 
     def __init__(self, profile: Profile) -> None:
-        self._url = profile.url
+        self._url = _checked_url(profile.url)
         self._http = httpx.Client(
             verify=tls_context(profile.ca), timeout=profile.timeout_seconds, trust_env=False, follow_redirects=False
         )
@@ -53,7 +53,7 @@ class AsyncTransport:
     """Sends calls from coroutines, over connections that are kept."""
 
     def __init__(self, profile: Profile) -> None:
-        self._url = profile.url
+        self._url = _checked_url(profile.url)
         self._http = httpx.AsyncClient(
             verify=tls_context(profile.ca), timeout=profile.timeout_seconds, trust_env=False, follow_redirects=False
         )
@@ -85,6 +85,17 @@ def tls_context(ca: Path) -> ssl.SSLContext:
     except OSError as error:
         raise UsageError(f"{ca}: {error.strerror}") from error
     return context
+
+
+def _checked_url(url: str) -> str:
+    """The same URL. Raises `UsageError` when no request can be sent there."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"'{url}' is no URL: {error}") from error
+    if parsed.scheme not in {"https", "http"} or not parsed.host:
+        raise UsageError(f"'{url}' is no URL of a service: it begins with https:// and names a host")
+    return url
 
 
 def _append(received: bytearray, part: bytes) -> None:

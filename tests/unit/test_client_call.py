@@ -1,0 +1,133 @@
+"""A call without its transport: what is sent, and which replies are answers (client/call.py)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from lxml import etree
+
+from cbss_inscription.client.call import FAULT_WORD_CHARS_MAX, PreparedCall, prepare, read_answer
+from cbss_inscription.client.errors import FaultReceived, ReplyUnreadable
+from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
+from cbss_inscription.domain.errors import SchemaViolation, UsageError
+from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.requests import ConsultInscriptions, HealthCheck
+from cbss_inscription.sandbox.pki import TestPki
+from cbss_inscription.security.sign import Signer
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SSIN = "85073003328"
+FAULT = """<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>
+  <faultcode>s:{side}</faultcode><faultstring>SOA-01002</faultstring><detail>
+  <e:{kind} xmlns:e="http://socialsecurity.be/errors/v1" Id="{ticket}"><e:Origin>Consumer</e:Origin>
+  <e:Code>SOA-01002</e:Code><e:Message>{message}</e:Message></e:{kind}></detail></s:Fault></s:Body></s:Envelope>"""
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    """A signer with a certificate of a throw-away PKI."""
+    credential = TestPki.generate(environment="LOCAL", now=NOW).issue_application_certificate(
+        "a:b:c",
+        "0206731645",
+        "Test",
+        not_before=NOW,
+        private_key=rsa.generate_private_key(public_exponent=65_537, key_size=2_048),
+    )
+    return Signer.from_pem(credential.certificate_pem, credential.private_key_pem)
+
+
+def request(ssin: str = SSIN, ticket: str = "ticket") -> ConsultInscriptions:
+    """A consultation."""
+    return ConsultInscriptions(
+        information_customer=InformationCustomer(
+            customer_identification=CustomerIdentification(sector=17, institution=1), ticket=ticket
+        ),
+        legal_context=LegalContext("PCSA:SOCIAL_INQUIRY"),
+        ssin=ssin,
+    )
+
+
+@pytest.fixture(scope="module")
+def call(signer: Signer) -> PreparedCall:
+    """A consultation, ready to send."""
+    return prepare(request(), signer=signer, now=NOW)
+
+
+def test_a_call_has_the_headers_and_the_signed_body_of_soap_11(call: PreparedCall) -> None:
+    """text/xml, the operation's SOAPAction in quotes, one Security header (contract.md 1)."""
+    assert call.headers == {
+        "Content-Type": "text/xml; charset=utf-8",
+        "SOAPAction": '"http://socialsecurity.be/cbssinscription/v1/consultInscriptions"',
+    }
+    envelope = etree.fromstring(call.body)
+    assert len(envelope.findall(".//{*}Security/{*}Signature")) == 1
+    assert envelope.findtext(".//ssin") == SSIN
+
+
+def test_a_prepared_call_hides_what_it_says(call: PreparedCall) -> None:
+    """Its repr shows neither number nor message (SEC-74)."""
+    assert SSIN not in repr(call)
+
+
+def test_a_request_against_the_contract_is_told_without_its_values(signer: Signer) -> None:
+    """SchemaViolation names the place; no value of the request is in any of its texts (SEC-74)."""
+    with pytest.raises(SchemaViolation) as caught:
+        prepare(request(ssin="85993003328"), signer=signer, now=NOW)
+    assert "ssin" in caught.value.paths[0]
+    assert "85993003328" not in str(caught.value) + repr(caught.value.paths)
+
+
+@pytest.mark.parametrize("ticket", ["\x00", "a\x1bb", "\ud800", "\ufffe"])
+def test_a_text_that_xml_cannot_carry_is_a_usage_error(signer: Signer, ticket: str) -> None:
+    """Control characters and lone surrogates are told in a sentence that does not repeat them."""
+    with pytest.raises(UsageError) as caught:
+        prepare(request(ticket=ticket), signer=signer, now=NOW)
+    assert ticket not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("status", [100, 201, 204, 301, 302, 400, 401, 403, 404, 405, 413, 415, 429, 502, 504])
+def test_another_status_is_no_answer(call: PreparedCall, status: int) -> None:
+    """Only 200, and 500 or 503 with a fault, can be answers (SOAP 1.1)."""
+    with pytest.raises(ReplyUnreadable, match=f"http-status-{status}"):
+        read_answer(call, status=status, charset="utf-8", body=b"<anything/>")
+
+
+@pytest.mark.parametrize("status", [200, 500, 503])
+@pytest.mark.parametrize("kind", ["SystemError", "BusinessError"])
+def test_a_fault_is_a_fault_whatever_the_status(call: PreparedCall, status: int, kind: str) -> None:
+    """Both kinds of errors/v1 are read, with their own code, text and ticket."""
+    body = FAULT.format(side="Client", kind=kind, ticket="t-1", message="Not authorised.").encode()
+    with pytest.raises(FaultReceived) as caught:
+        read_answer(call, status=status, charset=None, body=body)
+    fault = caught.value
+    assert (fault.code, fault.fault_code, fault.ticket, fault.message) == (
+        "SOA-01002",
+        "Client",
+        "t-1",
+        "Not authorised.",
+    )
+    assert str(fault) == "SOA-01002: Not authorised. (ticket t-1)"
+
+
+def test_a_faults_words_are_one_short_line(call: PreparedCall) -> None:
+    """Line ends, terminal controls and endless texts of a hostile server do not reach the screen (SEC-68)."""
+    message = "one\n two\u009b31m\u202ethree" + "x" * 10_000
+    body = FAULT.format(side="Client", kind="SystemError", ticket="a\u0085b", message=message).encode()
+    with pytest.raises(FaultReceived) as caught:
+        read_answer(call, status=500, charset=None, body=body)
+    text = str(caught.value)
+    assert text.isprintable()
+    assert "one two 31m threex" in text
+    assert len(caught.value.message) == FAULT_WORD_CHARS_MAX
+    assert caught.value.ticket == "a b"
+
+
+def test_a_health_check_is_answered_by_its_own_response_only(signer: Signer) -> None:
+    """The response must be that of the operation asked, though it carries no ticket."""
+    asked = prepare(HealthCheck(), signer=signer, now=NOW)
+    body = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><x/></s:Body></s:Envelope>'
+    with pytest.raises(ReplyUnreadable, match="other-operation"):
+        read_answer(asked, status=200, charset=None, body=body)
