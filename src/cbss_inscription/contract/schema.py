@@ -56,7 +56,7 @@ class _PackagedFiles(etree.Resolver):
 class Schema:
     """The compiled schema of one door; safe to use from several threads.
 
-    Compiling takes about 2 ms, so it is done once a process: see `schema_of`.
+    Compiling costs as much as a thousand validations, so it is done once a process: see `schema_of`.
     """
 
     def __init__(self, door: Door) -> None:
