@@ -127,6 +127,9 @@ async def test_more_messages_than_there_is_room_for_are_told_to_come_back(build_
         busy = await facade.post(messages[2])
         assert busy.status == 503
         assert (busy.fault_code, busy.fault_side) == ("SOA-02002", "Server")
+        (line,) = facade.log_lines()
+        assert line["ticket_cbss"].encode() in busy.body  # the fault's @Id is in the log too
+        assert line["reason"] == "requests-at-once"
         assert (await facade.request("GET", query="wsdl")).status == 200
         repertory.go_on.set()
         assert [reply.summary for reply in await asyncio.gather(*in_hand)] == ["MSG00100"] * 2

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+import traceback
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import structlog
 
@@ -17,6 +19,12 @@ from cbss_inscription.domain.results import HealthCheckResult
 if TYPE_CHECKING:
     from cbss_inscription.domain.results import Result
     from cbss_inscription.soap.pipeline import Progress
+
+
+EXCEPTIONS_MAX: Final = 8
+"""Exceptions of one failure that are told."""
+FRAMES_MAX: Final = 30
+"""Frames of one exception that are told, the innermost ones."""
 
 
 def configure_logging() -> None:
@@ -29,8 +37,6 @@ def configure_logging() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # The frames' locals would hold message content: the traceback has code only.
-            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -60,11 +66,39 @@ class StructuredExchangeLog:
             fields |= {"code": error.code, "reason": error.reason}
         if isinstance(error, SchemaViolation):
             fields["paths"] = list(error.paths)
+        if error.__cause__ is not None:
+            fields["cause"] = _kind_of(error.__cause__)
         self._log.warning("refused", **fields)
 
     def failed(self, progress: Progress, *, error: Exception, seconds: float) -> None:
         """See `ExchangeLog.failed`."""
-        self._log.error("failed", exc_info=error, **_fields(progress, seconds))
+        self._log.error("failed", exceptions=_told(error), **_fields(progress, seconds))
+
+    def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
+        """See `repertory.embedded.DataAnomalyLog`."""
+        self._log.error("data anomaly", ticket_cbss=str(ticket_cbss), reason=reason)
+
+
+def _told(error: BaseException | None) -> list[dict[str, object]]:
+    """The exceptions that led to a failure, the last first: kinds and frames.
+
+    Neither their words nor the frames' variables: PostgreSQL quotes rows, lxml quotes messages (SEC-74).
+    """
+    told: list[dict[str, object]] = []
+    while error is not None and len(told) < EXCEPTIONS_MAX:
+        frames = [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        told.append({"kind": _kind_of(error), "frames": frames[-FRAMES_MAX:]})
+        if isinstance(error, SchemaViolation):
+            told[-1]["paths"] = list(error.paths)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return told
+
+
+def _kind_of(error: BaseException) -> str:
+    sqlstate = getattr(error, "sqlstate", None)
+    return type(error).__qualname__ + (f" {sqlstate}" if sqlstate else "")
 
 
 def _fields(progress: Progress, seconds: float) -> dict[str, object]:

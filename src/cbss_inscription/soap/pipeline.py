@@ -71,7 +71,7 @@ class ExchangeLog(Protocol):
         ...
 
     def failed(self, progress: Progress, *, error: Exception, seconds: float) -> None:
-        """One line and the traceback: a defect of ours."""
+        """One line with the kinds and frames of the exceptions, never their words: a defect of ours."""
         ...
 
 
@@ -169,7 +169,7 @@ class FacadeDoor:
             try:
                 self.schema.validate_response(response)
             except SchemaViolation as error:
-                raise AssertionError(f"our response is not valid: {error.paths}") from error
+                raise AssertionError("our response is not valid") from error
         return write_envelope(response)
 
     def _check_action(self, message: RawMessage, verified: VerifiedMessage, operation: Operation) -> None:
@@ -184,7 +184,10 @@ class FacadeDoor:
 
     def busy(self) -> Reply:
         """See `SoapDoor.busy`: 503 with SOA-02002 (SEC-10)."""
-        return self._fault(TemporarilyUnavailable("requests-at-once"), uuid4(), status=503)
+        progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
+        error = TemporarilyUnavailable("requests-at-once")
+        self.log.refused(progress, error=error, seconds=0.0)
+        return self._fault(error, progress.ticket, status=503)
 
     def document(self, query_string: str) -> tuple[bytes, str] | None:
         """See `SoapDoor.document`."""
