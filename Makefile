@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 UV := .tools/uv-$(UV_VERSION)/bin/uv
 SYNC := UV_PYTHON_DOWNLOADS=never $(UV) sync --quiet --frozen --python $(PYTHON)
 
-.PHONY: sandbox test test-long check format clean
+.PHONY: sandbox test test-long test-postgresql check format clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -27,6 +27,11 @@ test: .venv/.development
 test-long: .venv/.development
 	@tests/install-programs
 	.venv/bin/pytest --numprocesses 2 -m long $(ARGS)
+
+# The tests of the database on another PostgreSQL ≥ 15: make test-postgresql PG_BIN=/usr/lib/postgresql/15/bin
+test-postgresql: .venv/.development
+	CBSS_TEST_PG_BIN=$(or $(PG_BIN),$(error name its programs: PG_BIN=/usr/lib/postgresql/15/bin)) \
+	  .venv/bin/pytest --numprocesses 2 --dist loadfile tests/storage tests/repertory $(ARGS)
 
 check: .venv/.development
 	.venv/bin/ruff format --check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -24,6 +26,8 @@ from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.migration import migrate
 
 START_SECONDS_MAX = 60
+PG_BIN = Path(os.environ["CBSS_TEST_PG_BIN"]) if "CBSS_TEST_PG_BIN" in os.environ else None
+"""Programs of another PostgreSQL to run the database tests on: `make test-postgresql PG_BIN=…`."""
 
 
 @pytest.fixture(scope="session")
@@ -38,11 +42,23 @@ def reachable_directory() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgresql(reachable_directory: Path) -> Iterator[EmbeddedServer]:
     """A running PostgreSQL of the tests' own; its `template` database has the schema."""
-    with EmbeddedServer(reachable_directory / "database") as server:
+    with EmbeddedServer(reachable_directory / "database", binaries=PG_BIN) as server:
         with psycopg.connect(server.connection_string, autocommit=True) as connection:
             connection.execute("CREATE DATABASE template")
         migrate(psycopg.conninfo.make_conninfo(server.connection_string, dbname="template"))
         yield server
+
+
+class FoundDataAnomalies:
+    """A `repertory.embedded.DataAnomalyLog` that keeps the reasons, in their order."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
+        """See `DataAnomalyLog.found_data_anomaly`."""
+        del ticket_cbss
+        self.reasons.append(reason)
 
 
 _numbers = itertools.count(1)

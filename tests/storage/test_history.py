@@ -90,12 +90,13 @@ def test_rule_15_only_a_replaced_file_has_a_successor(
 
 
 def test_rule_11_a_number_has_one_file(fresh_database: str) -> None:
-    """Loading a number that the database knows is an integrity error, and nothing of that load stays (rule 11)."""
+    """Loading a number that the database knows is refused without its row's words; nothing of it stays (rule 11)."""
     assert loaded_recipe(fresh_database) is None
     assert load_population(fresh_database, [PERSON], recipe="first") == 1
     other = Person(ssin=Ssin.parse("17073003384"), register=Register.NR, status=FileStatus.ACTIVE, last_name="Janssens")
-    with pytest.raises(psycopg.errors.UniqueViolation):
+    with pytest.raises(UsageError, match=r"\Athe database refuses the population: UniqueViolation\Z") as refused:
         load_population(fresh_database, [other, PERSON], recipe="second")
+    assert refused.value.__suppress_context__
     with psycopg.connect(fresh_database) as connection:
         assert connection.execute("SELECT last_name FROM person").fetchall() == [("Peeters",)]
     assert loaded_recipe(fresh_database) == "first"

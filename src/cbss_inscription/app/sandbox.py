@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric import rsa
+from psycopg.conninfo import conninfo_to_dict
 
 from cbss_inscription.app.serving import Listeners, serving
 from cbss_inscription.app.settings import LOOPBACK
@@ -36,13 +38,18 @@ from cbss_inscription.sandbox.demonstration import (
     demo_access_rules,
 )
 from cbss_inscription.sandbox.pki import TestPki
-from cbss_inscription.sandbox.population import NumberSpace, Scenario, make_population
+from cbss_inscription.sandbox.population import NumberSpace, Population, Scenario, make_population
+from cbss_inscription.storage.database import CONNECTIONS_MAX
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.migration import migrate
 from cbss_inscription.storage.population import empty_database, load_population, loaded_recipe
 
 MANIFEST: Final = "sandbox.json"
 """The file in the directory that says what the sandbox is."""
+LOG_BYTES_MAX: Final = 16_777_216
+"""A façade's log beyond this is begun anew at the next start."""
+CONNECTIONS_OF_SANDBOX_MAX: Final = 90
+"""Connections of all workers together: what the bundled server grants, less some for people and start-up."""
 _PKI_RENEWED_DAYS: Final = 30
 """The PKI is made anew this many days before its certificates expire."""
 
@@ -115,52 +122,68 @@ def running_sandbox(options: SandboxOptions, report: Report) -> Iterator[Sandbox
 
     Raises `UsageError` with one sentence: a port or the directory is taken, the population or a file is not possible.
     """
+    with contextlib.ExitStack() as held:
+        try:
+            sandbox = _start(options, report, held)
+        except OSError as error:
+            raise UsageError(f"{error.filename or options.directory}: {error.strerror}") from error
+        yield sandbox
+
+
+def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) -> Sandbox:
     # What can be refused is refused before anything is made.
     population = make_population(persons=options.persons, seed=options.seed, number_space=options.number_space)
     directory = options.directory.absolute()
-    _make_directory(directory)
-    with contextlib.ExitStack() as held:
-        held.enter_context(_locked(directory))
-        (directory / MANIFEST).unlink(missing_ok=True)  # it appears when the sandbox answers
-        server: EmbeddedServer | None = None
-        database = options.database
-        if database is None:
-            report.step("PostgreSQL starts")
-            server = EmbeddedServer(directory, binaries=options.pg_bin)
-            held.callback(server.stop)
-            database = server.start()
-        migrate(database)
-        recipe = loaded_recipe(database)
-        if recipe is not None and recipe != options.recipe:
-            if server is None:
-                raise UsageError(f"the database holds another population ({recipe}): give an empty database")
-            report.step(f"The population of another recipe ({recipe}) goes")
-            empty_database(database)
-            migrate(database)
-            recipe = None
-        if recipe is None:
-            persons = report.counted("The population is made", population.persons, len(population.persons))
-            load_population(database, persons, recipe=options.recipe)
-        _prepare_pki(directory, report)
+    directory.mkdir(parents=True, exist_ok=True)
+    held.enter_context(_locked(directory))
+    (directory / MANIFEST).unlink(missing_ok=True)  # it appears when the sandbox answers
 
-        port = options.port or _free_port()
-        _write_settings(directory, options, database=database, port=port)
-        url = f"https://localhost:{port}{Door.FACADE.path}"
-        plain_url = f"http://localhost:{options.plain_port}{Door.FACADE.path}" if options.plain_port else None
-        for application in APPLICATIONS:
-            _write_profile(directory, application, url=url)
-        report.step("The façade starts")
-        log = held.enter_context((directory / _LOG).open("ab"))
-        listeners = held.enter_context(serving(directory / _SETTINGS, log=log))
-        _write_manifest(directory, url=url, plain_url=plain_url, database=database, scenarios=population.scenarios)
-        yield Sandbox(
-            directory=directory,
-            facade_url=url,
-            plain_url=plain_url,
-            scenarios=dict(population.scenarios),
-            _server=server,
-            _listeners=listeners,
-        )
+    server: EmbeddedServer | None = None
+    database = options.database
+    if database is None:
+        report.step("PostgreSQL starts")
+        server = EmbeddedServer(directory, binaries=options.pg_bin)
+        held.callback(server.stop)
+        database = server.start()
+    _prepare_database(database, options, population, report, is_ours=server is not None)
+    _prepare_pki(directory, report)
+
+    port = options.port or _free_port()
+    _write_settings(directory, options, database=database, port=port)
+    url = f"https://localhost:{port}{Door.FACADE.path}"
+    plain_url = f"http://localhost:{options.plain_port}{Door.FACADE.path}" if options.plain_port else None
+    for application in APPLICATIONS:
+        _write_profile(directory, application, url=url)
+    report.step("The façade starts")
+    log = held.enter_context(_open_log(directory / _LOG))
+    listeners = held.enter_context(serving(directory / _SETTINGS, log=log))
+    _write_manifest(directory, url=url, plain_url=plain_url, database=database, scenarios=population.scenarios)
+    return Sandbox(
+        directory=directory,
+        facade_url=url,
+        plain_url=plain_url,
+        scenarios=dict(population.scenarios),
+        _server=server,
+        _listeners=listeners,
+    )
+
+
+def _prepare_database(
+    database: str, options: SandboxOptions, population: Population, report: Report, *, is_ours: bool
+) -> None:
+    """Nothing; the database has the schema and the population. Only one of ours is ever emptied."""
+    migrate(database)
+    recipe = loaded_recipe(database)
+    if recipe == options.recipe:
+        return
+    if recipe is not None:
+        if not is_ours:
+            raise UsageError(f"the database holds another population ({recipe}): give an empty database")
+        report.step(f"The population of another recipe ({recipe}) goes")
+        empty_database(database)
+        migrate(database)
+    persons = report.counted("The population is made", population.persons, len(population.persons))
+    load_population(database, persons, recipe=options.recipe)
 
 
 # -- what lies in the directory ----------------------------------------------------------------------------------------
@@ -171,13 +194,6 @@ _SETTINGS: Final = "settings.toml"
 _ACCESS_RULES: Final = "access-rules.yaml"
 _PKI: Final = "pki"
 _REFUSED: Final = ("expired", "unknown-urn", "other-environment")
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{directory}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
@@ -245,6 +261,20 @@ def _credential_paths(folder: Path, name: str) -> tuple[Path, Path]:
     return folder / f"{name}.crt.pem", folder / f"{name}.key.pem"
 
 
+def _open_log(path: Path) -> BinaryIO:
+    """The façade's log, to go on with; begun anew when it has grown beyond `LOG_BYTES_MAX`."""
+    grown = path.exists() and path.stat().st_size > LOG_BYTES_MAX
+    return path.open("wb" if grown else "ab")
+
+
+def _write_text(path: Path, text: str, *, database: str) -> None:
+    """Writes a file that holds the connection string: for its owner's eyes only when that has a password."""
+    path.unlink(missing_ok=True)
+    mode = 0o600 if conninfo_to_dict(database).get("password") else 0o644
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def _write_settings(directory: Path, options: SandboxOptions, *, database: str, port: int) -> None:
     (directory / _ACCESS_RULES).write_bytes(write_access_rules(demo_access_rules()))
     lines = [
@@ -252,6 +282,7 @@ def _write_settings(directory: Path, options: SandboxOptions, *, database: str, 
         f"environment = {_toml(ENVIRONMENT)}",
         f"public_url = {_toml(f'https://localhost:{port}')}",
         f"database = {_toml(database)}",
+        f"database_connections_max = {_connections_of_worker(options)}",
         f"access_rules = {_toml(_ACCESS_RULES)}",
         "validate_responses = true",
         "",
@@ -266,7 +297,13 @@ def _write_settings(directory: Path, options: SandboxOptions, *, database: str, 
     ]
     if options.plain_port is not None:
         lines += ["", "[plain]", f"port = {options.plain_port}", f"workers = {options.workers}"]
-    (directory / _SETTINGS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _write_text(directory / _SETTINGS, "\n".join(lines) + "\n", database=database)
+
+
+def _connections_of_worker(options: SandboxOptions) -> int:
+    """What each worker may have of the connections that the bundled server grants."""
+    workers = options.workers * (1 if options.plain_port is None else 2)
+    return max(1, min(CONNECTIONS_MAX, CONNECTIONS_OF_SANDBOX_MAX // workers))
 
 
 def _profile_path(directory: Path, application: DemoApplication) -> Path:
@@ -320,7 +357,7 @@ def _write_manifest(
     }
     # Renamed into place: who waits for the file to appear reads it whole.
     new = directory / f"{MANIFEST}.new"
-    new.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    _write_text(new, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", database=database)
     new.rename(directory / MANIFEST)
 
 

@@ -1,6 +1,7 @@
 """The settings of a façade: one TOML file, checked; the only reader of files and environment for the server.
 
-Paths in the file are relative to it. An unknown key is an error that names it. Secrets are named by path, never given.
+Paths in the file are relative to it. An unknown key is an error that names it. Private keys are named by path; a
+password of the database belongs into libpq's own password file, not into the connection string.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.governance.access import AccessRules, read_access_rules
+from cbss_inscription.storage.database import CONNECTIONS_MAX
 
 SETTINGS_VARIABLE: Final = "CBSS_INSCRIPTION_SETTINGS"
 """The environment variable by which a worker process learns its settings file."""
@@ -69,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The base URL that callers use; addresses in the served WSDL begin with it."""
     database: str
     """A libpq connection string of a PostgreSQL ≥ 15."""
+    database_connections_max: Positive = CONNECTIONS_MAX
+    """Connections of one worker; all workers of all listeners together must fit the server's `max_connections`."""
     access_rules: str
     """The file of access rules and permissions."""
     tls: TlsListener

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +17,11 @@ from cbss_inscription.app.telemetry import StructuredExchangeLog, configure_logg
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment
+from cbss_inscription.domain.errors import ServiceUnavailable
 from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
 from cbss_inscription.governance.access import AccessRules
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
+from cbss_inscription.safe_xml import XmlLimits
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.soap.http import HttpLimits, SoapApplication
@@ -25,7 +30,7 @@ from cbss_inscription.soap.wsdl import WsdlDocuments
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.inscriptions import StoredInscriptions
 from cbss_inscription.storage.persons import StoredPersons
-from cbss_inscription.storage.replay import StoredReplayGuard
+from cbss_inscription.storage.replay import FORGET_INTERVAL_SECONDS, StoredReplayGuard
 
 APPLICATION_FACTORY: Final = "cbss_inscription.app.wiring:application_of_worker"
 """What the application server loads in each worker."""
@@ -51,23 +56,30 @@ def application_of_worker() -> SoapApplication:
 
 def build_application(settings: Settings) -> SoapApplication:
     """The façade in front of the embedded repertory. Raises `UsageError` for a file that is missing or broken."""
-    database = Database(settings.database)
+    database = Database(settings.database, connections_max=settings.database_connections_max)
+    rules = read_rules(settings.access_rules)
+    replay_guard = StoredReplayGuard(database)
+    log = StructuredExchangeLog()
     repertory = EmbeddedRepertory(
-        registers=StoredPersons(database), lines=StoredInscriptions(database), known_contexts=KNOWN_CONTEXTS.keys()
+        registers=StoredPersons(database),
+        lines=StoredInscriptions(database),
+        # An installation's own contexts are known by being granted; the catalogue's are known to everybody.
+        known_contexts=KNOWN_CONTEXTS.keys() | rules.inscription_contexts,
+        data_anomalies=log,
     )
     door = FacadeDoor(
         deployment=Deployment(version=__version__, environment=settings.environment),
-        policy=SecurityPolicy(),
+        policy=SecurityPolicy(xml_limits=XmlLimits(size_bytes_max=settings.limits.body_bytes_max)),
         trust=TrustStore(
             authorities_pem=read_file(Path(settings.trust.application_authorities)),
             environment=settings.environment,
         ),
-        replay_guard=StoredReplayGuard(database),
+        replay_guard=replay_guard,
         schema=schema_of(Door.FACADE),
-        access_rules=FixedAccessRules(read_rules(settings.access_rules)),
+        access_rules=FixedAccessRules(rules),
         repertory=repertory,
         documents=WsdlDocuments(Door.FACADE, public_url=settings.public_url),
-        log=StructuredExchangeLog(),
+        log=log,
         contact=settings.contact,
         validate_responses=settings.validate_responses,
     )
@@ -75,9 +87,11 @@ def build_application(settings: Settings) -> SoapApplication:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         await database.open()
+        forgetting = asyncio.create_task(_forget_expired_messages(replay_guard))
         try:
             yield
         finally:
+            forgetting.cancel()
             await database.close()
 
     limits = settings.limits
@@ -93,3 +107,10 @@ def build_application(settings: Settings) -> SoapApplication:
         ),
         lifespan=lifespan,
     )
+
+
+async def _forget_expired_messages(replay_guard: StoredReplayGuard) -> None:
+    while True:
+        await asyncio.sleep(FORGET_INTERVAL_SECONDS)
+        with contextlib.suppress(ServiceUnavailable):  # the next time does what this one could not
+            await replay_guard.forget_expired(now=datetime.now(UTC))

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from cbss_inscription.domain.errors import TemporarilyUnavailable
+from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.storage.queries import QUERIES
 
 CONNECTIONS_MAX: Final = 8
@@ -18,6 +19,10 @@ WAIT_SECONDS_MAX: Final = 5.0
 """How long a request waits for a connection before it is refused with SOA-02002."""
 STATEMENT_TIMEOUT_MILLISECONDS: Final = 10_000
 """How long one statement may take, lock waits included."""
+CONNECT_SECONDS_MAX: Final = 5
+"""How long a new connection may take."""
+TCP_UNACKNOWLEDGED_MILLISECONDS: Final = 15_000
+"""How long data may stay unacknowledged before a connection counts as lost."""
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Row = tuple[Any, ...]
@@ -28,17 +33,12 @@ class Database:
 
     def __init__(self, conninfo: str, *, connections_max: int = CONNECTIONS_MAX) -> None:
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            conninfo,
+            _completed(conninfo),
             min_size=1,
             max_size=connections_max,
             timeout=WAIT_SECONDS_MAX,
             open=False,
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": 0,  # every query is a fixed text of queries.sql: prepare at once
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS} -c timezone=UTC",
-                "application_name": "cbss-inscription",
-            },
+            kwargs={"autocommit": True, "prepare_threshold": 0},  # fixed texts of queries.sql: prepared at once
         )
 
     async def open(self) -> None:
@@ -54,11 +54,15 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection in autocommit mode. Its failures, inside too, are `TemporarilyUnavailable`."""
+        """A connection in autocommit mode.
+
+        Its failures, inside too, are `TemporarilyUnavailable`: lost, too slow, or a server that only reads now, as one
+        does after a failover. After a change was sent, whether it was written is unknown then.
+        """
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction) as error:
             raise TemporarilyUnavailable("database") from error
 
     async def row(self, query: str, parameters: dict[str, object] | None = None) -> Row | None:
@@ -72,3 +76,22 @@ class Database:
         async with self.connection() as connection:
             cursor = await connection.execute(QUERIES[query], parameters)
             return await cursor.fetchall()
+
+
+def _completed(conninfo: str) -> str:
+    """The connection string with our bounds; what the operator says of the same goes first. Raises `UsageError`."""
+    try:
+        said = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as error:
+        raise UsageError(f"the database's connection string is none: {' '.join(str(error).split())}") from error
+    options = f"{said.get('options') or ''} -c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS} -c timezone=UTC"
+    ours: dict[str, str | int] = {
+        "application_name": "cbss-inscription",
+        "connect_timeout": CONNECT_SECONDS_MAX,
+        # A peer that is gone without a word is noticed within a minute when idle, and sooner when something is sent.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": TCP_UNACKNOWLEDGED_MILLISECONDS,
+    }
+    return make_conninfo(conninfo, **{name: value for name, value in ours.items() if name not in said}, options=options)

@@ -72,11 +72,16 @@ def _connect(conninfo: str) -> Iterator[Connection]:
         connection = psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX)
     except psycopg.Error as error:
         raise UsageError(f"the database cannot be reached: {' '.join(str(error).split())}") from error
-    with connection:
-        major = connection.info.server_version // 10_000
-        if major < SERVER_VERSION_MIN:
-            raise UsageError(f"PostgreSQL {major} is too old: {SERVER_VERSION_MIN} or later is needed")
-        yield connection
+    try:
+        with connection:
+            major = connection.info.server_version // 10_000
+            if major < SERVER_VERSION_MIN:
+                raise UsageError(f"PostgreSQL {major} is too old: {SERVER_VERSION_MIN} or later is needed")
+            yield connection
+    except psycopg.Error as error:
+        # Only the schema is touched here, so its words quote no person's row.
+        reason = " ".join(str(error).split())
+        raise UsageError(f"the database's schema cannot be read or brought up to date: {reason}") from error
 
 
 def _missing_migrations(connection: Connection) -> tuple[Migration, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 
@@ -16,7 +17,7 @@ def loaded_recipe(conninfo: str) -> str | None:
 
     Raises `UsageError` when it holds persons that no population tool put there: they are somebody's.
     """
-    with psycopg.connect(conninfo) as connection:
+    with _connection(conninfo) as connection:
         row = connection.execute(QUERIES["population_recipe"]).fetchone()
         if row is not None:
             return str(row[0])
@@ -28,10 +29,10 @@ def loaded_recipe(conninfo: str) -> str | None:
 def load_population(conninfo: str, persons: Iterable[Person], *, recipe: str) -> int:
     """How many persons were written, by COPY, in one transaction with the recipe.
 
-    A number that the database knows already is an integrity error of the database (rule 11).
+    Raises `UsageError` when the database refuses, a number that it knows already for one (rule 11): all or nothing.
     """
     written = 0
-    with psycopg.connect(conninfo) as connection:
+    with _connection(conninfo) as connection:
         with connection.cursor() as cursor, cursor.copy(QUERIES["copy_persons"]) as copy:
             for person in persons:
                 copy.write_row(_row_of(person))
@@ -43,8 +44,18 @@ def load_population(conninfo: str, persons: Iterable[Person], *, recipe: str) ->
 
 def empty_database(conninfo: str) -> None:
     """Nothing; every table, row and history of the program is gone. Only for a database that a sandbox made."""
-    with psycopg.connect(conninfo) as connection:
+    with _connection(conninfo) as connection:
         connection.execute(QUERIES["drop_everything"])
+
+
+@contextmanager
+def _connection(conninfo: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    try:
+        with psycopg.connect(conninfo) as connection:
+            yield connection
+    except psycopg.Error as error:
+        # `from None`, and the kind only: the database's words quote rows, which hold numbers and names.
+        raise UsageError(f"the database refuses the population: {type(error).__name__}") from None
 
 
 def _row_of(person: Person) -> tuple[object, ...]:

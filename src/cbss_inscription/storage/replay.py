@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.queries import QUERIES
 
 FORGET_INTERVAL_SECONDS: Final = 60
-"""How often a worker removes what has expired."""
+"""How often a worker should forget what has expired."""
 FORGOTTEN_ROWS_MAX: Final = 10_000
-"""Rows removed at a time."""
+"""Rows removed by one statement."""
 
 
 class StoredReplayGuard:
@@ -24,21 +24,19 @@ class StoredReplayGuard:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._forgotten_at: datetime | None = None
 
     async def admit(self, key: bytes, *, until: datetime, now: datetime) -> bool:
         """Whether `key` was not seen before; atomic. Raises `TemporarilyUnavailable` (SEC-53)."""
-        first = await self._database.row("admit_message", {"message_key": key, "expires_at": until}) is not None
-        await self._forget_expired(now)
-        return first
+        del now  # a row counts until it is forgotten, whatever the time: a late clean-up can only refuse more
+        return await self._database.row("admit_message", {"message_key": key, "expires_at": until}) is not None
 
-    async def _forget_expired(self, now: datetime) -> None:
-        if self._forgotten_at is None:
-            self._forgotten_at = now
-        if now - self._forgotten_at < timedelta(seconds=FORGET_INTERVAL_SECONDS):
-            return
-        self._forgotten_at = now
-        async with self._database.connection() as connection:
-            await connection.execute(
-                QUERIES["forget_expired_messages"], {"now": now, "row_count_max": FORGOTTEN_ROWS_MAX}
-            )
+    async def forget_expired(self, *, now: datetime) -> int:
+        """How many expired messages were forgotten: all, or what other workers left (SEC-54)."""
+        forgotten = 0
+        while True:
+            async with self._database.connection() as connection:
+                parameters = {"now": now, "row_count_max": FORGOTTEN_ROWS_MAX}
+                count = (await connection.execute(QUERIES["forget_expired_messages"], parameters)).rowcount
+            forgotten += count
+            if count < FORGOTTEN_ROWS_MAX:
+                return forgotten

@@ -1,0 +1,56 @@
+"""The pool of connections: what the operator's connection string says, and how failures are told."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
+from cbss_inscription.storage.database import Database
+from cbss_inscription.storage.migration import check_schema, migrate
+from cbss_inscription.storage.replay import StoredReplayGuard
+from tests.storage.test_stored_replay_guard import NOW, UNTIL, key
+
+
+async def test_the_operators_options_hold_for_every_connection(fresh_database: str) -> None:
+    """A search_path in the connection string's options holds for migrations and workers alike; so do our bounds."""
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA elsewhere")
+    conninfo = make_conninfo(fresh_database, options="-c search_path=elsewhere", application_name="mine")
+    migrate(conninfo)
+    database = Database(conninfo, connections_max=1)
+    await database.open()
+    try:
+        async with database.connection() as one:
+            shown = []
+            for name in ("search_path", "application_name", "statement_timeout", "TimeZone"):
+                cursor = await one.execute(f"SHOW {name}")
+                shown.append(((await cursor.fetchone()) or ("",))[0])
+        assert shown == ["elsewhere", "mine", "10s", "UTC"]
+    finally:
+        await database.close()
+
+
+async def test_sec_53_a_server_that_only_reads_is_temporarily_unavailable(fresh_database: str) -> None:
+    """After a failover a server may refuse writes: SOA-02002 with retry, no internal error (SEC-53)."""
+    database = Database(make_conninfo(fresh_database, options="-c default_transaction_read_only=on"), connections_max=1)
+    await database.open()
+    try:
+        with pytest.raises(TemporarilyUnavailable):
+            await StoredReplayGuard(database).admit(key("read-only"), until=UNTIL, now=NOW)
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("step", [migrate, check_schema])
+def test_a_role_that_may_not_is_told_in_one_sentence(fresh_database: str, step) -> None:
+    """A role without rights on the schema gets a usage error of one line, no traceback."""
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        connection.execute("DROP ROLE IF EXISTS outsider; CREATE ROLE outsider LOGIN")
+        connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    with pytest.raises(UsageError, match=r"\A[^\n]+\Z"):
+        step(make_conninfo(fresh_database, user="outsider"))
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("DROP ROLE outsider")
