@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 import structlog
@@ -32,6 +33,7 @@ from cbss_inscription.cli.main import main
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import AccessRule, AccessRules, Permission, ReplacedNumbers, write_access_rules
@@ -60,6 +62,8 @@ REFUSING_PCSA = "<sector>17</sector><institution>2</institution>"
 FUND = "<cbeNumber>9000000290</cbeNumber>"
 SOCIAL_INQUIRY = "PCSA:SOCIAL_INQUIRY"
 LIVING_WAGE = "PCSA:LIVING_WAGE"
+OWN_CONTEXT = InscriptionContext("NOWHERE:OWN_CONTEXT")
+"""A context of an installation of its own: granted, and in no catalogue."""
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------
@@ -388,7 +392,9 @@ def rules_of_tests() -> AccessRules:
         valid_from=web.valid_from,
         replaced_numbers=ReplacedNumbers.REFUSE,
     )
-    return AccessRules(version=1, access_rules=(*demo.access_rules, ended), permissions=(*demo.permissions, refusing))
+    own = msgspec.structs.replace(web, inscription_contexts=web.inscription_contexts | {OWN_CONTEXT})
+    permissions = (own, *demo.permissions[1:], refusing)
+    return AccessRules(version=1, access_rules=(*demo.access_rules, ended), permissions=permissions)
 
 
 @dataclass(kw_only=True)

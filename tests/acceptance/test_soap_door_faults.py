@@ -161,12 +161,6 @@ WRONG = {
         code="SOA-03007",
         body=_signed(lambda facade: re.sub("<birthDate>[^<]*", "<birthDate>1985-02-31", canary(facade))),
     ),
-    "page token of somebody else": Wrong(
-        code="SOA-03007",
-        body=_signed(
-            lambda facade: _replaced(consult(facade.ssin("nr_active")), "</ssin>", "</ssin><next>CANARY</next>")
-        ),
-    ),
     "year of five digits": Wrong(code="SOA-03007", body=_other_content("2026-01-01", "12026-01-01")),
     "not signed": Wrong(code="SOA-01001", body=lambda facade: envelope(canary(facade))),
     "Body altered": Wrong(code="SOA-01001", body=_altered("CANARY-NAME", "CANARY-NOMEN")),

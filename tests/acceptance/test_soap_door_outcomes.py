@@ -12,6 +12,7 @@ from cbss_inscription.domain.requests import Operation
 from tests.acceptance.conftest import (
     FUND,
     LIVING_WAGE,
+    OWN_CONTEXT,
     REFUSING_PCSA,
     InProcessFacade,
     Outcome,
@@ -77,6 +78,13 @@ async def test_another_customers_lines_are_not_shown(facade: InProcessFacade) ->
     assert (await facade.send(asked, by="family-fund")).outcome.code == "MSG00100"
     asked = consult(ssin, customer=REFUSING_PCSA)
     assert (await facade.send(asked)).outcome.code == "MSG00100"
+
+
+async def test_rule_28_an_installations_own_context_is_known_by_being_granted(facade: InProcessFacade) -> None:
+    """A context outside of the catalogue that a permission grants can be used; one that none grants is CBI00201."""
+    ssin = facade.ssin("nr_active")
+    assert (await facade.send(insert(ssin, context=OWN_CONTEXT))).outcome.code == "MSG00000"
+    assert (await facade.send(insert(ssin, context="PCSA:NOBODY_GRANTS"))).outcome.code == "CBI00201"
 
 
 async def test_a_legal_context_that_is_not_granted_is_not_logged(facade: InProcessFacade) -> None:

@@ -15,7 +15,6 @@ import pytest
 import pytest_asyncio
 
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
-from cbss_inscription.domain.errors import ContentViolation
 from cbss_inscription.domain.exchange import Caller, Exchange
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
@@ -23,7 +22,14 @@ from cbss_inscription.domain.legal_data import FileStatus, Gender, LegalData, Pe
 from cbss_inscription.domain.period import GivenPeriod, IncompleteDate
 from cbss_inscription.domain.requests import ConsultInscriptions, DeleteInscription, InsertInscription, Operation
 from cbss_inscription.domain.requests import UpdateInscription as Update
-from cbss_inscription.domain.results import ConsultResult, Health, InscriptionResult, StatusValue, WriteResult
+from cbss_inscription.domain.results import (
+    ConsultResult,
+    Health,
+    Information,
+    InscriptionResult,
+    StatusValue,
+    WriteResult,
+)
 from cbss_inscription.domain.ssin import Ssin, check_digits
 from cbss_inscription.governance.access import AccessRule, AccessRules, LegalDataProfile, Permission, ReplacedNumbers
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
@@ -33,12 +39,14 @@ from cbss_inscription.storage.persons import StoredPersons
 from cbss_inscription.storage.population import load_population
 from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
 from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
+from tests.conftest import FoundDataAnomalies
 
 LIVING_WAGE = InscriptionContext("PCSA:LIVING_WAGE")
 DEBT_MEDIATION = InscriptionContext("PCSA:DEBT_MEDIATION")
 UNGRANTED = InscriptionContext("PCSA:HEATING")  # known, not granted
 UNKNOWN_GRANTED = InscriptionContext("PCSA:OLD")  # granted, not known
 KNOWN = (LIVING_WAGE, DEBT_MEDIATION, UNGRANTED)
+LINES_MAX = 60
 GROUND = LegalContext("PCSA:SOCIAL_INQUIRY")
 FOLLOWER = CustomerIdentification(sector=17, institution=1)
 REFUSER = CustomerIdentification(sector=17, institution=2)
@@ -151,6 +159,7 @@ class Desk:
 
     repertory: EmbeddedRepertory
     conninfo: str
+    found: FoundDataAnomalies
     customer: CustomerIdentification = FOLLOWER
     ticket: str | None = "T1"
 
@@ -234,10 +243,16 @@ async def desk(populated_database: str) -> AsyncIterator[Desk]:
         connection.execute("DELETE FROM inscription_history")
     database = Database(populated_database, connections_max=1)
     await database.open()
+    found = FoundDataAnomalies()
     repertory = EmbeddedRepertory(
-        registers=StoredPersons(database), lines=StoredInscriptions(database), known_contexts=KNOWN, page_size=3
+        registers=StoredPersons(database),
+        lines=StoredInscriptions(database),
+        known_contexts=KNOWN,
+        data_anomalies=found,
+        lines_max=LINES_MAX,
+        page_size=3,
     )
-    yield Desk(repertory=repertory, conninfo=populated_database)
+    yield Desk(repertory=repertory, conninfo=populated_database, found=found)
     await database.close()
 
 
@@ -300,26 +315,30 @@ async def test_a_customer_may_have_replaced_numbers_refused(desk: Desk) -> None:
 
 @pytest.mark.parametrize("customer", [FOLLOWER, REFUSER])
 @pytest.mark.parametrize(
-    ("asked", "last", "canceled"),
+    ("asked", "last", "anomaly"),
     [
-        pytest.param(CANCELED, CANCELED, True, id="canceled"),
-        pytest.param(REPLACED_BY_CANCELED, CANCELED, True, id="replaced by a canceled one"),
-        pytest.param(LOOP, LOOP + 1, False, id="loop"),
-        pytest.param(BROKEN, BROKEN, False, id="successor missing"),
-        pytest.param(100, 111, False, id="eleven hops"),
+        pytest.param(CANCELED, CANCELED, None, id="canceled"),
+        pytest.param(REPLACED_BY_CANCELED, CANCELED, None, id="replaced by a canceled one"),
+        pytest.param(LOOP, LOOP + 1, "loop", id="loop"),
+        pytest.param(BROKEN, BROKEN, "broken", id="successor missing"),
+        pytest.param(100, 111, "too-long", id="eleven hops"),
     ],
 )
 async def test_rules_15_to_17_a_chain_without_an_active_end_is_refused(
-    desk: Desk, customer: CustomerIdentification, asked: int, last: int, *, canceled: bool
+    desk: Desk, customer: CustomerIdentification, asked: int, last: int, anomaly: str | None
 ) -> None:
-    """Cancelled, looping, broken and too long chains are CBI00101, and nothing is written (rules 15 to 17; E4, E6)."""
+    """Cancelled, looping, broken and too long chains are CBI00101, and nothing is written (rules 15 to 17; E4, E6).
+
+    All but the first are anomalies of the data, and the operator is told of each (rule 16).
+    """
     results = await desk.at(customer).every_operation(asked)
     assert outcomes(results) == refusals("CBI00101")
     for result in results:
         assert result.ssin is not None
-        assert (result.ssin.current, result.ssin.canceled) == (ssin(last), canceled)
+        assert (result.ssin.current, result.ssin.canceled) == (ssin(last), anomaly is None)
         assert result.ssin.replaces == (None if last == asked else ssin(asked))
     assert desk.nothing_is_written
+    assert desk.found.reasons == ([] if anomaly is None else [anomaly] * len(results))
 
 
 async def test_rule_16_ten_hops_are_followed(desk: Desk) -> None:
@@ -625,7 +644,6 @@ async def test_rule_32_an_updated_line_that_meets_others_is_merged(
     ("cut", "after"),
     [
         pytest.param(None, [], id="whole"),
-        pytest.param("..", [], id="without ends"),
         pytest.param("2024-01-01..", [], id="from the first day on"),
         pytest.param(JANUARY, [MARCH], id="a line"),
         pytest.param("2024-01-20..", ["2024-01-01..2024-01-19"], id="closes"),
@@ -749,11 +767,11 @@ def token(value: object) -> str:
     ids=lambda text: ascii(text[:24]),
 )
 async def test_a_token_that_was_not_given_by_the_service_is_refused(desk: Desk, bogus: str) -> None:
-    """A `next` that this service did not write is SOA-03007, whatever it holds, and never an internal error."""
+    """A `next` that this service did not write is MSG00008, whatever it holds, and never an internal error."""
     await desk.insert(ACTIVE, JANUARY)
-    with pytest.raises(ContentViolation) as caught:
-        await desk.consult(ACTIVE, after=bogus)
-    assert caught.value.reason == "next"
+    answer = await desk.consult(ACTIVE, after=bogus)
+    assert (answer.status.value, answer.status.code) == ("NO_RESULT", "MSG00008")
+    assert answer.status.information == (Information(field_name="next"),)
 
 
 async def test_rule_30_a_token_of_another_customer_opens_nothing(desk: Desk) -> None:
@@ -840,6 +858,30 @@ async def test_the_order_is_existence_context_period_line(desk: Desk) -> None:
     assert (await desk.update(ACTIVE, JANUARY, REVERSED)).status.code == "MSG00008"
     assert (await desk.update(ACTIVE, JANUARY, MARCH)).status.code == "CBI00403"
     assert (await desk.delete(ACTIVE, JANUARY)).status.code == "CBI00403"
+
+
+async def test_a_line_set_has_a_limit(desk: Desk) -> None:
+    """A write that would leave more lines than the limit is MSG00008 and writes nothing; one that merges still can."""
+    for year in range(2000, 2000 + LINES_MAX):
+        assert (await desk.insert(ACTIVE, f"{year}-01-01..{year}-01-31")).status.code == "MSG00000"
+    changes = desk.rows("inscription_history")
+    one_more = await desk.insert(ACTIVE, "1999-01-01..1999-01-31")
+    split = await desk.delete(ACTIVE, "2001-01-10..2001-01-20")
+    for refused in (one_more, split):
+        assert (refused.status.value, refused.status.code) == ("NOK", "MSG00008")
+        assert refused.status.information == (Information(field_name="inscriptions", field_value=str(LINES_MAX)),)
+    assert desk.rows("inscription_history") == changes
+    assert (await desk.insert(ACTIVE, "2001-01-15..2002-01-15")).status.code == "MSG00000"
+    assert (await desk.insert(ACTIVE, "1999-01-01..1999-01-31")).status.code == "MSG00000"
+
+
+async def test_a_period_that_says_nothing_cuts_nothing(desk: Desk) -> None:
+    """A deletion whose period has neither date is MSG00008: removing everything is asked without a period."""
+    await desk.insert(ACTIVE, JANUARY)
+    answer = await desk.delete(ACTIVE, "..")
+    assert (answer.status.value, answer.status.code) == ("NOK", "MSG00008")
+    assert answer.status.information == (Information(field_name="period"),)
+    assert len((await desk.consult(ACTIVE)).inscriptions) == 1
 
 
 async def test_the_repertory_says_that_it_answers(desk: Desk) -> None:

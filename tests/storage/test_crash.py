@@ -34,6 +34,7 @@ from cbss_inscription.storage.inscriptions import StoredInscriptions
 from cbss_inscription.storage.migration import migrate
 from cbss_inscription.storage.persons import StoredPersons
 from cbss_inscription.storage.replay import StoredReplayGuard
+from tests.conftest import FoundDataAnomalies
 
 WRITERS = 4
 ACKNOWLEDGED_BEFORE_KILL = 120
@@ -55,6 +56,7 @@ def insertion(ssin: int, day: date) -> Change:
         operation=Operation.INSERT_INSCRIPTION,
         removed=None,
         added=Period(begin_date=day, end_date=day),
+        line_count_max=10_000,
         legal_context=LegalContext("PCSA:SOCIAL_INQUIRY"),
         customer_ticket=None,
         exchange=Exchange(ticket_cbss=uuid4(), timestamp_receive=NOW, caller=CALLER),
@@ -160,7 +162,10 @@ async def test_sec_53_without_the_database_nothing_is_admitted_and_nothing_is_do
     database = Database(conninfo, connections_max=1)
     await database.open()
     repertory = EmbeddedRepertory(
-        registers=StoredPersons(database), lines=StoredInscriptions(database), known_contexts=[CONTEXT]
+        registers=StoredPersons(database),
+        lines=StoredInscriptions(database),
+        known_contexts=[CONTEXT],
+        data_anomalies=FoundDataAnomalies(),
     )
     assert (await repertory.look()).health is Health.OK
     await asyncio.to_thread(own_server.stop)

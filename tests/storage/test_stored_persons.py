@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cbss_inscription.domain.legal_data import FileStatus, Gender, Person, Register
+from cbss_inscription.domain.legal_data import FileStatus, Gender, InvalidPerson, Person, Register
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.ssin import Ssin, check_digits
 from cbss_inscription.registers.resolution import Found, resolve
@@ -130,7 +130,7 @@ DATES = st.builds(IncompleteDate.of_date, st.dates()).filter(lambda day: day.yea
 PERSONS = st.builds(
     Person,
     ssin=st.integers(0, 900).map(ssin),
-    register=st.sampled_from(Register),
+    register=st.sampled_from([Register.NR, Register.RAD]),
     status=st.sampled_from([FileStatus.ACTIVE, FileStatus.CANCELED]),
     last_name=TEXT,
     given_names=st.lists(TEXT, max_size=14).map(tuple),
@@ -148,6 +148,23 @@ def test_rule_24_a_file_comes_back_as_it_was_loaded(registers: Registers, person
     assert load_population(registers.conninfo, persons, recipe="any") == len(persons)
     for person in persons:
         assert registers.chain_of(person.ssin, 10) == (person,)
+
+
+@pytest.mark.parametrize(
+    ("digits", "register"),
+    [("85073003328", Register.BIS), ("98472899765", Register.NR), ("75260898052", Register.RAD)],
+)
+def test_rule_12_a_file_stands_in_the_register_of_its_number(
+    registers: Registers, digits: str, register: Register
+) -> None:
+    """BIS files bear BIS numbers, NR and RAD files the others: as values and in the database (rule 12)."""
+    with pytest.raises(InvalidPerson):
+        Person(ssin=Ssin.parse(digits), register=register, status=FileStatus.ACTIVE, last_name="Peeters")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        registers.behind.execute(
+            "INSERT INTO person VALUES (%s::bigint, %s, 'active', NULL, 'Peeters', '{}', NULL, 0, NULL)",
+            (int(digits), register.value),
+        )
 
 
 def test_e3_a_number_without_a_file_has_no_chain(registers: Registers) -> None:

@@ -318,6 +318,17 @@ def test_rule_28_contexts_of_two_permissions_are_not_added_up() -> None:
     assert found == first
 
 
+def test_rule_28_a_consultation_without_contexts_sees_those_of_every_permission() -> None:
+    """Where no context is named, the contexts of all permissions under the legal context are meant (contract.md 3)."""
+    first, second = permission(), permission(reference="second", inscription_contexts=(DEBT_MEDIATION,))
+    found = rules_of(rule(), first, second).permission_for(
+        caller(), Operation.CONSULT_INSCRIPTIONS, CUSTOMERS[0], LEGAL_CONTEXTS[0], today=BEGIN
+    )
+    assert found is not None
+    assert found.reference == first.reference
+    assert found.inscription_contexts == {*first.inscription_contexts, DEBT_MEDIATION}
+
+
 # -- the file --------------------------------------------------------------------------------------------------------
 
 FILE = """\

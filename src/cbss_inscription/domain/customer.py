@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 _CBE_NUMBER: Final = re.compile(r"[0-9]{10}")
-_SECTOR_AND_INSTITUTION: Final = re.compile(r"([0-9]{1,3})/([0-9]{1,3})")
 _SECTOR_MAX: Final = 999
 TICKET_LENGTH_MAX: Final = 36
 """Characters of a customer's ticket (CommonV3 TicketType)."""
@@ -45,13 +44,9 @@ class CustomerIdentification:
         """The text by which lines of this organisation are stored: `0123456789` or `17/1`."""
         return self.cbe_number if self.cbe_number is not None else f"{self.sector}/{self.institution}"
 
-    @classmethod
-    def of_key(cls, key: str) -> CustomerIdentification:
-        """The organisation stored under `key`. Raises `InvalidCustomer`."""
-        pair = _SECTOR_AND_INSTITUTION.fullmatch(key)
-        if pair is None:
-            return cls(cbe_number=key)
-        return cls(sector=int(pair[1]), institution=int(pair[2]))
+
+CUSTOMER_KEYS: Final = frozenset(field.name for field in fields(CustomerIdentification))
+"""The keys of a customer in a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,6 @@ QUALITY_DEFINITIVE: Final = 0
 """Quality code of a definitive inscription without further meaning, in every sector."""
 QUALITY_PROVISIONAL: Final = 902
 """Quality code of a provisional inscription, in every sector."""
-QUALITY_REPLACED: Final = 999
-"""Quality code of the lines of a replaced number, in every sector: set by the system only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,9 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from cbss_inscription.domain.period import IncompleteDate
-from cbss_inscription.domain.ssin import Ssin
+from cbss_inscription.domain.ssin import Series, Ssin
 
-GIVEN_NAMES_MAX: Final = 14
-"""Given names that a person can have in the registers (domain.md 2.3)."""
+_BIS_SERIES: Final = frozenset({Series.BIS_SEX_UNKNOWN, Series.BIS_SEX_KNOWN})
 
 
 class Gender(IntEnum):
@@ -71,3 +70,5 @@ class Person:
     def __post_init__(self) -> None:
         if (self.status is FileStatus.REPLACED) != (self.replaced_by is not None):
             raise InvalidPerson("a successor exactly when replaced")
+        if (self.register is Register.BIS) != (self.ssin.series in _BIS_SERIES):
+            raise InvalidPerson("a BIS number exactly in the BIS register")

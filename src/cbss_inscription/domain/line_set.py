@@ -31,6 +31,8 @@ class Change:
     operation: Operation
     removed: GivenPeriod | None
     added: Period | None
+    line_count_max: int
+    """Lines that the set may have afterwards."""
     legal_context: LegalContext
     customer_ticket: str | None
     exchange: Exchange
@@ -40,11 +42,13 @@ class Change:
 class Changed:
     """What a change did, and the lines as they are now.
 
-    `found`: it met what it named; else nothing was written. `changed`: something differs now. `merged`: what it added
-    met other lines, by overlap or adjacency, and is no line of its own or swallowed some.
+    `found`: it met what it named. `fits`: the lines are not too many then. Without both, nothing was written.
+    `changed`: something differs now. `merged`: what it added met other lines, by overlap or adjacency, and is no line
+    of its own or swallowed some; says nothing when nothing was added.
     """
 
     found: bool
+    fits: bool
     changed: bool
     merged: bool
     lines: tuple[Inscription, ...]

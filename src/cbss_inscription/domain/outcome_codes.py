@@ -17,8 +17,6 @@ LANGUAGES: Final = ("en", "nl", "fr", "de")
 """The languages of every text, the wire's default first (contract.md section 4)."""
 TEXT_LENGTH_MAX: Final = 256
 """Characters of a text: CommonV3's `diagnostic` and `description`."""
-CODE_LENGTH_MAX: Final = 16
-"""Characters of a code: CommonV3's `code` and `reasonCode`."""
 
 FaultSide = Literal["Client", "Server"]
 

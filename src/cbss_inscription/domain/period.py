@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from functools import total_ordering
 from typing import Final
 
 _INCOMPLETE_DATE: Final = re.compile(r"([0-2][0-9]{3})-([0-1][0-9])-([0-3][0-9])")
@@ -75,12 +74,11 @@ class GivenPeriod:
         return self.begin_date is not None and self.end_date is not None and self.end_date < self.begin_date
 
 
-@total_ordering
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
     """From `begin_date` to `end_date`, both inclusive; without end it is open (rules 26, 27).
 
-    Periods sort by begin, then by end; of two that begin together the open one is the later.
+    Raises `InvalidPeriod` when it ends before it begins.
     """
 
     begin_date: date
@@ -90,20 +88,9 @@ class Period:
         if self.end_date is not None and self.end_date < self.begin_date:
             raise InvalidPeriod("ends before it begins")
 
-    def __lt__(self, other: Period) -> bool:
-        if self.begin_date != other.begin_date:
-            return self.begin_date < other.begin_date
-        return self.end_date is not None and (other.end_date is None or self.end_date < other.end_date)
-
     @classmethod
     def of(cls, given: GivenPeriod) -> Period:
         """The period that a caller gave. Raises `InvalidPeriod` when it is reversed or has no begin."""
         if given.begin_date is None:
             raise InvalidPeriod("has no begin")
         return cls(begin_date=given.begin_date, end_date=given.end_date)
-
-    def contains(self, other: Period) -> bool:
-        """Whether every day of `other` lies in this period."""
-        if other.begin_date < self.begin_date:
-            return False
-        return self.end_date is None or (other.end_date is not None and other.end_date <= self.end_date)

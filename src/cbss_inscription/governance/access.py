@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import fields
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import yaml
 
-from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.customer import CUSTOMER_KEYS, CustomerIdentification
 from cbss_inscription.domain.errors import NotAuthorized, UsageError
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from cbss_inscription.domain.exchange import Caller
 
 
-_CUSTOMER_KEYS: Final = frozenset(field.name for field in fields(CustomerIdentification))
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -107,8 +105,9 @@ class AccessRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ) -> Permission | None:
         """The permission under which `caller` may do `operation` for `customer`.
 
-        Where several hold under the legal context, the first that grants all `inscription_contexts` (rule 28), or else
-        the first: the repertory then says which context is not granted.
+        Where several hold under the legal context: the first that grants all `inscription_contexts` (rule 28), or else
+        the first, and the repertory then says which context is not granted. When none is named, the first, with the
+        contexts of all.
         None when all but the legal context is granted: the caller is told MSG00013 (contract.md section 4).
         Raises `NotAuthorized` when no access rule admits the application (SEC-56), or when no permission lets it
         speak for the customer (SEC-58), which includes every customer of another CBE number.
@@ -129,8 +128,18 @@ class AccessRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if not permitted:
             raise NotAuthorized("operation-not-permitted")
         grounded = [permission for permission in permitted if legal_context in permission.legal_contexts]
+        if len(grounded) <= 1:
+            return next(iter(grounded), None)
+        if not inscription_contexts:
+            every = frozenset[InscriptionContext]().union(*(permission.inscription_contexts for permission in grounded))
+            return msgspec.structs.replace(grounded[0], inscription_contexts=every)
         granting = (item for item in grounded if item.inscription_contexts.issuperset(inscription_contexts))
-        return next(granting, grounded[0] if grounded else None)
+        return next(granting, grounded[0])
+
+    @property
+    def inscription_contexts(self) -> frozenset[InscriptionContext]:
+        """Every context that some permission grants."""
+        return frozenset[InscriptionContext]().union(*(item.inscription_contexts for item in self.permissions))
 
     def admits(self, caller: Caller, operation: Operation, *, today: date) -> bool:
         """Whether an access rule admits the application to the operation, on that day and in that environment."""
@@ -206,7 +215,7 @@ def _check_mapping(node: yaml.MappingNode) -> None:
                 raise ValueError(f"{place} stands there twice")
             keys.add(key.value)
         if key.value == "customer_identification" and isinstance(value, yaml.MappingNode):
-            unknown = {name.value for name, _ in value.value if name.value not in {*_CUSTOMER_KEYS, "<<"}}
+            unknown = {name.value for name, _ in value.value if name.value not in {*CUSTOMER_KEYS, "<<"}}
             if unknown:
                 raise ValueError(f"{place} has an unknown field `{'`, `'.join(sorted(unknown))}`")
         if isinstance(value, yaml.ScalarNode) and value.tag.endswith(":timestamp") and _DAY.fullmatch(value.value):

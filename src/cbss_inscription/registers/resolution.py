@@ -12,6 +12,9 @@ from cbss_inscription.domain.ssin import Ssin
 HOPS_MAX: Final = 10
 """Replacements followed before a chain is refused as a data anomaly (rule 16)."""
 
+CANCELED: Final = "canceled"
+"""The reason of a chain that ends as it may; every other reason is an anomaly of the data."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -30,7 +33,7 @@ class Unknown:
 class NotActive:
     """Cancelled, or replaced without reaching an active file (E4, E6).
 
-    `last` is the last file reached; `reason` is `canceled`, `loop`, `too-long` or `broken` (the next file is missing).
+    `last` is the last file reached; `reason` is `CANCELED`, `loop`, `too-long` or `broken` (the next file is missing).
     """
 
     last: Person
@@ -51,7 +54,7 @@ def resolve(asked: Ssin, chain: Sequence[Person], *, hops_max: int = HOPS_MAX) -
         case FileStatus.ACTIVE:
             return Found(person=last, replaces=None if last.ssin == asked else asked)
         case FileStatus.CANCELED:
-            return NotActive(last=last, reason="canceled")
+            return NotActive(last=last, reason=CANCELED)
         case FileStatus.REPLACED:
             seen = {person.ssin for person in chain}
             return NotActive(last=last, reason="loop" if last.replaced_by in seen else "broken")

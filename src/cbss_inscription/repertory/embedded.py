@@ -10,9 +10,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Protocol
+from uuid import UUID
 
 from cbss_inscription.domain.customer import CustomerIdentification
-from cbss_inscription.domain.errors import ContentViolation, ServiceUnavailable
+from cbss_inscription.domain.errors import ServiceUnavailable
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_data import LegalData, Person
 from cbss_inscription.domain.line_set import Change, Changed, LineKey, PageStart
@@ -42,16 +43,18 @@ from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import LegalDataProfile, ReplacedNumbers
 from cbss_inscription.registers.matching import Verdict, compare, fold_exact, fold_strict
 from cbss_inscription.registers.port import PersonRegister
-from cbss_inscription.registers.resolution import HOPS_MAX, Found, NotActive, Unknown, resolve
+from cbss_inscription.registers.resolution import CANCELED, HOPS_MAX, Found, NotActive, Unknown, resolve
 from cbss_inscription.repertory.port import Admitted
 
+LINES_MAX: Final = 1_000
+"""Lines of one (ssin, customer, context): every write answers them all, and its history keeps them [D]."""
 PAGE_SIZE_LINES: Final = 500
 """Lines of one consultation's answer; `next` fetches more (contract.md section 3)."""
 _EVERYTHING: Final = GivenPeriod(begin_date=None)
 
 
 class LineStore(Protocol):
-    """Where the lines are kept. Each change is atomic, serialised per SSIN, and leaves one history row."""
+    """Where the lines are kept. Each change is atomic, and changes of one SSIN follow each other."""
 
     async def lines(
         self,
@@ -67,11 +70,22 @@ class LineStore(Protocol):
         ...
 
     async def change(self, change: Change) -> Changed:
-        """What the change did; not found, and nothing written, when an update or a deletion meets no such line."""
+        """What the change did; nothing is written when it does not find what it names, or would leave too many lines.
+
+        Each change that changes something leaves one history row.
+        """
         ...
 
     async def look(self) -> None:
         """Nothing, when the store answers. Raises `ServiceUnavailable`."""
+        ...
+
+
+class DataAnomalyLog(Protocol):
+    """Where an operator learns of files that contradict each other (rule 16)."""
+
+    def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
+        """One line: the chain of replacements met in this exchange is a `loop`, `too-long` or `broken`."""
         ...
 
 
@@ -84,12 +98,16 @@ class EmbeddedRepertory:
         registers: PersonRegister,
         lines: LineStore,
         known_contexts: Collection[InscriptionContext],
+        data_anomalies: DataAnomalyLog,
+        lines_max: int = LINES_MAX,
         hops_max: int = HOPS_MAX,
         page_size: int = PAGE_SIZE_LINES,
     ) -> None:
         self._registers = registers
         self._lines = lines
         self._known_contexts = frozenset(known_contexts)
+        self._data_anomalies = data_anomalies
+        self._lines_max = lines_max
         self._hops_max = hops_max
         self._page_size = page_size
 
@@ -103,13 +121,16 @@ class EmbeddedRepertory:
             request.period, "period"
         )
         if refusal is not None:
-            return ConsultResult(status=refusal.status(StatusValue.NO_RESULT), ssin=file.answer)
+            return refusal.of_consultation(file)
+        page_start = _read_page(request.next)
+        if isinstance(page_start, _Refusal):
+            return page_start.of_consultation(file)
         lines = await self._lines.lines(
             file.person.ssin,
             asked.customer,
             request.inscription_contexts or asked.permission.inscription_contexts & self._known_contexts,
             overlapping=request.period,
-            after=_read_page(request.next),
+            after=page_start,
             limit=self._page_size + 1,
         )
         page, more = lines[: self._page_size], len(lines) > self._page_size
@@ -161,8 +182,6 @@ class EmbeddedRepertory:
             return refusal.for_file(file)
         period = Period.of(request.new_period)
         changed = await self._lines.change(self._change(asked, file, removed=request.period, added=period))
-        if not changed.found:
-            return _not_found(file, changed)
         return _done(file, changed, (), _anomalies_of_addition(changed, identical=not changed.changed))
 
     async def delete(self, asked: Admitted[DeleteInscription]) -> WriteResult:
@@ -171,14 +190,12 @@ class EmbeddedRepertory:
         file = await self._file_of(asked)
         if isinstance(file, _Refusal):
             return file.result
-        refusal = self._refusal_of_contexts(asked, (request.inscription_context,)) or _refusal_of_period(
-            request.period, "period"
-        )
+        refusal = self._refusal_of_contexts(asked, (request.inscription_context,)) or _refusal_of_cut(request.period)
         if refusal is not None:
             return refusal.for_file(file)
         removed = _to_the_end(request.period or _EVERYTHING)
         changed = await self._lines.change(self._change(asked, file, removed=removed, added=None))
-        return _done(file, changed, (), ()) if changed.found else _not_found(file, changed)
+        return _done(file, changed, (), ())
 
     async def look(self) -> SanityCheck:
         """See `Repertory.look`."""
@@ -198,10 +215,12 @@ class EmbeddedRepertory:
             case Unknown():
                 return _Refusal(code=OutcomeCode.SSIN_UNKNOWN)
             case NotActive(last=last, reason=reason):
+                if reason != CANCELED:
+                    self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason=reason)
                 answer = SsinAnswer(
                     current=last.ssin,
                     replaces=asked.ssin if last.ssin != asked.ssin else None,
-                    canceled=reason == "canceled",
+                    canceled=reason == CANCELED,
                 )
                 return _Refusal(code=OutcomeCode.SSIN_CANCELED, ssin=answer)
             case Found(person=person, replaces=replaces):
@@ -253,6 +272,7 @@ class EmbeddedRepertory:
             operation=operation_of(request),
             removed=removed,
             added=added,
+            line_count_max=self._lines_max,
             legal_context=request.legal_context,
             customer_ticket=request.information_customer.ticket_stored,
             exchange=asked.exchange,
@@ -294,6 +314,10 @@ class _Refusal:
         """The refusal as the answer to a declaration."""
         return WriteResult(status=self.status(StatusValue.NOK), ssin=self.ssin)
 
+    def of_consultation(self, file: _File) -> ConsultResult:
+        """The refusal as the answer to a consultation about a file that was found."""
+        return ConsultResult(status=self.status(StatusValue.NO_RESULT), ssin=file.answer)
+
     def for_file(self, file: _File) -> WriteResult:
         """The refusal as the answer to a declaration about a file that was found."""
         return WriteResult(status=self.status(StatusValue.NOK), ssin=file.answer)
@@ -305,6 +329,13 @@ def _refusal_of_period(period: GivenPeriod | None, field_name: str) -> _Refusal 
     # E9. The value named is the caller's own end date.
     named = Information(field_name=f"{field_name}.endDate", field_value=str(period.end_date))
     return _Refusal(code=OutcomeCode.CONTENT_INVALID, information=(named,))
+
+
+def _refusal_of_cut(period: GivenPeriod | None) -> _Refusal | None:
+    # A period that says nothing is rather a mistake than the wish to remove everything, which has its own form [D].
+    if period is not None and period.begin_date is None and period.end_date is None:
+        return _Refusal(code=OutcomeCode.CONTENT_INVALID, information=(Information(field_name="period"),))
+    return _refusal_of_period(period, "period")
 
 
 def _to_the_end(period: GivenPeriod) -> GivenPeriod:
@@ -325,18 +356,16 @@ def _anomalies_of_addition(changed: Changed, *, identical: bool) -> tuple[Anomal
 
 
 def _done(file: _File, changed: Changed, unverified: tuple[Anomaly, ...], of_lines: tuple[Anomaly, ...]) -> WriteResult:
+    if not changed.found:
+        status = Status(value=StatusValue.NOK, code=OutcomeCode.INSCRIPTION_NOT_FOUND)
+        return WriteResult(status=status, ssin=file.answer, inscriptions=changed.lines)
+    if not changed.fits:
+        too_many = Information(field_name="inscriptions", field_value=str(len(changed.lines)))
+        return _Refusal(code=OutcomeCode.CONTENT_INVALID, information=(too_many,)).for_file(file)
     return WriteResult(
         status=Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS),
         ssin=file.answer,
         anomalies=(*file.anomalies, *unverified, *of_lines),
-        inscriptions=changed.lines,
-    )
-
-
-def _not_found(file: _File, changed: Changed) -> WriteResult:
-    return WriteResult(
-        status=Status(value=StatusValue.NOK, code=OutcomeCode.INSCRIPTION_NOT_FOUND),
-        ssin=file.answer,
         inscriptions=changed.lines,
     )
 
@@ -347,12 +376,12 @@ def _write_page(last: Inscription) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _read_page(token: str | None) -> PageStart | None:
-    """Where the page of a token begins. Raises `ContentViolation` for a token that this service did not give."""
+def _read_page(token: str | None) -> PageStart | _Refusal | None:
+    """Where the page of a token begins; a refusal when this service did not give the token."""
     if token is None:
         return None
     try:
         context, begin_date = json.loads(base64.urlsafe_b64decode(token.encode()))
         return PageStart(inscription_context=InscriptionContext(context), begin_date=date.fromisoformat(begin_date))
-    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
-        raise ContentViolation("next") from error
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        return _Refusal(code=OutcomeCode.CONTENT_INVALID, information=(Information(field_name="next"),))

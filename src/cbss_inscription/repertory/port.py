@@ -40,7 +40,8 @@ class Repertory(Protocol):
     """Inscriptions kept per (ssin, customer, inscription context).
 
     Every answer is a value: refusals by rule are statuses. `RepertoryUnavailable` is raised when an authentic source
-    or the repertory does not answer, `TemporarilyUnavailable` when its store does not; nothing was written then.
+    or the repertory does not answer: nothing was written then. `TemporarilyUnavailable` is raised when its store does
+    not; when that happens at the commit of a change, whether it was written is unknown.
     """
 
     async def consult(self, asked: Admitted[ConsultInscriptions]) -> ConsultResult:

@@ -61,6 +61,7 @@ class StoredInscriptions:
             "adds": added is not None,
             "added_begin": added.begin_date if added else None,
             "added_end": added.end_date if added else None,
+            "line_count_max": change.line_count_max,
             "ticket_cbss": exchange.ticket_cbss,
             "customer_ticket": change.customer_ticket,
             "legal_context": str(change.legal_context),
@@ -75,12 +76,12 @@ class StoredInscriptions:
             row = await cursor.fetchone()
         if row is None:
             raise AssertionError("change_line_set gives one row")
-        found, changed, merged, begin_dates, end_dates, last_changes = row
+        found, fits, changed, merged, begin_dates, end_dates, last_changes = row
         lines = tuple(
             _read_line(key.inscription_context, *line)
             for line in zip(begin_dates, end_dates, last_changes, strict=True)
         )
-        return Changed(found=found, changed=changed, merged=merged, lines=lines)
+        return Changed(found=found, fits=fits, changed=changed, merged=merged, lines=lines)
 
     async def look(self) -> None:
         """See `LineStore.look`."""

@@ -23,7 +23,7 @@ ORDER BY hop;
 SELECT pg_advisory_xact_lock(%(ssin)s::bigint);
 
 -- name: change_line_set
--- One row: whether the change found what it named, whether anything differs now, whether what it added merged with
+-- One row: whether the change found what it named, whether the lines are not too many then, whether anything differs now, whether what it added merged with
 -- other lines (it is no line more then), and the lines as they are now.
 -- To be run under lock_person, as a statement of its own, so that it sees what the former holder of the lock wrote.
 -- The change is (periods - removed) + added; an update must name one line exactly, a deletion must meet a line.
@@ -44,21 +44,24 @@ WITH asked AS MATERIALIZED (
     LEFT JOIN inscription ON inscription.ssin = %(ssin)s::bigint
                          AND inscription.customer = %(customer)s::text
                          AND inscription.inscription_context = %(inscription_context)s::text
+), changed AS (
+    SELECT former.*, (periods - removed) + added AS after
+    FROM former
 ), later AS (
-    SELECT former.*,
-           (periods - removed) + added AS after,
+    SELECT changed.*,
+           period_count(after) <= %(line_count_max)s::integer AS fits,
            CASE %(operation)s::text
                WHEN 'updateInscription'
                    THEN EXISTS (SELECT FROM unnest(periods) AS line (period) WHERE datemultirange(period) = removed)
                WHEN 'deleteInscription' THEN periods && removed
                ELSE true END AS found
-    FROM former
+    FROM changed
 ), written AS (
     INSERT INTO inscription (ssin, customer, inscription_context, periods, last_changes)
     SELECT %(ssin)s::bigint, %(customer)s::text, %(inscription_context)s::text,
            after, last_changes_after(periods, last_changes, after, changed_at)
     FROM later
-    WHERE found AND after <> periods
+    WHERE found AND fits AND after <> periods
     ON CONFLICT (ssin, customer, inscription_context)
     DO UPDATE SET periods = EXCLUDED.periods, last_changes = EXCLUDED.last_changes
     RETURNING periods, last_changes
@@ -70,9 +73,9 @@ WITH asked AS MATERIALIZED (
            %(ticket_cbss)s::uuid, %(customer_ticket)s::text, %(legal_context)s::text,
            %(application_urn)s::text, %(cbe_number)s::text
     FROM later
-    WHERE found AND after <> periods
+    WHERE found AND fits AND after <> periods
 )
-SELECT later.found,
+SELECT later.found, later.fits,
        written.periods IS NOT NULL AS changed,
        period_count(later.after) <= period_count(later.periods - later.removed) AS merged,
        lines.begin_dates, lines.end_dates,

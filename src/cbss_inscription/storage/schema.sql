@@ -22,7 +22,9 @@ CREATE TABLE person (
     birth_date   text     CHECK (birth_date ~ '^[0-2][0-9]{3}-[0-1][0-9]-[0-3][0-9]$'),
     gender_code  smallint NOT NULL CHECK (gender_code IN (0, 1, 2)),
     decease_date text     CHECK (decease_date ~ '^[0-2][0-9]{3}-[0-1][0-9]-[0-3][0-9]$'),
-    CHECK ((status = 'replaced') = (replaced_by IS NOT NULL))
+    CHECK ((status = 'replaced') = (replaced_by IS NOT NULL)),
+    -- BIS numbers have their month digits 20 or 40 higher; RAD persons bear National Register numbers (rule 12).
+    CHECK ((register = 'bis') = (ssin / 10000000 % 100 >= 20))
 );
 
 -- How many periods a line set has.
