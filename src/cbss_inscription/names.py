@@ -1,4 +1,4 @@
-"""Every namespace and qualified name of the wire, once.
+"""Every namespace and qualified name that the program reads or writes, once.
 
 Marks: [A] published by the owner, [C] reconstructed by the owner's convention, [D] ours (contract.md section 1). The
 true names of CBSSInscription and InscriptionService are not public: whoever learns them changes them here and in
@@ -11,7 +11,6 @@ from typing import Final
 
 # SOAP 1.1 and what travels in its header
 SOAP11: Final = "http://schemas.xmlsoap.org/soap/envelope/"
-SOAP12: Final = "http://www.w3.org/2003/05/soap-envelope"
 WSSE: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 WSU: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
 DS: Final = "http://www.w3.org/2000/09/xmldsig#"
@@ -22,7 +21,6 @@ X509_V3: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-t
 BASE64_BINARY: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
 XML: Final = "http://www.w3.org/XML/1998/namespace"
 XSD: Final = "http://www.w3.org/2001/XMLSchema"
-XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 
 # descriptions
 WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"
@@ -32,8 +30,6 @@ WSDL_SOAP: Final = "http://schemas.xmlsoap.org/wsdl/soap/"
 FACADE: Final = "http://socialsecurity.be/cbssinscription/v1"  # [C]
 ERRORS: Final = "http://socialsecurity.be/errors/v1"  # [A]
 MONITORING: Final = "http://services.fgov.be/monitoring/v1"  # [A]
-INSCRIPTION: Final = "http://kszbcss.fgov.be/types/Inscription/v1"  # [C]
-CBSS_COMMON: Final = "http://kszbcss.fgov.be/types/common/v3"  # [A]
 KSZ: Final = "http://kszbcss.fgov.be/intf/InscriptionService/v1"  # [C]
 FACADE_ACTION: Final = "http://socialsecurity.be/cbssinscription/v1/"  # [C] followed by the operation
 KSZ_ACTION: Final = "http://kszbcss.fgov.be/InscriptionService/"  # [C] without version, followed by the operation

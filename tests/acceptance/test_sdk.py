@@ -32,7 +32,7 @@ from cbss_inscription.client import (
     ReplyUnreadable,
     ServiceUnreachable,
 )
-from cbss_inscription.client.transport import REPLY_BYTES_MAX
+from cbss_inscription.client.call import REPLY_BYTES_MAX
 from cbss_inscription.domain.errors import UsageError
 from tests.conftest import RunningSandbox, free_port
 

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
-from cbss_inscription.client.call import FAULT_WORD_CHARS_MAX, PreparedCall, prepare, read_answer
+from cbss_inscription.client.call import (
+    FAULT_WORD_CHARS_MAX,
+    REPLY_BYTES_MAX,
+    REPLY_ELEMENTS_MAX,
+    PreparedCall,
+    prepare,
+    read_answer,
+)
 from cbss_inscription.client.errors import FaultReceived, ReplyUnreadable
-from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
+from cbss_inscription.contract.write import Deployment, write_response
+from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss, InformationCustomer
 from cbss_inscription.domain.errors import SchemaViolation, UsageError
+from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.domain.requests import ConsultInscriptions, HealthCheck
+from cbss_inscription.domain.outcome_codes import OutcomeCode
+from cbss_inscription.domain.period import GivenPeriod, Period
+from cbss_inscription.domain.requests import ConsultInscriptions, HealthCheck, InsertInscription
+from cbss_inscription.domain.results import (
+    Anomaly,
+    ConsultResult,
+    Information,
+    Result,
+    SsinAnswer,
+    Status,
+    StatusValue,
+    WriteResult,
+)
+from cbss_inscription.domain.ssin import Ssin
+from cbss_inscription.envelope.soap11 import envelope_of
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.security.sign import Signer
 
@@ -46,6 +71,18 @@ def request(ssin: str = SSIN, ticket: str = "ticket") -> ConsultInscriptions:
         ),
         legal_context=LegalContext("PCSA:SOCIAL_INQUIRY"),
         ssin=ssin,
+    )
+
+
+def insertion() -> InsertInscription:
+    """A declaration of a new line."""
+    asked = request()
+    return InsertInscription(
+        information_customer=asked.information_customer,
+        legal_context=asked.legal_context,
+        ssin=asked.ssin,
+        inscription_context=LINE.inscription_context,
+        period=GivenPeriod(begin_date=NOW.date()),
     )
 
 
@@ -131,3 +168,105 @@ def test_a_health_check_is_answered_by_its_own_response_only(signer: Signer) -> 
     body = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><x/></s:Body></s:Envelope>'
     with pytest.raises(ReplyUnreadable, match="other-operation"):
         read_answer(asked, status=200, charset=None, body=body)
+
+
+INFORMATION_CBSS = InformationCbss(ticket_cbss=UUID(int=1), timestamp_receive=NOW, timestamp_reply=NOW)
+LINE = Inscription(inscription_context=InscriptionContext("PCSA:LIVING_WAGE"), period=Period(begin_date=NOW.date()))
+CONSULTED = ConsultResult(
+    status=Status(
+        value=StatusValue.DATA_FOUND,
+        code=OutcomeCode.SUCCESS,
+        information=(Information(field_name="ssin", field_value="x"),),
+    ),
+    ssin=SsinAnswer(current=Ssin.parse(SSIN)),
+    data_filters=("a", "b"),
+    inscriptions=(LINE, LINE),
+    next="2",
+)
+WRITTEN = WriteResult(
+    status=Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS),
+    ssin=SsinAnswer(current=Ssin.parse(SSIN)),
+    anomalies=(Anomaly(code=OutcomeCode.INSCRIPTION_MERGED), Anomaly(code=OutcomeCode.DECEASED)),
+    inscriptions=(LINE,),
+)
+
+
+def reply_to(call: PreparedCall, result: Result) -> etree._Element:
+    """The envelope that answers `call` with `result`, as the service writes it."""
+    asked = etree.fromstring(call.body).find(f"{{*}}Body/{call.request_element}")
+    assert asked is not None
+    return envelope_of(
+        write_response(
+            asked,
+            result,
+            information_cbss=INFORMATION_CBSS,
+            deployment=Deployment(version="1", environment="LOCAL"),
+        )
+    )
+
+
+def read_reply_bytes(call: PreparedCall, envelope: etree._Element | bytes) -> Result:
+    """The result in a reply."""
+    body = envelope if isinstance(envelope, bytes) else etree.tostring(envelope)
+    return read_answer(call, status=200, charset="utf-8", body=body).result
+
+
+@pytest.mark.parametrize("operation", ["consult", "insert"])
+def test_a_comment_between_elements_changes_nothing(signer: Signer, operation: str) -> None:
+    """A comment in a valid reply, wherever elements stand, leaves the answer as it is (XML 1.0, 2.5)."""
+    asked, result = (request(), CONSULTED) if operation == "consult" else (insertion(), WRITTEN)
+    call = prepare(asked, signer=signer, now=NOW)
+    envelope = reply_to(call, result)
+    for element in list(envelope.iter("*")):
+        if len(element):
+            for position in range(len(element), -1, -1):
+                element.insert(position, etree.Comment("x"))
+    assert read_reply_bytes(call, envelope) == result
+
+
+def test_a_comment_in_a_value_makes_the_reply_unreadable(call: PreparedCall) -> None:
+    """Where a comment splits a text, what the text says is doubtful: no half of it is read."""
+    envelope = reply_to(call, CONSULTED)
+    filtered = next(envelope.iter("filteredElement"))
+    filtered.insert(0, etree.Comment("x"))
+    with pytest.raises(ReplyUnreadable, match="markup-in-text"):
+        read_reply_bytes(call, envelope)
+
+
+def test_a_processing_instruction_makes_the_reply_unreadable(call: PreparedCall) -> None:
+    """WS-I R1009 forbids them in any message, a reply too."""
+    envelope = reply_to(call, CONSULTED)
+    next(envelope.iter("inscriptions")).insert(0, etree.ProcessingInstruction("x"))
+    with pytest.raises(ReplyUnreadable, match="processing-instruction"):
+        read_reply_bytes(call, envelope)
+
+
+@pytest.mark.parametrize("operation", ["consult", "insert"])
+def test_a_large_answer_is_an_answer(signer: Signer, operation: str) -> None:
+    """A reply may be four times as large as a request: many lines, each with its organisation and its moment."""
+    line = replace(
+        LINE,
+        inscription_context=InscriptionContext("P" * 40),
+        period=Period(begin_date=NOW.date(), end_date=NOW.date()),
+        organization=CustomerIdentification(sector=17, institution=1),
+        last_change=NOW,
+    )
+    lines = (line,) * 12_000
+    asked, result = (
+        (request(), replace(CONSULTED, inscriptions=lines))
+        if operation == "consult"
+        else (insertion(), replace(WRITTEN, inscriptions=lines))
+    )
+    call = prepare(asked, signer=signer, now=NOW)
+    reply = etree.tostring(reply_to(call, result))
+    assert 3_000_000 < len(reply) < REPLY_BYTES_MAX
+    assert read_reply_bytes(call, reply) == result
+
+
+@pytest.mark.parametrize(
+    "filling", [b"x" * REPLY_BYTES_MAX, b"<e/>" * (REPLY_ELEMENTS_MAX + 1)], ids=["bytes", "elements"]
+)
+def test_a_reply_beyond_the_limits_is_unreadable(call: PreparedCall, filling: bytes) -> None:
+    """A service that never stops writing gets no more of our memory than a large answer needs (SEC-68)."""
+    with pytest.raises(ReplyUnreadable, match=r"size|elements"):
+        read_reply_bytes(call, b"<e>" + filling + b"</e>")

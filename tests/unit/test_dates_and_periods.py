@@ -124,36 +124,9 @@ def test_rule_27_both_ends_belong_to_the_period() -> None:
     """A period may begin and end on one day, for both ends are inclusive (rule 27)."""
     one_day = Period(begin_date=DAY_ONE, end_date=DAY_ONE)
     assert days_of(one_day) == {DAY_ONE}
-    assert Period(begin_date=DAY_ONE).contains(one_day)
 
 
 @pytest.mark.parametrize("given_period", [GivenPeriod(begin_date=None), GivenPeriod(begin_date=None, end_date=DAY_ONE)])
 def test_a_given_period_without_begin_is_not_reversed(given_period: GivenPeriod) -> None:
     """Deleting may leave the begin away; such a period is not reversed (rule 34)."""
     assert not given_period.is_reversed
-
-
-@given(periods(), periods())
-def test_containing_is_what_the_days_say(one: Period, other: Period) -> None:
-    """One period contains another exactly when every day of the other is a day of the one."""
-    assert one.contains(other) == (days_of(other) <= days_of(one))
-
-
-@given(periods(), periods())
-def test_containing_each_other_is_being_equal(one: Period, other: Period) -> None:
-    """Every period contains itself, and two that contain each other are one."""
-    assert one.contains(one)
-    assert (one.contains(other) and other.contains(one)) == (one == other)
-
-
-@given(st.lists(periods(), max_size=8))
-def test_periods_sort_by_begin_then_end_the_open_one_last(some: list[Period]) -> None:
-    """Periods sort by begin, then by end, and of those that begin together an open one comes last."""
-    assert sorted(some) == sorted(some, key=lambda period: (period.begin_date, period.end_date or date.max))
-
-
-@given(periods(), periods())
-def test_of_two_periods_exactly_one_thing_holds(one: Period, other: Period) -> None:
-    """One is before, equal to, or after the other: never none and never two of these."""
-    assert [one < other, one == other, one > other].count(True) == 1
-    assert (one <= other) == (not one > other)

@@ -13,7 +13,6 @@ from cbss_inscription.domain.inscription_contexts import (
     KNOWN_CONTEXTS,
     QUALITY_DEFINITIVE,
     QUALITY_PROVISIONAL,
-    QUALITY_REPLACED,
     SECTOR_FAMILY_ALLOWANCES,
     SECTOR_PCSA,
 )
@@ -112,7 +111,7 @@ def test_rule_29_every_sector_has_a_definitive_and_a_provisional_context() -> No
 def test_rule_29_the_code_of_replaced_numbers_is_no_context() -> None:
     """999 is set by the system only, so nobody can ask for it; all other codes are significant ones (rule 29)."""
     for entry in KNOWN_CONTEXTS.values():
-        assert entry.quality_code != QUALITY_REPLACED
+        assert entry.quality_code != 999
         assert entry.quality_code in FOR_EVERY_SECTOR or 1 <= entry.quality_code <= 900
         assert 0 <= entry.sector <= 999
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import product
+from uuid import UUID
 
 import pytest
 
-from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, ServiceUnavailable
+from cbss_inscription.domain.errors import (
+    CbssInscriptionError,
+    MessageRejected,
+    MustUnderstand,
+    RepertoryUnavailable,
+    ServiceUnavailable,
+    VersionMismatch,
+)
 from cbss_inscription.domain.outcome_codes import (
     CATALOGUE,
-    CODE_LENGTH_MAX,
     LANGUAGES,
     TEXT_LENGTH_MAX,
     CatalogueEntry,
@@ -19,6 +26,7 @@ from cbss_inscription.domain.outcome_codes import (
     Provenance,
     Severity,
 )
+from cbss_inscription.envelope.fault import Fault
 
 CODES_OF_THE_CONTRACT = {
     *("MSG00000", "MSG00100", "MSG00011", "MSG00005", "MSG00006", "MSG00008", "MSG00009", "MSG00013", "MSG00003"),
@@ -67,7 +75,7 @@ def test_every_entry_speaks_four_languages(entry: CatalogueEntry) -> None:
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
 def test_every_text_fits_the_wire(entry: CatalogueEntry) -> None:
     """A text is one line of at most 256 characters, a sentence, and a code at most 16 (CommonV3)."""
-    assert len(entry.code) <= CODE_LENGTH_MAX
+    assert len(entry.code) <= 16
     for _, text in texts_of(entry):
         assert len(text) <= TEXT_LENGTH_MAX
         assert text == " ".join(text.split())
@@ -104,17 +112,29 @@ def test_the_number_is_called_by_its_official_name(language: str) -> None:
 def test_every_code_that_is_raised_stands_in_the_catalogue(
     kind: type[MessageRejected | ServiceUnavailable],
 ) -> None:
-    """An error's code has an entry that agrees on whose fault it is and whether to try again."""
+    """An error's code has an entry that agrees on whose fault it is and whether to try again.
+
+    Three differ, and no other: SOAP 1.1 has faultcodes of its own for two kinds of Client faults (section 4.4.1), and
+    an unreachable source is an ordinary NO_RESULT or NOK, a fault only where no use case answers it.
+    """
     entry = CATALOGUE[OutcomeCode(kind.code)]
     assert entry.severity is Severity.FATAL
-    if issubclass(kind, ServiceUnavailable):
-        assert entry.retryable == kind.retry
-        # An unreachable source is an ordinary NO_RESULT or NOK; only an error that no use case answers is a fault.
-        assert entry.fault_side in {"Server", None}
-        assert kind.fault_code == "Server"
-    else:
-        assert not entry.retryable
-        assert entry.fault_side == "Client"
+    assert entry.retryable == (kind.retry if issubclass(kind, ServiceUnavailable) else False)
+    differing = {
+        MustUnderstand: ("MustUnderstand", "Client"),
+        VersionMismatch: ("VersionMismatch", "Client"),
+        RepertoryUnavailable: ("Server", None),
+    }
+    side = "Server" if issubclass(kind, ServiceUnavailable) else "Client"
+    assert (kind.fault_code, entry.fault_side) == differing.get(kind, (side, side))
+
+
+@pytest.mark.parametrize("kind", [None, *errors_with_a_code()])
+def test_a_fault_says_what_the_catalogue_says(kind: type[MessageRejected | ServiceUnavailable] | None) -> None:
+    """The fault of an error, and of a defect, has the catalogue's advice on trying again."""
+    fault = Fault.of(kind("reason") if kind else None, ticket=UUID(int=1), environment="LOCAL")
+    assert fault.retry == CATALOGUE[fault.code].retryable
+    assert (fault.fault_code == "Server") == (CATALOGUE[fault.code].fault_side != "Client")
 
 
 def test_faults_are_the_soa_codes_and_the_internal_error() -> None:

@@ -34,6 +34,12 @@ def numbers_like_an_ssin(draw: st.DrawFn) -> str:
     return first_nine + draw(st.one_of(right, right, st.integers(0, 99).map("{:02d}".format)))
 
 
+def century_of(ssin: Ssin) -> int:
+    """The century of the check-digit branch that a number keeps: at most one fits (domain.md 1.1)."""
+    (century,) = (c for c in (1900, 2000) if check_digits(ssin.digits[:9], century=c) == ssin.digits[9:])
+    return century
+
+
 def our_verdict(text: str) -> Ssin | None:
     try:
         return Ssin.parse(text)
@@ -50,7 +56,7 @@ def test_we_accept_what_stdnum_accepts_but_for_the_listed_differences(text: str)
         assert ours is None, "rule 8"
     elif text[6:9] == "000" and int(text[2:4]) <= 12:
         assert ours is None, "rule 7"
-    elif ours is not None and ours.century == 2000 and 2000 + int(text[:2]) > date.today().year:
+    elif ours is not None and century_of(ours) == 2000 and 2000 + int(text[:2]) > date.today().year:
         assert not theirs, "rule 4"
     else:
         assert (ours is not None) == theirs
@@ -72,7 +78,7 @@ def test_we_find_the_century_that_stdnum_finds(text: str) -> None:
     ours = our_verdict(text)
     if ours is not None and (nn.is_valid(text) or bis.is_valid(text)):
         year = nn.get_birth_year(text)
-        assert year is None or year - year % 100 == ours.century
+        assert year is None or year - year % 100 == century_of(ours)
 
 
 @given(numbers_like_an_ssin())

@@ -15,6 +15,7 @@ from cbss_inscription.domain.customer import CustomerIdentification, InvalidCust
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Gender, LegalData
 from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, InvalidDate, InvalidPeriod, Period
+from cbss_inscription.domain.ssin import without_separators
 
 if TYPE_CHECKING:
     from cbss_inscription.client.api import InscriptionClient
@@ -280,7 +281,7 @@ def _ssin(text: str) -> str:
     """The digits that a person typed: separators are for people (rule 1), check digits the service's matter."""
     if text == "-":
         text = sys.stdin.readline()
-    return "".join(character for character in text.strip() if character not in ".- ")
+    return without_separators(text.strip())
 
 
 def _period(begin: datetime, end: datetime | None) -> Period:

@@ -1,10 +1,18 @@
-"""Answers as tables for people."""
+"""Answers as tables for people.
+
+Everything goes to the console as `Text`: a string would be read for mark-up and for names of emojis, and parts of what
+is shown were written by a server.
+"""
 
 from __future__ import annotations
 
+import shlex
+
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from cbss_inscription.client.call import one_line
 from cbss_inscription.domain.customer import InformationCbss
 from cbss_inscription.domain.inscription import Inscription
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
@@ -33,36 +41,30 @@ def print_result(console: Console, result: Result, information_cbss: Information
             _print_status(console, result.status, result.ssin)
             _print_lines(console, result.inscriptions)
             if result.next is not None:
-                console.print(f"More lines follow: --next {result.next}", markup=False, highlight=False)
+                _print(console, f"More lines follow: --next {shlex.quote(one_line(result.next))}")
         case WriteResult():
             _print_status(console, result.status, result.ssin)
             _print_anomalies(console, (*result.validation_errors, *result.anomalies))
             _print_lines(console, result.inscriptions)
     if information_cbss is not None:
-        console.print(f"[dim]ticket {information_cbss.ticket_cbss}[/dim]", highlight=False)
+        _print(console, (f"ticket {information_cbss.ticket_cbss}", "dim"))
 
 
 def _print_status(console: Console, status: Status, ssin: SsinAnswer | None) -> None:
     colour = "green" if status.value in _GOOD else "yellow" if status.value is StatusValue.NO_DATA_FOUND else "red"
-    console.print(
-        f"[bold {colour}]{status.value}[/]  {status.code}  {_text(status.code)}{_named(status.information)}",
-        highlight=False,
-    )
+    _print(console, (status.value, f"bold {colour}"), f"  {_told(status.code, status.information)}")
     if ssin is not None:
         words = [ssin.current.formatted]
         if ssin.replaces is not None:
             words.append(f"replaces {ssin.replaces.formatted}")
         if ssin.canceled:
             words.append("canceled")
-        console.print(f"SSIN  {', '.join(words)}", highlight=False)
+        _print(console, f"SSIN  {', '.join(words)}")
 
 
 def _print_anomalies(console: Console, anomalies: tuple[Anomaly, ...]) -> None:
     for anomaly in anomalies:
-        severity = CATALOGUE[anomaly.code].severity
-        console.print(
-            f"{severity}  {anomaly.code}  {_text(anomaly.code)}{_named(anomaly.information)}", highlight=False
-        )
+        _print(console, f"{CATALOGUE[anomaly.code].severity}  {_told(anomaly.code, anomaly.information)}")
 
 
 def _print_lines(console: Console, lines: tuple[Inscription, ...]) -> None:
@@ -78,24 +80,24 @@ def _print_lines(console: Console, lines: tuple[Inscription, ...]) -> None:
             line.period.end_date.isoformat() if line.period.end_date else "…",
             f"{line.last_change:%Y-%m-%d %H:%M:%S}" if line.last_change else "",
         ]
-        table.add_row(*cells, *([line.organization.key] if line.organization else []))
+        table.add_row(*map(Text, cells), *([Text(line.organization.key)] if line.organization else []))
     console.print(table)
 
 
 def _print_health(console: Console, result: HealthCheckResult) -> None:
     colour = "green" if result.health is Health.OK else "red"
-    console.print(f"[bold {colour}]{result.health}[/]  {result.component}  {result.location}", highlight=False)
+    _print(console, (result.health, f"bold {colour}"), f"  {one_line(result.component)}  {one_line(result.location)}")
     for check in result.checks:
-        console.print(f"{check.health}  {check.name}  {check.detail or ''}", markup=False, highlight=False)
+        _print(console, f"{check.health}  {one_line(check.name)}  {one_line(check.detail or '')}")
 
 
-def _text(code: OutcomeCode) -> str:
-    return CATALOGUE[code].texts["en"]
-
-
-def _named(information: tuple[Information, ...]) -> str:
+def _told(code: OutcomeCode, information: tuple[Information, ...]) -> str:
     fields = ", ".join(
-        f"{field.field_name}={field.field_value}" if field.field_value is not None else field.field_name
+        one_line(field.field_name if field.field_value is None else f"{field.field_name}={field.field_value}")
         for field in information
     )
-    return f" \\[{fields}]" if fields else ""
+    return f"{code}  {CATALOGUE[code].texts['en']}" + (f" [{fields}]" if fields else "")
+
+
+def _print(console: Console, *parts: str | tuple[str, str]) -> None:
+    console.print(Text.assemble(*parts), highlight=False)

@@ -1,7 +1,7 @@
 """One signed call without its transport: a request becomes bytes to send, the bytes that come back an answer.
 
-Replies pass the same limits and the same schema as requests do, and must be the answer to what was asked (SEC-68).
-They are not signed, by contract (SEC-66): TLS vouches for them.
+Replies pass the same parser as requests, with limits of their own, and the schema, and must be the answer to what was
+asked (SEC-68). They are not signed, by contract (SEC-66): TLS vouches for them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,17 @@ from cbss_inscription.domain.errors import MessageRejected, UsageError
 from cbss_inscription.domain.requests import HealthCheck, Request, operation_of
 from cbss_inscription.domain.results import Result
 from cbss_inscription.envelope.soap11 import envelope_of, read_reply
-from cbss_inscription.safe_xml import parse
+from cbss_inscription.safe_xml import XmlLimits, parse
 from cbss_inscription.security.sign import Signer, sign
 
 ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
+REPLY_BYTES_MAX: Final = 4_194_304
+"""How much of a reply is read: a page of 500 lines, or all lines of a context after a declaration, is well below."""
+REPLY_ELEMENTS_MAX: Final = 150_000
+"""Elements in a reply: as many as lines of `REPLY_BYTES_MAX` have."""
 FAULT_WORD_CHARS_MAX: Final = 500
 """Characters kept of a word in a fault."""
+_REPLY_LIMITS: Final = XmlLimits(size_bytes_max=REPLY_BYTES_MAX, elements_max=REPLY_ELEMENTS_MAX)
 _OK: Final = 200
 _FAULT: Final = frozenset({500, 503})
 
@@ -85,7 +90,7 @@ def read_answer(call: PreparedCall, *, status: int, charset: str | None, body: b
     if status != _OK and status not in _FAULT:
         raise ReplyUnreadable(f"http-status-{status}")
     try:
-        element = read_reply(parse(body, charset=charset))
+        element = read_reply(parse(body, charset=charset, limits=_REPLY_LIMITS))
         if element.tag == names.SOAP_FAULT:
             raise _fault_of(element)
         if element.tag != response_element_of(call.request_element):
@@ -97,6 +102,11 @@ def read_answer(call: PreparedCall, *, status: int, charset: str | None, body: b
     if not isinstance(call.request, HealthCheck) and response.information_customer != call.request.information_customer:
         raise ReplyUnreadable("other-ticket")
     return Answer(result=response.result, information_cbss=response.information_cbss, sent=call.body, received=body)
+
+
+def one_line(text: str) -> str:
+    """The text as one line that a terminal can show: a server may write what it likes, and people read it."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _fault_of(fault: etree._Element) -> FaultReceived:
@@ -120,6 +130,4 @@ def _fault_of(fault: etree._Element) -> FaultReceived:
 
 
 def _plain(text: str | None) -> str:
-    """A fault's word as one short line: it is shown to people, and a server may write what it likes."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text or "")
-    return " ".join(printable.split())[:FAULT_WORD_CHARS_MAX]
+    return one_line(text or "")[:FAULT_WORD_CHARS_MAX]

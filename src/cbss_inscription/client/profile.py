@@ -8,17 +8,11 @@ from typing import Final
 
 import msgspec
 
-from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.customer import CUSTOMER_KEYS, CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 
 TIMEOUT_SECONDS: Final = 30.0
 """How long a call waits for its reply, by default."""
-
-
-class _Customer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    cbe_number: str | None = None
-    sector: int | None = None
-    institution: int | None = None
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,13 +38,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         file = Path(path)
         try:
             raw = tomllib.loads(file.read_text(encoding="utf-8"))
-            # msgspec reads a dataclass by itself, and would pass over an unknown key in it.
-            msgspec.convert(raw.get("customer_identification", {}), _Customer)
             profile = msgspec.convert(raw, cls, dec_hook=_decode)
         except OSError as error:
             raise UsageError(f"{file}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
             raise UsageError(f"{file}: {error}") from error
+        # msgspec passes over an unknown key of a dataclass.
+        for key in raw.get("customer_identification", {}):
+            if key not in CUSTOMER_KEYS:
+                raise UsageError(f"{file}: a customer has no key {key!r}")
         folder = file.absolute().parent
         return msgspec.structs.replace(
             profile,

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import httpx
 
-from cbss_inscription.client.call import Answer, PreparedCall, read_answer
+from cbss_inscription.client.call import REPLY_BYTES_MAX, Answer, PreparedCall, read_answer
 from cbss_inscription.client.errors import ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.client.profile import Profile
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.results import Result
-
-REPLY_BYTES_MAX: Final = 4_194_304
-"""How much of a reply is read: a page of 500 lines is well below."""
 
 
 class Transport:

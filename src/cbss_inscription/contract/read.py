@@ -106,20 +106,20 @@ def read_response(element: _Element) -> Response:
     return reader(element)
 
 
-def read_information_customer(element: _Element) -> InformationCustomer:
+def _read_information_customer(element: _Element) -> InformationCustomer:
     """Who asks, and the caller's own ticket; an empty ticket is none. Raises `ContentViolation`.
 
     A time without zone is taken as UTC [D]; the reply repeats the text as it came.
     """
     fields = _fields(element)
     return InformationCustomer(
-        customer_identification=read_organization(fields["customerIdentification"]),
+        customer_identification=_read_organization(fields["customerIdentification"]),
         ticket=_text(fields["ticket"]) or None if "ticket" in fields else None,
         timestamp_sent=_timestamp(fields["timestampSent"]) if "timestampSent" in fields else None,
     )
 
 
-def read_organization(element: _Element) -> CustomerIdentification:
+def _read_organization(element: _Element) -> CustomerIdentification:
     """The organisation of an OrganizationIdentificationType. Raises `ContentViolation`."""
     fields = _fields(element)
     if "cbeNumber" in fields:
@@ -129,34 +129,26 @@ def read_organization(element: _Element) -> CustomerIdentification:
     return _made("sector", lambda: CustomerIdentification(sector=sector, institution=institution))
 
 
-def read_declaration(operation: Operation, element: _Element, *, header: RequestHeader) -> InscriptionRequest:
-    """The request that `header` and a valid `criteria` or `declaration` make. Raises `ContentViolation`.
-
-    For who reads declarations outside of an operation's own message: an item of a batch.
-    """
-    return _DECLARATION_READERS[operation](header, element)
+# requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestHeader:
+class _Header:
     """The head of a request: who asks and on which legal ground."""
 
     information_customer: InformationCustomer
     legal_context: LegalContext
 
 
-# requests
-
-
-def _read_header(fields: _Fields) -> RequestHeader:
+def _read_header(fields: _Fields) -> _Header:
     legal_context = _text(fields["legalContext"])
-    return RequestHeader(
-        information_customer=read_information_customer(fields["informationCustomer"]),
+    return _Header(
+        information_customer=_read_information_customer(fields["informationCustomer"]),
         legal_context=_made("legal-context", lambda: LegalContext(legal_context)),
     )
 
 
-def _read_consult(header: RequestHeader, criteria: _Element) -> ConsultInscriptions:
+def _read_consult(header: _Header, criteria: _Element) -> ConsultInscriptions:
     fields = _fields(criteria)
     return ConsultInscriptions(
         information_customer=header.information_customer,
@@ -168,7 +160,7 @@ def _read_consult(header: RequestHeader, criteria: _Element) -> ConsultInscripti
     )
 
 
-def _read_insert(header: RequestHeader, declaration: _Element) -> InsertInscription:
+def _read_insert(header: _Header, declaration: _Element) -> InsertInscription:
     fields = _fields(declaration)
     inscription = _fields(fields["inscription"])
     return InsertInscription(
@@ -181,7 +173,7 @@ def _read_insert(header: RequestHeader, declaration: _Element) -> InsertInscript
     )
 
 
-def _read_update(header: RequestHeader, declaration: _Element) -> UpdateInscription:
+def _read_update(header: _Header, declaration: _Element) -> UpdateInscription:
     fields = _fields(declaration)
     inscription = _fields(fields["inscription"])
     return UpdateInscription(
@@ -194,7 +186,7 @@ def _read_update(header: RequestHeader, declaration: _Element) -> UpdateInscript
     )
 
 
-def _read_delete(header: RequestHeader, declaration: _Element) -> DeleteInscription:
+def _read_delete(header: _Header, declaration: _Element) -> DeleteInscription:
     fields = _fields(declaration)
     return DeleteInscription(
         information_customer=header.information_customer,
@@ -233,7 +225,7 @@ def _read_consult_response(element: _Element) -> Response:
     result = ConsultResult(
         status=_status(fields["status"]),
         ssin=_ssin_answer(fields["ssin"]) if "ssin" in fields else None,
-        data_filters=tuple(_text(child) for child in fields["dataFilters"]) if "dataFilters" in fields else (),
+        data_filters=tuple(map(_text, fields["dataFilters"].iterchildren("*"))) if "dataFilters" in fields else (),
         inscriptions=_inscriptions(fields),
         next=_text(fields["next"]) if "next" in fields else None,
     )
@@ -255,7 +247,7 @@ def _read_write_response(element: _Element) -> Response:
 def _response(result: Result, fields: _Fields) -> Response:
     return Response(
         result=result,
-        information_customer=read_information_customer(fields["informationCustomer"]),
+        information_customer=_read_information_customer(fields["informationCustomer"]),
         information_cbss=_information_cbss(fields["informationCBSS"]),
     )
 
@@ -283,7 +275,8 @@ def _anomalies(fields: _Fields, name: str) -> tuple[Anomaly, ...]:
     if name not in fields:
         return ()
     return tuple(
-        Anomaly(code=_code(_fields(detail)["reasonCode"]), information=_information(detail)) for detail in fields[name]
+        Anomaly(code=_code(_fields(detail)["reasonCode"]), information=_information(detail))
+        for detail in fields[name].iterchildren("*")
     )
 
 
@@ -312,7 +305,7 @@ def _ssin_answer(element: _Element) -> SsinAnswer:
 
 
 def _inscriptions(fields: _Fields) -> tuple[Inscription, ...]:
-    return tuple(map(_inscription, fields["inscriptions"])) if "inscriptions" in fields else ()
+    return tuple(map(_inscription, fields["inscriptions"].iterchildren("*"))) if "inscriptions" in fields else ()
 
 
 def _inscription(element: _Element) -> Inscription:
@@ -321,7 +314,7 @@ def _inscription(element: _Element) -> Inscription:
     return Inscription(
         inscription_context=_context(fields["inscriptionContext"]),
         period=_made("period", lambda: Period.of(period)),
-        organization=read_organization(fields["organization"]) if "organization" in fields else None,
+        organization=_read_organization(fields["organization"]) if "organization" in fields else None,
         last_change=_timestamp(fields["lastChange"]) if "lastChange" in fields else None,
     )
 
@@ -367,8 +360,8 @@ def _read_test_response(element: _Element) -> Response:
 
 
 def _fields(element: _Element) -> dict[str, _Element]:
-    # A repeated child stands here once; who reads repetitions iterates. Comments have a tag that is no text.
-    return {child.tag: child for child in element if isinstance(child.tag, str)}
+    # A repeated child stands here once; who reads repetitions iterates. "*" leaves comments out.
+    return {str(child.tag): child for child in element.iterchildren("*")}
 
 
 def _text(element: _Element) -> str:
@@ -431,15 +424,13 @@ def _has_year_of_four_digits(text: str) -> bool:
     return text[4:5] == "-"
 
 
-_DECLARATION_READERS: Final[Mapping[Operation, Callable[[RequestHeader, _Element], InscriptionRequest]]] = (
-    MappingProxyType(
-        {
-            Operation.CONSULT_INSCRIPTIONS: _read_consult,
-            Operation.INSERT_INSCRIPTION: _read_insert,
-            Operation.UPDATE_INSCRIPTION: _read_update,
-            Operation.DELETE_INSCRIPTION: _read_delete,
-        }
-    )
+_DECLARATION_READERS: Final[Mapping[Operation, Callable[[_Header, _Element], InscriptionRequest]]] = MappingProxyType(
+    {
+        Operation.CONSULT_INSCRIPTIONS: _read_consult,
+        Operation.INSERT_INSCRIPTION: _read_insert,
+        Operation.UPDATE_INSCRIPTION: _read_update,
+        Operation.DELETE_INSCRIPTION: _read_delete,
+    }
 )
 
 

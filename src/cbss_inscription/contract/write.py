@@ -18,6 +18,7 @@ from lxml.etree import Element, SubElement, _Element
 from cbss_inscription import names
 from cbss_inscription.contract.door import Door, response_element_of
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss, InformationCustomer
+from cbss_inscription.domain.environment import Environment
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.inscription import Inscription
 from cbss_inscription.domain.legal_data import LegalData
@@ -53,8 +54,6 @@ FIELD_NAME_CHARS_MAX: Final = 64
 """Characters of a field's name; what is more is cut."""
 FIELD_VALUE_CHARS_MAX: Final = 256
 """Characters of a field's value; what is more is cut."""
-ENVIRONMENTS: Final = frozenset({"PRD", "SIM", "ACC", "INT", "TST", "DEV", "SIC", "LOCAL", "OTHER"})
-"""The environments of monitoring/v1, which are those of the application certificates [A]."""
 
 AUTHOR_CODES: Final[Mapping[Origin, str]] = MappingProxyType(
     {
@@ -74,14 +73,13 @@ _NSMAPS: Final[Mapping[str, dict[str | None, str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What a health check tells of the running program: its version, and one of the `ENVIRONMENTS`."""
+    """What a health check tells of the running program: its version, and an `Environment`."""
 
     version: str
     environment: str
 
     def __post_init__(self) -> None:
-        if self.environment not in ENVIRONMENTS:
-            raise UsageError("The environment must be one of " + ", ".join(sorted(ENVIRONMENTS)) + ".")
+        Environment.of(self.environment)
 
 
 def write_response(
@@ -108,7 +106,7 @@ def write_response(
         _write_consult_result(root, result)
     else:
         _echo(root, request, "declaration")
-        write_outcome(root, result)
+        _write_outcome(root, result)
     return root
 
 
@@ -124,13 +122,13 @@ def write_request(request: Request, *, door: Door) -> _Element:
         else:
             _text(root, "echo", request.type)
         return root
-    write_information_customer(root, request.information_customer)
+    _write_information_customer(root, request.information_customer)
     _text(root, "legalContext", request.legal_context)
-    write_declaration(root, request)
+    _write_declaration(root, request)
     return root
 
 
-def write_declaration(parent: _Element, request: InscriptionRequest) -> None:
+def _write_declaration(parent: _Element, request: InscriptionRequest) -> None:
     """Adds the `criteria` or `declaration` of `request`. Raises `UsageError` as `write_request` does."""
     if isinstance(request, ConsultInscriptions):
         criteria = SubElement(parent, "criteria")
@@ -158,14 +156,14 @@ def write_declaration(parent: _Element, request: InscriptionRequest) -> None:
         _write_legal_data(declaration, request.legal_data)
 
 
-def write_information_customer(parent: _Element, information: InformationCustomer) -> None:
+def _write_information_customer(parent: _Element, information: InformationCustomer) -> None:
     """Adds `informationCustomer`."""
     element = SubElement(parent, "informationCustomer")
     if information.ticket is not None:
         _text(element, "ticket", information.ticket)
     if information.timestamp_sent is not None:
         _text(element, "timestampSent", timestamp(information.timestamp_sent))
-    write_organization(element, "customerIdentification", information.customer_identification)
+    _write_organization(element, "customerIdentification", information.customer_identification)
 
 
 def write_information_cbss(parent: _Element, information: InformationCbss) -> None:
@@ -176,7 +174,7 @@ def write_information_cbss(parent: _Element, information: InformationCbss) -> No
     _text(element, "timestampReply", timestamp(information.timestamp_reply))
 
 
-def write_organization(parent: _Element, name: str, organization: CustomerIdentification) -> None:
+def _write_organization(parent: _Element, name: str, organization: CustomerIdentification) -> None:
     """Adds an organisation as the element `name`."""
     element = SubElement(parent, name)
     if organization.cbe_number is not None:
@@ -186,7 +184,7 @@ def write_organization(parent: _Element, name: str, organization: CustomerIdenti
         _text(element, "institution", str(organization.institution))
 
 
-def write_outcome(parent: _Element, result: WriteResult) -> None:
+def _write_outcome(parent: _Element, result: WriteResult) -> None:
     """Adds what became of a declaration: status, ssin, validation errors, anomalies, lines."""
     _write_status(parent, result.status)
     _write_ssin(parent, result.ssin)
@@ -294,7 +292,7 @@ def _write_inscriptions(parent: _Element, inscriptions: tuple[Inscription, ...])
         _text(line, "inscriptionContext", inscription.inscription_context)
         _write_period(line, "period", inscription.period)
         if inscription.organization is not None:
-            write_organization(line, "organization", inscription.organization)
+            _write_organization(line, "organization", inscription.organization)
         if inscription.last_change is not None:
             _text(line, "lastChange", timestamp(inscription.last_change))
 

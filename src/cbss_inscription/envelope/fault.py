@@ -9,17 +9,16 @@ from uuid import UUID
 from lxml import etree
 
 from cbss_inscription import names
+from cbss_inscription.domain.environment import Environment
 from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, ServiceUnavailable
-from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
+from cbss_inscription.domain.outcome_codes import CATALOGUE, LANGUAGES, OutcomeCode
 
-LANGUAGES: Final = ("en", "nl", "fr", "de")
-"""Languages of a fault's Message elements, in their order (contract.md section 4)."""
-_ENVIRONMENTS: Final = {
-    "PRD": "Production",
-    "SIM": "Simulation",
-    "ACC": "Acceptation",
-    "INT": "Integration",
-    "TST": "Test",
+_ENVIRONMENTS: Final[dict[str, str]] = {
+    Environment.PRD: "Production",
+    Environment.SIM: "Simulation",
+    Environment.ACC: "Acceptation",
+    Environment.INT: "Integration",
+    Environment.TST: "Test",
 }
 """RSZ's word in a fault for the environment of a certificate; every other environment is `Development`."""
 

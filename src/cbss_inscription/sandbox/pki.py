@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.security.trust import CBE_PREFIX, GOVERNMENT_UNIT
 
 SERVER_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 ORGANIZATION: Final = "CBSS Inscription Sandbox (TEST ONLY)"
@@ -35,9 +36,6 @@ CERTIFICATE_DAYS: Final = 730
 """Life of server and application certificates, in days."""
 BACKDATE: Final = timedelta(hours=1)
 """How long before `now` certificates begin, so that clocks a little behind accept them."""
-
-_CBE_PREFIX: Final = "urn:be:fgov:kbo-bce:organization:cbe-number:"
-_GOVERNMENT_UNIT: Final = "Belgian Federal Government"
 
 _FILE_STEMS: Final = ("tls-ca", "server", "application-root", "application-ca")
 
@@ -151,11 +149,6 @@ class TestPki:
         """Root and issuing authority of the applications, in PEM: what `TrustStore` takes."""
         return self.application_root.certificate_pem + self.application_authority.certificate.public_bytes(Encoding.PEM)
 
-    @property
-    def tls_authority_pem(self) -> bytes:
-        """The authority of the server's certificate, in PEM: what a client's CA bundle takes."""
-        return self.tls_authority.certificate_pem
-
     def issue_application_certificate(
         self,
         application_urn: str,
@@ -214,8 +207,8 @@ def application_subject(
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "BE"),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization_name),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, _GOVERNMENT_UNIT),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, f"{_CBE_PREFIX}{cbe_number}"),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, GOVERNMENT_UNIT),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, f"{CBE_PREFIX}{cbe_number}"),
             x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, environment),
             x509.NameAttribute(NameOID.COMMON_NAME, application_urn),
         ]

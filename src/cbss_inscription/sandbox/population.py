@@ -51,8 +51,6 @@ PERSONS_MAX: Final[Mapping[NumberSpace, int]] = MappingProxyType(
 """Files for which a space has numbers, with room to spare in each of its enumerations."""
 DECEASE_YEAR_MAX: Final = 2025
 """No decease after this year, so that no file speaks of the future."""
-LONG_CHAIN_HOPS: Final = 11
-"""Hops of the scenario `long_chain`: one more than rule 16 follows."""
 SCENARIO_NAMES: Final = (
     "nr_active",
     "bis_active",

@@ -35,10 +35,11 @@ DIGEST_BYTES: Final = 32
 """Length of a SHA-256 digest."""
 ADDRESSING_CHARS_MAX: Final = 2_048
 """Length of one WS-Addressing text, in characters."""
+ID: Final = re.compile(r"[A-Za-z_][\w.\-]{0,127}", re.ASCII)
+"""An id that a signature may refer to."""
 
 _BLANKS: Final = " \t\r\n"
-_ID: Final = re.compile(r"[A-Za-z_][\w.\-]{0,127}", re.ASCII)
-_FRAGMENT: Final = re.compile(r"#([A-Za-z_][\w.\-]{0,127})", re.ASCII)
+_FRAGMENT: Final = re.compile(f"#({ID.pattern})", re.ASCII)
 _ID_LOCAL_NAMES: Final = frozenset({"Id", "ID", "id", "iD", "AssertionID"})
 _NOT_A_BLANK: Final = re.compile(r"[^ \t\r\n]")
 _NOT_BLANKS: Final = re.compile(r"[^ \t\r\n]+")
@@ -69,7 +70,6 @@ class Addressing:
 
     to: str | None = None
     action: str | None = None
-    message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,6 @@ class Reference:
 class GatedMessage:
     """A message of the right shape, not yet believed: its parts by identity, its values decoded."""
 
-    envelope: _Element
     token: Reference
     timestamp: Reference
     body: Reference
@@ -121,7 +120,6 @@ def read_signed_message(root: _Element, policy: SecurityPolicy) -> GatedMessage:
         certificate_der=certificate_der,
         created=created,
         expires=expires,
-        envelope=root,
         addressing=addressing,
     )
 
@@ -181,10 +179,7 @@ def _read_header(header: _Element | None) -> tuple[_Element | None, Addressing]:
             raise MustUnderstand("header-not-understood")
     if len(ours) > 1:
         raise NotAuthenticated("security-repeated")
-    claims = Addressing(
-        to=addressing.get("To"), action=addressing.get("Action"), message_id=addressing.get("MessageID")
-    )
-    return (ours[0] if ours else None), claims
+    return (ours[0] if ours else None), Addressing(to=addressing.get("To"), action=addressing.get("Action"))
 
 
 def _read_addressing(block: _Element, local_name: str, addressing: dict[str, str]) -> None:
@@ -226,7 +221,7 @@ def _check_ids(root: _Element) -> None:
         for name, value in element.attrib.items():
             if name.rpartition("}")[2] not in _ID_LOCAL_NAMES:
                 continue
-            if not _ID.fullmatch(value):
+            if not ID.fullmatch(value):
                 raise NotAuthenticated("id-syntax")
             if value in ids:
                 raise NotAuthenticated("id-repeated")
@@ -289,7 +284,6 @@ def _read_signature(
     certificate_der: bytes,
     created: datetime,
     expires: datetime,
-    envelope: _Element,
     addressing: Addressing,
 ) -> GatedMessage:
     children = _read_children(signature, "signature-grammar", optional=_DS_ID)
@@ -326,7 +320,6 @@ def _read_signature(
         for name, part in parts.items()
     }
     return GatedMessage(
-        envelope=envelope,
         token=signed["token"],
         timestamp=signed["timestamp"],
         body=signed["body"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
-import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,12 +22,11 @@ from lxml.etree import _Element
 from cbss_inscription import names, safe_xml
 from cbss_inscription.domain.errors import MessageRejected, UsageError
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
+from cbss_inscription.security.gate import ID
 from cbss_inscription.security.policy import LIFETIME_SECONDS_MAX
 
 LIFETIME_SECONDS: Final = 60
 """From Created to Expires; what Smals' own connector sends (design 1.1)."""
-
-_ID: Final = re.compile(r"[A-Za-z_][\w.\-]{0,127}", re.ASCII)
 
 # So that a wsu:Id on a Body whose sender did not declare the prefix is not called ns0:Id.
 etree.register_namespace("wsu", names.WSU)
@@ -96,7 +94,7 @@ def sign(
     if body_id is None:
         body_id = _new_id("id-")
         body.set(names.WSU_ID, body_id)
-    elif not _ID.fullmatch(body_id):
+    elif not ID.fullmatch(body_id):
         raise UsageError("The wsu:Id of the request's Body cannot be referred to by a signature.")
 
     security = etree.SubElement(header, names.WSSE_SECURITY, nsmap={"wsse": names.WSSE, "wsu": names.WSU})

@@ -17,7 +17,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import pairwise
 from typing import Final, TypeVar, cast
 
@@ -28,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
+from cbss_inscription.domain.environment import Environment
 from cbss_inscription.domain.errors import NotAuthenticated, UsageError
 
 CBE_PREFIX: Final = "urn:be:fgov:kbo-bce:organization:cbe-number:"
@@ -51,20 +51,6 @@ _CBE_DIGITS: Final = re.compile(r"[0-9]{10}", re.ASCII)
 _URN: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
 _UTF8_STRING, _PRINTABLE_STRING = 0x0C, 0x13
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
-
-
-class Environment(StrEnum):
-    """The environments of the platform, as application certificates name them (design 1.3)."""
-
-    PRD = "PRD"
-    SIM = "SIM"
-    ACC = "ACC"
-    INT = "INT"
-    TST = "TST"
-    DEV = "DEV"
-    SIC = "SIC"
-    LOCAL = "LOCAL"
-    OTHER = "OTHER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +139,7 @@ class TrustStore:
         certificate without a fresh one is refused (SEC-44). Raises UsageError for whatever is broken in these, so that
         a reload keeps the store it had (SEC-48).
         """
-        if environment not in tuple(Environment):
-            raise UsageError(f"The environment must be one of {', '.join(Environment)}.")
-        self.environment: Final = environment
+        self.environment: Final = Environment.of(environment)
         self.rules: Final = rules or CertificateRules()
         self._revocation_required = revocation_required
         certificates = _load_authorities(authorities_pem)

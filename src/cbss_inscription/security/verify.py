@@ -43,8 +43,6 @@ class VerifiedMessage:
     caller: CertifiedCaller
     canonical_body: bytes = field(repr=False)
     """The soapenv:Body as it was hashed: parse these bytes with `safe_xml.parse_canonical` and look at nothing else."""
-    created: datetime
-    expires: datetime
     replay_key: bytes = field(repr=False)
     """SHA-256 of the certificate's fingerprint and the canonical SignedInfo (SEC-52)."""
     replay_until: datetime
@@ -75,8 +73,6 @@ def verify(
     return VerifiedMessage(
         caller=caller,
         canonical_body=body,
-        created=gated.created,
-        expires=gated.expires,
         replay_key=hashlib.sha256(bytes.fromhex(caller.certificate_fingerprint) + signed_info).digest(),
         replay_until=gated.expires + timedelta(seconds=policy.skew_seconds),
         addressing=gated.addressing,
