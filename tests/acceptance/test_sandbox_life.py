@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cbss_inscription.client import InscriptionClient, Period
+from cbss_inscription.client import CallFailed, InscriptionClient, Period
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from tests.acceptance.conftest import Command
 from tests.conftest import RunningSandbox, free_port, start_sandbox, stop_process, wait_for_sandbox
@@ -137,7 +138,7 @@ def last_sentence(text: str) -> str:
 def test_a_sandbox_from_its_first_start_to_its_last(
     directory: Path, reachable_directory: Path, process: Command
 ) -> None:
-    """One directory: second start refused, SIGTERM, restart keeps all, another seed, kill -9, PostgreSQL killed."""
+    """One directory: second start refused, SIGTERM, restart keeps all, kills of each process, another seed, kill -9."""
     # First start; an inscription is made.
     first = started(directory)
     ssin = first.ssin("nr_active")
@@ -171,6 +172,19 @@ def test_a_sandbox_from_its_first_start_to_its_last(
     second = started(directory)
     assert answer_of(second, ssin) == ("MSG00000", 1)
     assert {file.name: file.read_bytes() for file in second.path("pki").iterdir()} == certificates
+
+    # A worker that is killed is replaced: the façade answers again, and the sandbox goes on.
+    numbers = {process.number for process in listeners_of(family_of(directory))}
+    worker = next(process for process in listeners_of(family_of(directory)) if process.parent in numbers)
+    os.kill(worker.number, signal.SIGKILL)
+    for _ in range(100):
+        with contextlib.suppress(CallFailed):
+            assert answer_of(second, ssin) == ("MSG00000", 1)
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the façade does not answer after a worker was killed")
+    assert second.process.poll() is None
 
     # A listener that is killed ends the sandbox, with a sentence.
     family = family_of(directory)

@@ -158,6 +158,25 @@ async def test_arriving_messages_hold_a_bounded_memory(build_facade: BuildFacade
         assert (await facade.request("POST", headers=[XML], parts=[b" " * 12_000])).status == 500
 
 
+async def test_a_reply_does_not_wait_for_ever(build_facade: BuildFacade) -> None:
+    """A message whose work takes longer than answer_seconds_max is SOA-02002; what comes of it later is not told."""
+    async with build_facade(limits=Limits(answer_seconds_max=0.2)) as facade:
+        repertory = _Waiting()
+        facade.refit(repertory=repertory)
+        late = await facade.send(consult(facade.ssin("nr_active")))
+        assert (late.fault_code, late.fault_side) == ("SOA-02002", "Server")
+        assert facade.log_lines()[-1]["reason"] == "deadline"
+        repertory.go_on.set()
+        assert (await facade.send(consult(facade.ssin("nr_active")))).summary == "MSG00100"
+
+
+async def test_a_long_content_type_is_refused_unread(facade: InProcessFacade) -> None:
+    """A Content-Type beyond 128 characters is 415 before any pattern meets it: blanks cost by the square (SEC-07)."""
+    for content_type in ("text/xml" + " " * 15_800 + "x", "text/xml" + " " * 120 + "; charset=utf-8"):
+        reply = await facade.request("POST", headers=[("content-type", content_type)], parts=[b"<a/>"])
+        assert_plain_refusal(reply, 415)
+
+
 async def test_refused_requests_free_their_place(build_facade: BuildFacade) -> None:
     """A request that is refused, or breaks off, does not count against those at once for ever (SEC-10)."""
     async with build_facade(limits=Limits(requests_at_once_max=1)) as facade:

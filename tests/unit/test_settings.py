@@ -9,6 +9,7 @@ import pytest
 from cbss_inscription.app.settings import SETTINGS_VARIABLE, Limits, Settings, read_settings, settings_of_worker
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.soap.http import HttpLimits
+from cbss_inscription.soap.pipeline import ANSWER_SECONDS_MAX
 
 LEAST = """
 environment = "TST"
@@ -46,9 +47,21 @@ def test_the_least_settings_have_safe_defaults(tmp_path: Path) -> None:
 def test_the_limits_of_the_settings_are_those_of_http() -> None:
     """Each limit stands in the settings under its own name with the same default (SEC-09, SEC-10)."""
     limits = HttpLimits()
-    assert {name: getattr(limits, name) for name in HttpLimits.__slots__} == {
-        name: getattr(Limits(), name) for name in Limits.__struct_fields__
-    }
+    ours = {name: getattr(limits, name) for name in HttpLimits.__slots__} | {"answer_seconds_max": ANSWER_SECONDS_MAX}
+    assert ours == {name: getattr(Limits(), name) for name in Limits.__struct_fields__}
+
+
+def test_two_listeners_cannot_share_a_port(tmp_path: Path) -> None:
+    """The application server would bind the port for both, and callers would meet one of them at random."""
+    path = tmp_path / "settings.toml"
+    path.write_text(
+        'environment = "LOCAL"\npublic_url = "https://x"\ndatabase = ""\naccess_rules = "r"\n'
+        '[tls]\nport = 9000\ncertificate = "c"\nprivate_key = "k"\n[trust]\napplication_authorities = "a"\n'
+        "[plain]\nport = 9000\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(UsageError, match="cannot share port 9000"):
+        read_settings(path)
 
 
 def test_a_plain_listener_has_no_address_to_set(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ never outlives the process that started it, however that one ended.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,7 @@ def serve(settings: Settings, listener: str) -> None:
         port=port,
         workers=workers,
         workers_kill_timeout=WORKER_STOP_SECONDS,
+        respawn_failed_workers=True,  # a worker that dies is replaced; one that cannot start ends the listener
         ssl_cert=Path(tls.certificate) if listener == "tls" else None,
         ssl_key=Path(tls.private_key) if listener == "tls" else None,
         ssl_protocol_min=SSLProtocols.tls12,  # its default, 1.3, would keep callers out that the contract lets in
@@ -62,6 +64,9 @@ def main() -> None:
     os.environ[SETTINGS_VARIABLE] = str(Path(settings_path).absolute())
     settings = read_settings(Path(settings_path))
     end_with_standard_input()
+    # Every connection is a file: take as many as we may, not the shell's default.
+    _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
     serve(settings, listener)
 
 

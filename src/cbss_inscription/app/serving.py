@@ -45,7 +45,7 @@ class Listeners:
         check_schema(settings.database)
         listeners = ["tls"] + (["plain"] if settings.plain else [])
         for listener in listeners:
-            _refuse_taken(*_place_of(settings, listener))
+            refuse_taken(*_place_of(settings, listener))
         for listener in listeners:
             self._processes.append(
                 subprocess.Popen(  # noqa: S603  # our own module, no shell
@@ -115,7 +115,8 @@ def _check_certificate(settings: Settings) -> None:
         raise UsageError(f"{certificate} and {private_key} are no PEM certificate with its key") from error
 
 
-def _refuse_taken(address: str, port: int) -> None:
+def refuse_taken(address: str, port: int) -> None:
+    """Nothing, when the port is free. Raises `UsageError`."""
     # The application server binds with SO_REUSEPORT, one socket for each worker; two services would share the port
     # without a word. So the port is tried here without that option.
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

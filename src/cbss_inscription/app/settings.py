@@ -49,6 +49,10 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Whose application certificates are believed (SEC-42): the authorities of this environment and no others."""
 
     application_authorities: str
+    revocation_lists: tuple[str, ...] = ()
+    """Files of CRLs, PEM or DER: one for each authority; read when the façade starts (SEC-44)."""
+    revocation_required: bool = False
+    """Whether a certificate without a fresh word about its revocation is refused (SEC-44)."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +64,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     header_bytes_max: Positive = 16_384
     requests_at_once_max: Positive = 256
     arriving_bytes_max: Positive = 67_108_864
+    answer_seconds_max: Seconds = 15.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,6 +100,8 @@ def read_settings(path: Path) -> Settings:
         settings = msgspec.convert(raw, Settings)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise UsageError(f"{path}: {error}") from error
+    if settings.plain is not None and settings.plain.port == settings.tls.port:
+        raise UsageError(f"{path}: the two listeners cannot share port {settings.tls.port}")
     folder = path.absolute().parent
     return msgspec.structs.replace(
         settings,
@@ -105,7 +112,9 @@ def read_settings(path: Path) -> Settings:
             private_key=str(folder / settings.tls.private_key),
         ),
         trust=msgspec.structs.replace(
-            settings.trust, application_authorities=str(folder / settings.trust.application_authorities)
+            settings.trust,
+            application_authorities=str(folder / settings.trust.application_authorities),
+            revocation_lists=tuple(str(folder / path) for path in settings.trust.revocation_lists),
         ),
     )
 

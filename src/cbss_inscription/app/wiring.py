@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,8 @@ from cbss_inscription.storage.replay import FORGET_INTERVAL_SECONDS, StoredRepla
 
 APPLICATION_FACTORY: Final = "cbss_inscription.app.wiring:application_of_worker"
 """What the application server loads in each worker."""
+FORGET_GRACE: Final = timedelta(minutes=5)
+"""How long expired messages are still remembered: another replica's clock may be behind ours (SEC-52)."""
 
 
 class FixedAccessRules:
@@ -73,6 +75,8 @@ def build_application(settings: Settings) -> SoapApplication:
         trust=TrustStore(
             authorities_pem=read_file(Path(settings.trust.application_authorities)),
             environment=settings.environment,
+            revocation_lists=[read_file(Path(path)) for path in settings.trust.revocation_lists],
+            revocation_required=settings.trust.revocation_required,
         ),
         replay_guard=replay_guard,
         schema=schema_of(Door.FACADE),
@@ -82,6 +86,7 @@ def build_application(settings: Settings) -> SoapApplication:
         log=log,
         contact=settings.contact,
         validate_responses=settings.validate_responses,
+        answer_seconds_max=settings.limits.answer_seconds_max,
     )
 
     @asynccontextmanager
@@ -113,4 +118,4 @@ async def _forget_expired_messages(replay_guard: StoredReplayGuard) -> None:
     while True:
         await asyncio.sleep(FORGET_INTERVAL_SECONDS)
         with contextlib.suppress(ServiceUnavailable):  # the next time does what this one could not
-            await replay_guard.forget_expired(now=datetime.now(UTC))
+            await replay_guard.forget_expired(now=datetime.now(UTC) - FORGET_GRACE)

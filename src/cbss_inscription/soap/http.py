@@ -20,9 +20,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _CONTENT_TYPE: Final = re.compile(
-    r'\s*text/xml\s*(?:;\s*charset\s*=\s*(?:"(?P<quoted>[\w.:-]{1,40})"|(?P<bare>[\w.:-]{1,40}))\s*)?;?\s*',
+    r'text/xml\s*(?:;\s*charset\s*=\s*(?:"(?P<quoted>[\w.:-]{1,40})"|(?P<bare>[\w.:-]{1,40}))\s*)?;?',
     re.IGNORECASE,
 )
+CONTENT_TYPE_CHARS_MAX: Final = 128
+"""Characters of a Content-Type that is looked at: the expression above is quadratic in blanks."""
 _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 """A Content-Length that can be one; `str.isdigit` and `int` take more than HTTP does, and refuse by another error."""
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -125,9 +127,10 @@ class SoapApplication:
         door = self._doors.get(scope["path"])
         if door is None:
             raise _Refused(404, "There is no service at this path.")
+        headers = self._headers(scope["headers"])
         match scope["method"]:
             case "POST":
-                reply = await self._post(door, scope, receive)
+                reply = await self._post(door, headers, receive)
                 return reply.status, reply.body, XML_CONTENT_TYPE
             case "GET":
                 document = door.document(scope["query_string"].decode("latin-1"))
@@ -137,8 +140,7 @@ class SoapApplication:
             case _:
                 raise _Refused(405, "Send a SOAP message by POST, or GET ?wsdl.", allow="GET, POST")
 
-    async def _post(self, door: SoapDoor, scope: Scope, receive: Receive) -> Reply:
-        headers = self._headers(scope["headers"])
+    async def _post(self, door: SoapDoor, headers: dict[str, str], receive: Receive) -> Reply:
         charset = _charset(headers)
         try:
             body = await self._body(receive, headers)
@@ -201,7 +203,8 @@ def _charset(headers: dict[str, str]) -> str | None:
     """The charset parameter of an acceptable message; only text/xml and no content coding are (SEC-07, SEC-08)."""
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise _Refused(415, "Send the message without content coding.")
-    shape = _CONTENT_TYPE.fullmatch(headers.get("content-type", ""))
+    content_type = headers.get("content-type", "").strip()
+    shape = _CONTENT_TYPE.fullmatch(content_type) if len(content_type) <= CONTENT_TYPE_CHARS_MAX else None
     if shape is None:
         raise _Refused(415, "Send SOAP 1.1 as text/xml.")
     return shape["quoted"] or shape["bare"]

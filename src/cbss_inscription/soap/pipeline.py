@@ -7,11 +7,12 @@ parse of exactly the bytes that were signed.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
 from lxml import etree
@@ -57,6 +58,8 @@ from cbss_inscription.usecases.ports import AccessRulesSource
 
 COMPONENT: Final = "CBSSInscription"
 """The name of this door in a health check."""
+ANSWER_SECONDS_MAX: Final = 15.0
+"""From a message that has arrived whole to its reply (SEC-10); longer than the waits and statements of the database."""
 
 
 class ExchangeLog(Protocol):
@@ -102,14 +105,16 @@ class FacadeDoor:
     log: ExchangeLog
     contact: str | None = None
     validate_responses: bool = False
+    answer_seconds_max: float = ANSWER_SECONDS_MAX
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _unfinished: set[asyncio.Task[tuple[Reply, Result]]] = field(default_factory=set, init=False, repr=False)
 
     async def answer(self, message: RawMessage) -> Reply:
         """The reply: a response, or the fault that any station's refusal becomes. Never raises."""
         progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
         began = time.perf_counter()
         try:
-            reply, result = await self._process(message, progress)
+            reply, result = await self._in_time(self._process(message, progress))
         except CbssInscriptionError as error:
             self.log.refused(progress, error=error, seconds=time.perf_counter() - began)
             return self._fault(error, progress.ticket)
@@ -118,6 +123,29 @@ class FacadeDoor:
             return self._fault(None, progress.ticket)
         self.log.answered(progress, result=result, seconds=time.perf_counter() - began)
         return reply
+
+    async def _in_time(self, work: Coroutine[Any, Any, tuple[Reply, Result]]) -> tuple[Reply, Result]:
+        """What `work` gives. Raises `TemporarilyUnavailable` when it takes longer than `answer_seconds_max` (SEC-10).
+
+        The work is left alone then, not cancelled: cancelling waits for a database that does not answer. Whether it
+        wrote is unknown to the caller, as with every reply that is lost.
+        """
+        task = asyncio.create_task(work)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self.answer_seconds_max)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            self._unfinished.add(task)
+            task.add_done_callback(self._forget)
+            raise TemporarilyUnavailable("deadline")
+        return task.result()
+
+    def _forget(self, task: asyncio.Task[tuple[Reply, Result]]) -> None:
+        self._unfinished.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: its reply was SOA-02002 long ago
 
     async def _process(self, message: RawMessage, progress: Progress) -> tuple[Reply, Result]:
         now = progress.timestamp_receive

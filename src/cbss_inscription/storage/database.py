@@ -19,6 +19,8 @@ WAIT_SECONDS_MAX: Final = 5.0
 """How long a request waits for a connection before it is refused with SOA-02002."""
 STATEMENT_TIMEOUT_MILLISECONDS: Final = 10_000
 """How long one statement may take, lock waits included."""
+LOCK_TIMEOUT_MILLISECONDS: Final = 2_000
+"""How long a change waits for another of the same person: well below what others wait for a connection."""
 CONNECT_SECONDS_MAX: Final = 5
 """How long a new connection may take."""
 TCP_UNACKNOWLEDGED_MILLISECONDS: Final = 15_000
@@ -84,7 +86,8 @@ def _completed(conninfo: str) -> str:
         said = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError as error:
         raise UsageError(f"the database's connection string is none: {' '.join(str(error).split())}") from error
-    options = f"{said.get('options') or ''} -c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS} -c timezone=UTC"
+    options = f"{said.get('options') or ''} -c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS}"
+    options += f" -c lock_timeout={LOCK_TIMEOUT_MILLISECONDS} -c timezone=UTC"
     ours: dict[str, str | int] = {
         "application_name": "cbss-inscription",
         "connect_timeout": CONNECT_SECONDS_MAX,
