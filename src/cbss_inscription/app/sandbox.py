@@ -21,7 +21,7 @@ from typing import BinaryIO, Final, Protocol
 from cryptography.hazmat.primitives.asymmetric import rsa
 from psycopg.conninfo import conninfo_to_dict
 
-from cbss_inscription.app.serving import Listeners, serving
+from cbss_inscription.app.serving import Listeners, refuse_taken, serving
 from cbss_inscription.app.settings import LOOPBACK
 from cbss_inscription.client.profile import Profile
 from cbss_inscription.contract.door import Door
@@ -37,7 +37,7 @@ from cbss_inscription.sandbox.demonstration import (
     DemoApplication,
     demo_access_rules,
 )
-from cbss_inscription.sandbox.pki import TestPki
+from cbss_inscription.sandbox.pki import Credential, TestPki
 from cbss_inscription.sandbox.population import NumberSpace, Population, Scenario, make_population
 from cbss_inscription.storage.database import CONNECTIONS_MAX
 from cbss_inscription.storage.embedded_server import EmbeddedServer
@@ -136,6 +136,11 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     directory = options.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     held.enter_context(_locked(directory))
+    if options.port == options.plain_port:
+        raise UsageError(f"the two listeners cannot share port {options.port}")
+    for taken in (options.port, options.plain_port):
+        if taken:
+            refuse_taken(LOOPBACK, taken)
     (directory / MANIFEST).unlink(missing_ok=True)  # it appears when the sandbox answers
 
     server: EmbeddedServer | None = None
@@ -211,9 +216,11 @@ def _prepare_pki(directory: Path, report: Report) -> None:
     """Nothing; the directory has a PKI, made anew when there was none or its certificates end soon."""
     folder = directory / _PKI
     now = datetime.now(UTC)
-    if folder.is_dir():
-        pki = TestPki.read(folder, environment=ENVIRONMENT)
-        if pki.server.certificate.not_valid_after_utc - now > timedelta(days=_PKI_RENEWED_DAYS):
+    if folder.exists():
+        pki = _whole_pki(folder)
+        if pki is None:
+            report.step("The test PKI is damaged")
+        elif pki.server.certificate.not_valid_after_utc - now > timedelta(days=_PKI_RENEWED_DAYS):
             return
     report.step("The test PKI is made")
     # Made beside and renamed, so that a half-made one never counts.
@@ -226,8 +233,22 @@ def _prepare_pki(directory: Path, report: Report) -> None:
         )
         credential.write(*_credential_paths(making, application.name))
     _issue_refused(pki, making, now)
+    if folder.is_file():
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     making.rename(folder)
+
+
+def _whole_pki(folder: Path) -> TestPki | None:
+    """The PKI in the folder; None when any of its files is missing or damaged."""
+    try:
+        pki = TestPki.read(folder, environment=ENVIRONMENT)
+        for name in (*(application.name for application in APPLICATIONS), *_REFUSED):
+            Credential.read(*_credential_paths(folder, name))
+        authorities = (folder / "authorities.pem").read_bytes()
+    except (UsageError, OSError):
+        return None
+    return pki if authorities == pki.authorities_pem else None
 
 
 def _issue_refused(pki: TestPki, folder: Path, now: datetime) -> None:
