@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -102,9 +103,9 @@ def test_a_missing_or_broken_file_is_one_sentence(home: Path, command: Command, 
 WRONG_ARGUMENTS: dict[str, tuple[tuple[str, ...], str]] = {
     "reversed period": (("insert", "S", "PCSA:A", "--begin", "2026-02-01", "--end", "2026-01-01"), "period"),
     "end without begin": (("consult", "S", "--end", "2026-01-01"), "--begin"),
-    "no SSIN at all": (("consult", ""), "ssin"),
-    "ten digits": (("consult", "8507300332"), "ssin"),
-    "letters for an SSIN": (("consult", "8507300332A"), "ssin"),
+    "no SSIN at all": (("consult", ""), "an SSIN has 11 digits"),
+    "ten digits": (("consult", "8507300332"), "an SSIN has 11 digits"),
+    "letters for an SSIN": (("consult", "8507300332A"), "an SSIN has 11 digits"),
     "no such month in an SSIN": (("consult", "85993003328"), "ssin"),
     "no inscription context": (("consult", "S", "--context", "-"), "inscription context"),
     "a context too long": (("consult", "S", "--context", "A" * 65), "inscription context"),
@@ -279,3 +280,36 @@ def test_an_unknown_option_is_told_without_a_traceback(command: Command) -> None
         assert done.exit_code == 2
         assert "Traceback" not in done.err
         assert done.err
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence", "code"),
+    [
+        (RuntimeError("85073003328 Peeters"), r"a defect: RuntimeError at [^ ]+\.py:[0-9]+", 4),
+        (OSError(28, "No space left on device"), r"No space left on device", 2),
+        (OSError(13, "Permission denied", "/x/y"), r"/x/y: Permission denied", 2),
+    ],
+)
+def test_what_nobody_expected_is_one_sentence_too(
+    command: Command, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str, code: int
+) -> None:
+    """A defect is told by its kind and place, never by its words or a traceback, and never ends as "nothing found"."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("cbss_inscription.cli.operations._profile", fail)
+    ended = command("consult", "85073003328")
+    assert re.fullmatch(sentence, ended.sentence)
+    assert ended.exit_code == code
+
+
+def test_an_interrupted_command_ends_as_a_shell_says_it(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in a call ends without a word, with status 130."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cbss_inscription.cli.operations._profile", interrupt)
+    ended = command("consult", "85073003328")
+    assert (ended.exit_code, ended.out) == (130, "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from typing import Annotated
+import traceback
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -43,15 +45,33 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; every expected failure is one sentence on standard error and an exit status."""
+    """Run the command line; every failure is one sentence on standard error and an exit status.
+
+    A defect too: its traceback could hold numbers and names, and status 1 would say "nothing found".
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show "…" shows "?"
     try:
         application()
     except CbssInscriptionError as error:
-        sys.stderr.write(f"cbss-inscription: {_sentence(error)}\n")
-        sys.exit(exit_code_of_error(error))
+        _end(_sentence(error), exit_code_of_error(error))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away: nothing to say, and nobody to say it to
         sys.exit(ExitCode.DONE)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _end(f"{place}{error.strerror or type(error).__name__}", ExitCode.REJECTED)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell says it
+    except Exception as error:  # noqa: BLE001  # the last handler: see the docstring
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        _end(f"a defect: {type(error).__name__} at {frame.filename}:{frame.lineno}", ExitCode.UNAVAILABLE)
+
+
+def _end(sentence: str, code: ExitCode) -> NoReturn:
+    sys.stderr.write(f"cbss-inscription: {sentence}\n")
+    sys.exit(code)
 
 
 def _sentence(error: CbssInscriptionError) -> str:

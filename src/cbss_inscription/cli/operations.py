@@ -15,7 +15,7 @@ from cbss_inscription.domain.customer import CustomerIdentification, InvalidCust
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Gender, LegalData
 from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, InvalidDate, InvalidPeriod, Period
-from cbss_inscription.domain.ssin import without_separators
+from cbss_inscription.domain.ssin import SSIN_DIGITS, without_separators
 
 if TYPE_CHECKING:
     from cbss_inscription.client.api import InscriptionClient
@@ -281,7 +281,10 @@ def _ssin(text: str) -> str:
     """The digits that a person typed: separators are for people (rule 1), check digits the service's matter."""
     if text == "-":
         text = sys.stdin.readline()
-    return without_separators(text.strip())
+    digits = without_separators(text.strip())
+    if not (len(digits) == SSIN_DIGITS and digits.isascii() and digits.isdigit()):
+        raise UsageError(f"an SSIN has {SSIN_DIGITS} digits")
+    return digits
 
 
 def _period(begin: datetime, end: datetime | None) -> Period:

@@ -44,4 +44,4 @@ def sign(
         else:
             output.write_bytes(signed)
     except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}") from error
+        raise UsageError(f"{error.filename or output or 'standard output'}: {error.strerror}") from error

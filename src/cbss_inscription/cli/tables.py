@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from cbss_inscription.client.call import one_line
@@ -70,7 +70,13 @@ def _print_anomalies(console: Console, anomalies: tuple[Anomaly, ...]) -> None:
 def _print_lines(console: Console, lines: tuple[Inscription, ...]) -> None:
     if not lines:
         return
-    table = Table("context", "from", "to", "last change (UTC)")
+    # A narrow terminal folds the context and keeps the dates whole: both are there to be copied.
+    table = Table(
+        Column("context", overflow="fold"),
+        Column("from", no_wrap=True),
+        Column("to", no_wrap=True),
+        Column("last change (UTC)", overflow="fold"),
+    )
     if any(line.organization is not None for line in lines):
         table.add_column("organization")
     for line in lines:

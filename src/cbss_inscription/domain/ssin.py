@@ -12,6 +12,8 @@ _SEPARATORS: Final = str.maketrans("", "", ".- ")
 _SHAPE: Final = re.compile(
     r"(?P<year>[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})(?P<sequence>[0-9]{3})(?P<check>[0-9]{2})"
 )
+SSIN_DIGITS: Final = 11
+"""Digits of a number, check digits included (rule 1)."""
 _DAY_MAX: Final = 31
 _CHECK_MODULUS: Final = 97
 
