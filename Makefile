@@ -8,6 +8,9 @@ PYTHON ?= python3
 DIRECTORY ?= .cbss-sandbox
 UV_VERSION := 0.13.9
 UV := .tools/uv-$(UV_VERSION)/bin/uv
+# Everything lands below the checkout; UTF-8, so that a path with accents is found in any locale.
+export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
+export PYTHONUTF8 := 1
 SYNC := UV_PYTHON_DOWNLOADS=never $(UV) sync --quiet --frozen --python $(PYTHON)
 
 .PHONY: sandbox test test-long test-postgresql check format clean
