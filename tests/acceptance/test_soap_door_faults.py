@@ -6,13 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
 from lxml import etree
 
+from cbss_inscription.app.settings import Trust
 from cbss_inscription.domain.errors import ServiceUnavailable, TemporarilyUnavailable
+from cbss_inscription.sandbox.pki import Credential, TestPki
 from cbss_inscription.storage import database
 from tests.acceptance.conftest import (
     ERRORS,
@@ -367,3 +370,23 @@ async def test_every_fault_is_well_formed_text_in_four_languages(facade: InProce
     assert error is not None
     texts = [message.text for message in etree.ETXPath(f".//{{{ERRORS}}}Message")(error)]
     assert len(set(texts)) == 4
+
+
+async def test_sec_44_a_revoked_certificate_is_refused_where_a_list_is_named(
+    build_facade: BuildFacade, pki: TestPki, credentials: dict[str, Credential], tmp_path: Path
+) -> None:
+    """With revocation lists in the settings a revoked certificate is SOA-01001, and others go on (SEC-44)."""
+    number = credentials["pcsa-web"].certificate.serial_number
+    (tmp_path / "issuing.crl").write_bytes(pki.issue_revocation_list([number], now=datetime.now(UTC)))
+    (tmp_path / "root.crl").write_bytes(pki.issue_revocation_list(now=datetime.now(UTC), issuer=pki.application_root))
+    trust = Trust(
+        application_authorities=str(tmp_path / "authorities.pem"),
+        revocation_lists=(str(tmp_path / "issuing.crl"), str(tmp_path / "root.crl")),
+        revocation_required=True,
+    )
+    async with build_facade(trust=trust) as facade:
+        ssin = facade.ssin("nr_active")
+        assert (await facade.send(consult(ssin))).fault_code == "SOA-01001"
+        assert facade.log_lines()[-1]["reason"] == "certificate-revoked"
+        asked = consult(ssin, customer=FUND, legal_context="FAMILY_BENEFITS:ENTITLEMENT")
+        assert (await facade.send(asked, by="family-fund")).outcome.code == "MSG00100"
