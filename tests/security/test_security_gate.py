@@ -7,6 +7,7 @@ import pytest
 from lxml import etree
 
 from cbss_inscription import names
+from cbss_inscription.security.gate import GRAMMAR_CHILDREN_MAX
 from cbss_inscription.security.policy import SecurityPolicy
 
 SOAP = f"{{{names.SOAP11}}}"
@@ -182,6 +183,27 @@ def sec_15_unknown_header_for_another_actor(root):
     block = add(header(root), "{urn:x}x")
     block.set(names.SOAP_MUST_UNDERSTAND, "1")
     block.set(names.SOAP_ACTOR, "urn:another")
+
+
+def test_sec_15_header_blocks_are_counted(forge):
+    """As many header blocks as allowed pass, whoever they are for; one more is refused (SEC-15)."""
+    limit = forge.policy.header_blocks_max
+    root = forge.tree()
+    header(root).append(etree.Comment("not a block"))
+    while len(header(root)) <= limit:
+        add(header(root), "{urn:x}x", **{names.SOAP_ACTOR: "urn:another"})
+    assert forge.refusal(root) == "accepted"
+    add(header(root), "{urn:x}x", **{names.SOAP_ACTOR: "urn:another"})
+    assert forge.refusal(root) == "MalformedMessage header-blocks"
+    assert forge.refusal(root, policy=SecurityPolicy(header_blocks_max=limit + 1)) == "accepted"
+
+
+def test_sec_15_header_blocks_are_counted_before_they_are_read(forge):
+    """Too many header blocks are the reason, whatever else is wrong with each of them (SEC-15)."""
+    root = forge.tree()
+    for number in range(forge.policy.header_blocks_max):
+        add(header(root), "unqualified", index=0, **{names.SOAP_MUST_UNDERSTAND: str(number)})
+    assert forge.refusal(root) == "MalformedMessage header-blocks"
 
 
 @case("WsiViolation must-understand-value")
@@ -449,6 +471,20 @@ def sec_29_text_in_the_security_header(root):
 @case("NotAuthenticated security-grammar")
 def sec_29_unknown_attribute(root):
     the(root, names.WSSE_SECURITY).set("x", "y")
+
+
+@case("NotAuthenticated reference-count", resign=False)
+def sec_29_as_many_children_as_are_read(root):
+    signed_info = the(root, names.DS_SIGNED_INFO)
+    while len(signed_info) < GRAMMAR_CHILDREN_MAX:
+        add(signed_info, names.DS_REFERENCE)
+
+
+@case("NotAuthenticated signature-grammar", resign=False)
+def sec_29_more_children_than_are_read(root):
+    signed_info = the(root, names.DS_SIGNED_INFO)
+    while len(signed_info) <= GRAMMAR_CHILDREN_MAX:
+        add(signed_info, names.DS_REFERENCE)
 
 
 @case("NotAuthenticated token-type")

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
 from cryptography import x509
@@ -19,7 +20,7 @@ from cbss_inscription.sandbox.pki import (
     issue_application_certificate,
     issue_authority,
 )
-from cbss_inscription.security.trust import CBE_PREFIX, CertificateRules, TrustStore
+from cbss_inscription.security.trust import CBE_PREFIX, PATHS_MAX, CertificateRules, TrustStore
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -271,6 +272,78 @@ def test_sec_43_validity(issue, which, reason):
     assert refusal(store, leaf, NOW) == "accepted"
     assert refusal(store, leaf, NOW + timedelta(hours=1)) == "accepted"
     assert refusal(store, leaf, NOW + timedelta(hours=1) + second) == f"{reason}-expired"
+
+
+@pytest.mark.parametrize("renewed", [("root",), ("issuing",), ("root", "issuing")])
+def test_sec_42_renewed_authorities_of_one_key(issue, renewed):
+    """Of old and new certificates of one authority, whichever is valid now carries the path, in any order (SEC-42)."""
+    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("root", "issuing")}
+    old, new, always = (NOW - DAY, NOW), (NOW - timedelta(hours=1), NOW + DAY), (NOW - DAY, NOW + DAY)
+    hour, second = timedelta(hours=1), timedelta(seconds=1)
+    generations = {name: (old, new) if name in renewed else (always,) for name in keys}
+    roots = [authority("root", None, *when, path_length=1, private_key=keys["root"]) for when in generations["root"]]
+    issuing = [authority("issuing", roots[0], *when, private_key=keys["issuing"]) for when in generations["issuing"]]
+    leaf = issue(issuer=issuing[0], not_before=NOW - 2 * DAY, not_after=NOW + 2 * DAY)
+    for bundle in permutations([*roots, *issuing]):
+        store = TrustStore(authorities_pem=pem(*bundle), environment="ACC")
+        for now in (NOW - DAY, NOW - hour, NOW, NOW + second, NOW + DAY):
+            assert refusal(store, leaf, now) == "accepted"
+        assert refusal(store, leaf, NOW - DAY - second) == "authority-not-yet-valid"
+        assert refusal(store, leaf, NOW + DAY + second) == "authority-expired"
+    without_new = TrustStore(authorities_pem=pem(roots[0], issuing[0]), environment="ACC")
+    assert refusal(without_new, leaf, NOW) == "accepted"
+    assert refusal(without_new, leaf, NOW + second) == "authority-expired"
+
+
+def test_sec_44_renewed_authority_and_revocation(issue):
+    """What is wrong with the path that is valid is the reason, not that another has expired, in any order (SEC-44)."""
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    old = authority("root", not_before=NOW - 2 * DAY, not_after=NOW - DAY, private_key=private_key)
+    new = authority("root", private_key=private_key)
+    leaf = issue(issuer=new)
+    listed = crl(new, numbers=[leaf.certificate.serial_number])
+    for bundle in permutations([old, new]):
+        given = {"authorities_pem": pem(*bundle), "environment": "ACC"}
+        assert refusal(TrustStore(**given, revocation_lists=[listed]), leaf) == "certificate-revoked"
+        assert refusal(TrustStore(**given, revocation_required=True), leaf) == "revocation-unknown"
+        assert refusal(TrustStore(**given), issue(issuer=new, not_after=NOW - timedelta(hours=1))) == (
+            "certificate-expired"
+        )
+
+
+def test_sec_44_revoked_authority_is_passed_by_where_its_renewal_is_not(issue):
+    """An authority's revoked certificate does not harm its other one: a list names certificates, not keys (SEC-44)."""
+    root, private_key = authority("root", path_length=1), ec.generate_private_key(ec.SECP256R1())
+    old, new = (authority("issuing", issuer=root, private_key=private_key) for _ in range(2))
+    listed = crl(root, numbers=[old.certificate.serial_number])
+    for bundle in permutations([root, old, new]):
+        store = TrustStore(authorities_pem=pem(*bundle), environment="ACC", revocation_lists=[listed])
+        assert refusal(store, issue(issuer=old)) == "accepted"
+    alone = TrustStore(authorities_pem=pem(root, old), environment="ACC", revocation_lists=[listed])
+    assert refusal(alone, issue(issuer=old)) == "certificate-revoked"
+
+
+def test_sec_46_verdict_ends_with_the_path_that_carried_it(issue):
+    """A verdict is not remembered beyond its own path, and is given anew by the renewed one (SEC-46)."""
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    old = authority("root", not_after=NOW + timedelta(minutes=1), private_key=private_key)
+    new = authority("root", not_before=NOW + timedelta(minutes=2), private_key=private_key)
+    leaf = issue(issuer=old)
+    store = TrustStore(authorities_pem=pem(old, new), environment="ACC")
+    assert refusal(store, leaf, NOW) == "accepted"
+    assert refusal(store, leaf, NOW + timedelta(seconds=90)) in ("authority-expired", "authority-not-yet-valid")
+    assert refusal(store, leaf, NOW + timedelta(minutes=2)) == "accepted"
+
+
+def test_sec_42_paths_of_one_authority_are_bounded(issue):
+    """An authority with PATHS_MAX ways to a root is loaded, with one more it is not (SEC-42)."""
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    roots = [authority("root", path_length=1, private_key=private_key) for _ in range(PATHS_MAX + 1)]
+    issuing = authority("issuing", issuer=roots[0])
+    store = TrustStore(authorities_pem=pem(issuing, *roots[:-1]), environment="ACC")
+    assert refusal(store, issue(issuer=issuing)) == "accepted"
+    with pytest.raises(UsageError):
+        TrustStore(authorities_pem=pem(issuing, *roots), environment="ACC")
 
 
 def directory(*attributes):

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from lxml import etree
@@ -22,6 +23,7 @@ from lxml.etree import _Element
 from cbss_inscription import names
 from cbss_inscription.domain.errors import (
     BodyMissing,
+    MalformedMessage,
     MustUnderstand,
     NotAuthenticated,
     NotSoap,
@@ -35,6 +37,8 @@ DIGEST_BYTES: Final = 32
 """Length of a SHA-256 digest."""
 ADDRESSING_CHARS_MAX: Final = 2_048
 """Length of one WS-Addressing text, in characters."""
+GRAMMAR_CHILDREN_MAX: Final = 64
+"""Children of one element in the Security header; the grammar has at most five, and each name read costs its length."""
 ID: Final = re.compile(r"[A-Za-z_][\w.\-]{0,127}", re.ASCII)
 """An id that a signature may refer to."""
 
@@ -101,11 +105,11 @@ class GatedMessage:
 def read_signed_message(root: _Element, policy: SecurityPolicy) -> GatedMessage:
     """The parts of a request that keeps to the RSZ profile's grammar (SEC-12, 13, 15..17, 20, 28..36).
 
-    `root` comes from `safe_xml.parse`. Raises VersionMismatch, NotSoap, BodyMissing, WsiViolation, MustUnderstand, and
-    NotAuthenticated for all that concerns the Security header.
+    `root` comes from `safe_xml.parse`. Raises VersionMismatch, NotSoap, BodyMissing, MalformedMessage (too many
+    header blocks), WsiViolation, MustUnderstand, and NotAuthenticated for all that concerns the Security header.
     """
     header, body = _read_envelope(root)
-    security, addressing = _read_header(header)
+    security, addressing = _read_header(header, policy)
     _refuse_foreign_parts(root, body)
     if security is None:
         raise NotAuthenticated("security-missing")
@@ -134,12 +138,11 @@ def _read_envelope(root: _Element) -> tuple[_Element | None, _Element]:
             raise VersionMismatch("envelope-namespace")
         raise NotSoap("root")
     _refuse_encoding_style(root)
-    children = list(_elements(root))
+    children = list(islice(_elements(root), 3))  # a third is one too many, and no name is read beyond it
     _refuse_text(root, NotSoap("envelope-text"))
-    tags = [child.tag for child in children]
-    if names.SOAP_BODY not in tags:
+    if next(root.iterchildren(names.SOAP_BODY), None) is None:
         raise BodyMissing("body-missing")
-    if tags not in ([names.SOAP_BODY], [names.SOAP_HEADER, names.SOAP_BODY]):
+    if [child.tag for child in children] not in ([names.SOAP_BODY], [names.SOAP_HEADER, names.SOAP_BODY]):
         raise NotSoap("envelope-children")
     header, body = (children[0] if len(children) > 1 else None), children[-1]
     _refuse_encoding_style(body)
@@ -156,11 +159,14 @@ def _read_envelope(root: _Element) -> tuple[_Element | None, _Element]:
     return header, body
 
 
-def _read_header(header: _Element | None) -> tuple[_Element | None, Addressing]:
+def _read_header(header: _Element | None, policy: SecurityPolicy) -> tuple[_Element | None, Addressing]:
     """Our Security block, if any, and what WS-Addressing says (SEC-15..17)."""
     ours: list[_Element] = []
     addressing: dict[str, str] = {}
-    for block in _elements(header) if header is not None else ():
+    blocks = list(islice(_elements(header), policy.header_blocks_max + 1)) if header is not None else []
+    if len(blocks) > policy.header_blocks_max:
+        raise MalformedMessage("header-blocks")
+    for block in blocks:
         name = etree.QName(block)
         if not name.namespace:
             raise WsiViolation("header-unqualified")
@@ -430,6 +436,8 @@ def _read_children(
     """The child elements of an element that has just these attributes and no text of its own."""
     _check_attributes(element, reason, required, optional)
     _refuse_text(element, NotAuthenticated(reason))
+    if len(element) > GRAMMAR_CHILDREN_MAX:
+        raise NotAuthenticated(reason)
     children = list(element)
     if any(not isinstance(child.tag, str) for child in children):
         raise NotAuthenticated(reason)

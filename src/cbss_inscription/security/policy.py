@@ -28,6 +28,8 @@ class SecurityPolicy:
 
     xml_limits: XmlLimits = field(default_factory=XmlLimits)
     """Size and shape of the message (SEC-21..25)."""
+    header_blocks_max: int = 32
+    """Blocks in the SOAP Header, whoever they are for; reading each one's name costs the length of its namespace."""
     signature_algorithms: frozenset[str] = frozenset({names.RSA_SHA256})
     """Accepted SignatureMethod URIs: RSZ prescribes rsa-sha256; rsa-sha384 and rsa-sha512 may be added (SEC-33)."""
     token_size_chars_max: int = 16_384

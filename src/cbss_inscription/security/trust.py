@@ -2,9 +2,10 @@
 
 A path is built here only from the authorities that the operator gave: a message brings one certificate and no issuers.
 So every path is checked when the store is made, and a message costs one signature check of its own certificate, if the
-verdict is not remembered. The rules are RFC 5280's (section 6) for the extensions that such a private hierarchy has;
-what is not known is refused. Nothing is fetched (SEC-45). To change authorities or revocation lists, make a new store:
-it starts with an empty memory of verdicts (SEC-46, SEC-48).
+verdict is not remembered. A renewed authority of the same name and key makes more paths than one: a certificate is
+believed when any of them is good at that moment. The rules are RFC 5280's (section 6) for the extensions that such a
+private hierarchy has; what is not known is refused. Nothing is fetched (SEC-45). To change authorities or revocation
+lists, make a new store: it starts with an empty memory of verdicts (SEC-46, SEC-48).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import Final, TypeVar, cast
 
 from cryptography import x509
@@ -34,6 +35,9 @@ CBE_PREFIX: Final = "urn:be:fgov:kbo-bce:organization:cbe-number:"
 """What precedes the ten digits in the organisational unit of an application certificate (design 1.3)."""
 GOVERNMENT_UNIT: Final = "Belgian Federal Government"
 
+PATHS_MAX: Final = 16
+"""How many ways from one authority to a root are kept; renewed certificates of one key make more than one."""
+
 _SIGNATURE_HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _KNOWN_EXTENSIONS: Final = frozenset(
     {
@@ -46,6 +50,7 @@ _KNOWN_EXTENSIONS: Final = frozenset(
     }
 )
 _PATH_LENGTH_MAX: Final = 6
+_UNTELLING: Final = frozenset({"certificate-untrusted", "authority-expired", "authority-not-yet-valid"})
 _EXPONENT_MIN, _EXPONENT_MAX = 65_537, 2**33
 _CBE_DIGITS: Final = re.compile(r"[0-9]{10}", re.ASCII)
 _URN: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
@@ -107,10 +112,10 @@ class _RevocationList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Authority:
-    """A certification authority with its path: itself first, its root last."""
+    """A certification authority with its paths, each of them itself first, a root last."""
 
     certificate: x509.Certificate
-    path: tuple[x509.Certificate, ...]
+    paths: tuple[tuple[x509.Certificate, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,14 +176,14 @@ class TrustStore:
 
     def _judge(self, certificate_der: bytes, fingerprint: bytes, now: datetime) -> _Verdict:
         certificate, extensions = _load_certificate(certificate_der)
-        path = self._find_path(certificate)
+        paths = self._find_paths(certificate)
+        first = next(paths, None)
+        if first is None:
+            raise NotAuthenticated("certificate-untrusted")
+        if not isinstance(certificate.signature_hash_algorithm, _SIGNATURE_HASHES):
+            raise NotAuthenticated("certificate-algorithm")
         key = self._check_leaf(certificate, extensions)
-        until = now + timedelta(seconds=self.rules.cache_seconds)
-        for member in path:
-            until = min(until, _check_validity(member, now, is_leaf=member is certificate))
-        _check_name_constraints(path)
-        for member, issuer in pairwise(path):
-            until = min(until, self._check_revocation(member, issuer, now, until=until, is_leaf=member is certificate))
+        until = self._check_paths(chain((first,), paths), now)
         application_urn, cbe_number, environment = _read_subject(certificate.subject, self.rules)
         if environment != self.environment:
             raise NotAuthenticated("certificate-environment")
@@ -191,16 +196,34 @@ class TrustStore:
         )
         return _Verdict(caller=caller, since=now, until=until)
 
-    def _find_path(self, certificate: x509.Certificate) -> tuple[x509.Certificate, ...]:
-        """The certificate, its issuer and so on up to a root (SEC-42)."""
+    def _find_paths(self, certificate: x509.Certificate) -> Iterator[tuple[x509.Certificate, ...]]:
+        """The certificate, its issuer and so on up to a root (SEC-42); what nobody asks for is not computed."""
         for authority in self._authorities:
             if authority.certificate.subject == certificate.issuer and _is_issued_by(
                 certificate, authority.certificate
             ):
-                if not isinstance(certificate.signature_hash_algorithm, _SIGNATURE_HASHES):
-                    raise NotAuthenticated("certificate-algorithm")
-                return (certificate, *authority.path)
-        raise NotAuthenticated("certificate-untrusted")
+                yield from ((certificate, *path) for path in authority.paths)
+
+    def _check_paths(self, paths: Iterable[tuple[x509.Certificate, ...]], now: datetime) -> datetime:
+        """Until when the first good path is good; when none is, what is wrong with the one that came furthest."""
+        refusal = NotAuthenticated("certificate-untrusted")
+        for path in paths:
+            try:
+                return self._check_path(path, now)
+            except NotAuthenticated as error:
+                # An authority outside its validity says little of a path where another of its certificates is inside.
+                if refusal.reason in _UNTELLING:
+                    refusal = error
+        raise refusal
+
+    def _check_path(self, path: tuple[x509.Certificate, ...], now: datetime) -> datetime:
+        until = now + timedelta(seconds=self.rules.cache_seconds)
+        for member in path:
+            until = min(until, _check_validity(member, now, is_leaf=member is path[0]))
+        _check_name_constraints(path)
+        for member, issuer in pairwise(path):
+            until = min(until, self._check_revocation(member, issuer, now, until=until, is_leaf=member is path[0]))
+        return until
 
     def _check_leaf(self, certificate: x509.Certificate, extensions: x509.Extensions) -> rsa.RSAPublicKey:
         """The key of a certificate that may sign messages and nothing else (SEC-43)."""
@@ -304,35 +327,36 @@ def _check_authority(certificate: x509.Certificate) -> None:
 def _build_authorities(certificates: Sequence[x509.Certificate]) -> tuple[_Authority, ...]:
     authorities: list[_Authority] = []
     for certificate in certificates:
-        path = _build_path(certificate, certificates, ())
-        if path is None:
-            who = certificate.subject.rfc4514_string()
-            raise UsageError(f"The authority {who!r} leads to no self-signed authority in the same file.")
-        authorities.append(_Authority(certificate=certificate, path=path))
+        paths = tuple(islice(_build_paths(certificate, certificates, ()), PATHS_MAX + 1))
+        who = f"The authority {certificate.subject.rfc4514_string()!r}"
+        if not paths:
+            raise UsageError(f"{who} leads to no self-signed authority in the same file.")
+        if len(paths) > PATHS_MAX:
+            raise UsageError(f"{who} leads to self-signed authorities in more than {PATHS_MAX} ways.")
+        authorities.append(_Authority(certificate=certificate, paths=paths))
     return tuple(authorities)
 
 
-def _build_path(
+def _build_paths(
     certificate: x509.Certificate, pool: Sequence[x509.Certificate], below: tuple[x509.Certificate, ...]
-) -> tuple[x509.Certificate, ...] | None:
-    """The path from an authority to a root, the path lengths kept (RFC 5280, 4.2.1.9)."""
+) -> Iterator[tuple[x509.Certificate, ...]]:
+    """Every path from an authority to a root, the path lengths kept (RFC 5280, 4.2.1.9)."""
     length = _extension(certificate.extensions, x509.BasicConstraints)
     # Self-issued certificates below do not count.
     counted = sum(1 for member in below if member.subject != member.issuer)
     if length is not None and length.path_length is not None and counted > length.path_length:
-        return None
+        return
     if _is_root(certificate):
-        return (certificate,)
+        yield (certificate,)
+        return
     if len(below) >= _PATH_LENGTH_MAX:
-        return None
+        return
     for issuer in pool:
         if issuer in (certificate, *below) or issuer.subject != certificate.issuer:
             continue
         if _is_issued_by(certificate, issuer):
-            rest = _build_path(issuer, pool, (*below, certificate))
-            if rest is not None:
-                return (certificate, *rest)
-    return None
+            for rest in _build_paths(issuer, pool, (*below, certificate)):
+                yield (certificate, *rest)
 
 
 def _is_root(certificate: x509.Certificate) -> bool:
