@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import itertools
 import re
 import socket
+import ssl
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +34,7 @@ from cbss_inscription.client import (
     Profile,
     ReplyUnreadable,
     ServiceUnreachable,
+    transport,
 )
 from cbss_inscription.client.call import REPLY_BYTES_MAX
 from cbss_inscription.domain.errors import UsageError
@@ -199,6 +203,79 @@ def test_a_silent_server_is_unreachable_after_the_timeout(sandbox: RunningSandbo
         error = failure(kind, msgspec.structs.replace(sandbox.profile(), url=url, timeout_seconds=0.2))
     assert isinstance(error, ServiceUnreachable)
     assert "in time" in str(error)
+
+
+TRICKLES: dict[str, tuple[bytes, bytes]] = {
+    "body": (b"HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 1000\r\n\r\n", b"x"),
+    "chunks": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "header lines": (b"HTTP/1.1 200 OK\r\n", b"x-more: to come\r\n"),
+    "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+@contextlib.contextmanager
+def trickling_server(start: bytes, drop: bytes, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The port of a server that answers every caller with `start`, and then for some seconds drop by drop."""
+
+    def trickle() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # closed: the test is over
+                return
+            with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+                connection = stack.enter_context(connection)
+                connection = stack.enter_context(tls.wrap_socket(connection, server_side=True)) if tls else connection
+                connection.recv(65_536)
+                connection.sendall(start)
+                for _ in range(40):
+                    connection.sendall(drop)
+                    time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", TRICKLES)
+def test_a_server_that_trickles_is_unreachable_after_the_timeout(sandbox: RunningSandbox, name: str, kind: str) -> None:
+    """timeout_seconds is for the whole call: a reply drop by drop, each in time, does not prolong it."""
+    with trickling_server(*TRICKLES[name]) as port:
+        profile = msgspec.structs.replace(sandbox.profile(), url=f"http://127.0.0.1:{port}/", timeout_seconds=0.4)
+        error = failure(kind, profile)
+    assert isinstance(error, ServiceUnreachable)
+    assert str(error) == f"127.0.0.1:{port} did not reply in time"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["body", "header lines"])
+def test_a_tls_server_that_trickles_is_unreachable_after_the_timeout(
+    sandbox: RunningSandbox, name: str, kind: str
+) -> None:
+    """timeout_seconds is for the whole call over TLS too."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sandbox.path("pki/server.crt.pem"), sandbox.path("pki/server.key.pem"))
+    with trickling_server(*TRICKLES[name], tls) as port:
+        profile = msgspec.structs.replace(sandbox.profile(), url=f"https://localhost:{port}/", timeout_seconds=0.4)
+        error = failure(kind, profile)
+    assert isinstance(error, ServiceUnreachable)
+    assert str(error) == f"localhost:{port} did not reply in time"
+
+
+def test_each_call_of_one_client_has_its_own_time(
+    sandbox: RunningSandbox, stranger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kept connection has the next call's deadline, not that of the call that opened it."""
+    hours = itertools.count()
+    with InscriptionClient(sandbox.profile()) as client:
+        for _ in range(3):
+            later = next(hours) * 3600.0
+            monkeypatch.setattr(transport, "monotonic", lambda later=later: time.monotonic() + later)
+            assert client.consult_inscriptions(stranger).result.status.code == "MSG00100"
 
 
 def test_the_environment_sets_no_proxy(sandbox: RunningSandbox, stranger: str, monkeypatch: pytest.MonkeyPatch) -> None:

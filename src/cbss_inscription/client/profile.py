@@ -12,7 +12,7 @@ from cbss_inscription.domain.customer import CUSTOMER_KEYS, CustomerIdentificati
 from cbss_inscription.domain.errors import UsageError
 
 TIMEOUT_SECONDS: Final = 30.0
-"""How long a call waits for its reply, by default."""
+"""How long a call may take, by default."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +31,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     legal_context: str | None = None
     """The legal context of calls that name none."""
     timeout_seconds: float = TIMEOUT_SECONDS
+    """How long one call may take, from connecting to the last byte of its reply."""
 
     @classmethod
     def read(cls, path: str | Path) -> Profile:

@@ -1,11 +1,21 @@
-"""The way to the service and back: TLS with the profile's CA bundle, no proxy from the environment, no redirects."""
+"""The way to the service and back: TLS with the profile's CA bundle, no proxy from the environment, no redirects.
+
+A call has one deadline, for a server that sends a little now and then keeps within any timeout of a single read. A
+coroutine is cancelled at its deadline. A blocking call cannot be, and httpx has timeouts of single operations only: so
+its connections are given what is left of the call's time at each of them.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Iterable
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Self
+from time import monotonic
+from typing import Any, Final, Self
 
+import httpcore
 import httpx
 
 from cbss_inscription.client.call import REPLY_BYTES_MAX, Answer, PreparedCall, read_answer
@@ -14,18 +24,36 @@ from cbss_inscription.client.profile import Profile
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.results import Result
 
+CONNECTIONS_MAX: Final = 100
+"""Connections of one blocking client at a time; this and the following as httpx has them by default."""
+CONNECTIONS_KEPT_MAX: Final = 20
+"""Connections kept for the calls to come."""
+CONNECTION_KEPT_SECONDS: Final = 5.0
+"""How long a connection is kept without a call."""
+
+_deadline: Final[ContextVar[float]] = ContextVar("deadline")
+"""When the blocking call of this thread must have ended, by the monotonic clock, in seconds."""
+
 
 class Transport:
     """Sends calls, one after the other or from several threads, over connections that are kept."""
 
     def __init__(self, profile: Profile) -> None:
         self._url = _checked_url(profile.url)
+        self._timeout_seconds = profile.timeout_seconds
         self._http = httpx.Client(
-            verify=tls_context(profile.ca), timeout=profile.timeout_seconds, trust_env=False, follow_redirects=False
+            transport=_DeadlineTransport(tls_context(profile.ca)),
+            timeout=profile.timeout_seconds,
+            trust_env=False,
+            follow_redirects=False,
         )
 
     def send(self, call: PreparedCall) -> Answer[Result]:
-        """The answer to `call`. Raises `CallFailed`; nothing is sent a second time."""
+        """The answer to `call`. Raises `CallFailed`; nothing is sent a second time.
+
+        Outside the deadline: looking up the host's name, and, of several addresses, those after the first to fail.
+        """
+        _deadline.set(monotonic() + self._timeout_seconds)
         try:
             with self._http.stream("POST", self._url, headers=call.headers, content=call.body) as response:
                 received = bytearray()
@@ -51,6 +79,7 @@ class AsyncTransport:
 
     def __init__(self, profile: Profile) -> None:
         self._url = _checked_url(profile.url)
+        self._timeout_seconds = profile.timeout_seconds
         self._http = httpx.AsyncClient(
             verify=tls_context(profile.ca), timeout=profile.timeout_seconds, trust_env=False, follow_redirects=False
         )
@@ -58,17 +87,81 @@ class AsyncTransport:
     async def send(self, call: PreparedCall) -> Answer[Result]:
         """See `Transport.send`."""
         try:
-            async with self._http.stream("POST", self._url, headers=call.headers, content=call.body) as response:
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                self._http.stream("POST", self._url, headers=call.headers, content=call.body) as response,
+            ):
                 received = bytearray()
                 async for part in response.aiter_raw():
                     _append(received, part)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise _unreachable(self._url, error) from error
         return _answer(call, response, bytes(received))
 
     async def close(self) -> None:
         """Nothing; the connections are closed."""
         await self._http.aclose()
+
+
+class _DeadlineTransport(httpx.HTTPTransport):
+    """httpx's own, over connections that keep the deadline; httpx has no argument for these."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=CONNECTIONS_MAX,
+            max_keepalive_connections=CONNECTIONS_KEPT_MAX,
+            keepalive_expiry=CONNECTION_KEPT_SECONDS,
+            network_backend=_DeadlineBackend(),
+        )
+
+
+class _DeadlineBackend(httpcore.SyncBackend):
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002  # the deadline says more
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        stream = super().connect_tcp(host, port, _seconds_left(), local_address, socket_options)
+        return _DeadlineStream(stream)
+
+
+class _DeadlineStream(httpcore.NetworkStream):
+    """A connection, plain or TLS, on which every operation ends at the deadline of the call that asks for it."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        return self._stream.read(max_bytes, _seconds_left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        self._stream.write(buffer, _seconds_left())
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> httpcore.NetworkStream:
+        return _DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, _seconds_left()))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401  # httpcore's word
+        return self._stream.get_extra_info(info)
+
+
+def _seconds_left() -> float:
+    left = _deadline.get() - monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout
+    return left
 
 
 def tls_context(ca: Path) -> ssl.SSLContext:
@@ -107,9 +200,9 @@ def _answer(call: PreparedCall, response: httpx.Response, received: bytes) -> An
     return read_answer(call, status=response.status_code, charset=response.charset_encoding, body=received)
 
 
-def _unreachable(url: str, error: httpx.HTTPError) -> ServiceUnreachable:
+def _unreachable(url: str, error: httpx.HTTPError | TimeoutError) -> ServiceUnreachable:
     host = httpx.URL(url).netloc.decode("ascii")
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         return ServiceUnreachable(f"{host} did not reply in time")
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
