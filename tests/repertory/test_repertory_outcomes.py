@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -217,6 +218,12 @@ class Desk:
             await self.update(index, period, period, context=context),
             await self.delete(index, period, context=context),
         ]
+
+    def with_lines_max(self, lines_max: int) -> EmbeddedRepertory:
+        """The same repertory with another limit of lines."""
+        other = copy.copy(self.repertory)
+        other._lines_max = lines_max
+        return other
 
     def rows(self, table: str) -> int:
         with psycopg.connect(self.conninfo) as connection:
@@ -861,7 +868,7 @@ async def test_the_order_is_existence_context_period_line(desk: Desk) -> None:
 
 
 async def test_a_line_set_has_a_limit(desk: Desk) -> None:
-    """A write that would leave more lines than the limit is MSG00008 and writes nothing; one that merges still can."""
+    """A write that would leave more lines than the limit is MSG00008 and writes nothing; one that leaves less can."""
     for year in range(2000, 2000 + LINES_MAX):
         assert (await desk.insert(ACTIVE, f"{year}-01-01..{year}-01-31")).status.code == "MSG00000"
     changes = desk.rows("inscription_history")
@@ -871,6 +878,8 @@ async def test_a_line_set_has_a_limit(desk: Desk) -> None:
         assert (refused.status.value, refused.status.code) == ("NOK", "MSG00008")
         assert refused.status.information == (Information(field_name="inscriptions", field_value=str(LINES_MAX)),)
     assert desk.rows("inscription_history") == changes
+    smaller = replace(desk, repertory=desk.with_lines_max(LINES_MAX // 2))
+    assert (await smaller.delete(ACTIVE, "2003-01-01..2003-01-31")).status.code == "MSG00000"
     assert (await desk.insert(ACTIVE, "2001-01-15..2002-01-15")).status.code == "MSG00000"
     assert (await desk.insert(ACTIVE, "1999-01-01..1999-01-31")).status.code == "MSG00000"
 

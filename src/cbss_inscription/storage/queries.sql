@@ -23,8 +23,8 @@ ORDER BY hop;
 SELECT pg_advisory_xact_lock(%(ssin)s::bigint);
 
 -- name: change_line_set
--- One row: whether the change found what it named, whether the lines are not too many then, whether anything differs now, whether what it added merged with
--- other lines (it is no line more then), and the lines as they are now.
+-- One row: whether the change found what it named, whether the lines are not too many then, whether anything differs
+-- now, whether what it added merged with other lines (it is no line more then), and the lines as they are now.
 -- To be run under lock_person, as a statement of its own, so that it sees what the former holder of the lock wrote.
 -- The change is (periods - removed) + added; an update must name one line exactly, a deletion must meet a line.
 -- Times are kept in milliseconds, as finely as the wire tells them.
@@ -49,7 +49,8 @@ WITH asked AS MATERIALIZED (
     FROM former
 ), later AS (
     SELECT changed.*,
-           period_count(after) <= %(line_count_max)s::integer AS fits,
+           -- A set that is too large already may still shrink.
+           period_count(after) <= greatest(%(line_count_max)s::integer, period_count(periods)) AS fits,
            CASE %(operation)s::text
                WHEN 'updateInscription'
                    THEN EXISTS (SELECT FROM unnest(periods) AS line (period) WHERE datemultirange(period) = removed)
