@@ -109,11 +109,15 @@ class Sandbox:
         return Profile.read(_profile_path(self.directory, application))
 
     def check(self) -> None:
-        """Nothing while all is well. Raises `ServiceUnavailable` when the database or the façade ended by itself."""
+        """Nothing; a listener that does not answer any more was started anew.
+
+        Raises `ServiceUnavailable` when the database or the façade ended by itself.
+        """
         if self._server is not None and self._server.crashed:
             raise ServiceUnavailable(f"PostgreSQL ended unexpectedly: {self._server.log_file} says why")
         if self._listeners.ended():
             raise ServiceUnavailable(f"the façade ended unexpectedly: {self.directory / _LOG} says why")
+        self._listeners.restart_silent()
 
 
 @contextlib.contextmanager

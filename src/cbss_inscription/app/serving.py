@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -23,16 +25,34 @@ START_SECONDS_MAX: Final = 20.0
 """How long a listener may take to its first answer."""
 STOP_SECONDS_MAX: Final = 15.0
 """How long a listener may take to finish what it has in hand."""
+PROBE_SECONDS: Final = 10.0
+"""How often a listener is asked whether it answers."""
+PROBE_SECONDS_MAX: Final = 2.0
+"""How long that answer may take."""
+SILENT_SECONDS_MAX: Final = 45.0
+"""How long a listener may give no answer before it is started anew: longer than any honest crowd needs."""
 _LOOK_SECONDS: Final = 0.02
 
 
 class Listeners:
     """The listener processes of one façade; they end when this process does."""
 
-    def __init__(self, settings_path: Path, *, log: IO[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        settings_path: Path,
+        *,
+        log: IO[bytes] | None = None,
+        probe_seconds: float = PROBE_SECONDS,
+        silent_seconds_max: float = SILENT_SECONDS_MAX,
+    ) -> None:
         self._path = settings_path
         self._log = log
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._probe_seconds = probe_seconds
+        self._silent_seconds_max = silent_seconds_max
+        self._settings: Settings | None = None
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._answered: dict[str, float] = {}
+        self._probed = 0.0
 
     def start(self) -> None:
         """Nothing; every listener answers now.
@@ -43,19 +63,12 @@ class Listeners:
         _check_certificate(settings)
         build_application(settings)  # every named file is read here once, so that what is wrong is said here, once
         check_schema(settings.database)
+        self._settings = settings
         listeners = ["tls"] + (["plain"] if settings.plain else [])
         for listener in listeners:
             refuse_taken(*_place_of(settings, listener))
         for listener in listeners:
-            self._processes.append(
-                subprocess.Popen(  # noqa: S603  # our own module, no shell
-                    [sys.executable, "-m", "cbss_inscription.app.listener", str(self._path), listener],
-                    stdin=subprocess.PIPE,
-                    stdout=self._log,
-                    stderr=self._log,
-                    start_new_session=True,  # Ctrl-C reaches the supervisor, which stops its listeners in order
-                )
-            )
+            self._spawn(listener)
         deadline = time.monotonic() + START_SECONDS_MAX
         for listener in listeners:
             while not _answers(settings, listener):
@@ -63,26 +76,54 @@ class Listeners:
                     self.stop()
                     raise UsageError(f"the {listener} listener does not answer; its log says why")
                 time.sleep(_LOOK_SECONDS)
+            self._answered[listener] = time.monotonic()
 
     def ended(self) -> bool:
         """Whether a listener ended though nobody asked it to."""
-        return any(process.poll() is not None for process in self._processes)
+        return any(process.poll() is not None for process in self._processes.values())
+
+    def restart_silent(self) -> tuple[str, ...]:
+        """The listeners that gave no answer for `silent_seconds_max` and were killed and started anew just now.
+
+        To be called again and again; it looks once in `probe_seconds`, and that may take `PROBE_SECONDS_MAX` for each
+        listener. The application server does not come back by itself from more connections than it has files for.
+        """
+        now = time.monotonic()
+        if self._settings is None or now - self._probed < self._probe_seconds:
+            return ()
+        self._probed = now
+        restarted = []
+        for listener, process in self._processes.items():
+            if _answers(self._settings, listener):
+                self._answered[listener] = time.monotonic()
+            elif time.monotonic() - self._answered[listener] > self._silent_seconds_max:
+                _kill_group(process)
+                restarted.append(listener)
+        for listener in restarted:
+            self._spawn(listener)
+            self._answered[listener] = time.monotonic() + START_SECONDS_MAX  # it may take that long once more
+        return tuple(restarted)
 
     def stop(self) -> None:
         """Nothing; every listener finished its requests and ended, or was killed after `STOP_SECONDS_MAX`."""
-        for process in self._processes:
+        for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()
         deadline = time.monotonic() + STOP_SECONDS_MAX
-        for process in self._processes:
+        for process in self._processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            if process.stdin is not None:
-                process.stdin.close()
+            _kill_group(process)
         self._processes.clear()
+
+    def _spawn(self, listener: str) -> None:
+        self._processes[listener] = subprocess.Popen(  # noqa: S603  # our own module, no shell
+            [sys.executable, "-m", "cbss_inscription.app.listener", str(self._path), listener],
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,  # Ctrl-C reaches the supervisor, which stops its listeners in order
+        )
 
 
 @contextlib.contextmanager
@@ -94,6 +135,15 @@ def serving(settings_path: Path, *, log: IO[bytes] | None = None) -> Iterator[Li
         yield listeners
     finally:
         listeners.stop()
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends what is left of a listener and its workers: they are one session, hence one process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _place_of(settings: Settings, listener: str) -> tuple[str, int]:
@@ -135,9 +185,9 @@ def _answers(settings: Settings, listener: str) -> bool:
     if listener == "tls":
         # Only whether our own listener answers is asked here; callers check its certificate.
         context = ssl._create_unverified_context()  # noqa: S323, SLF001
-        connection = http.client.HTTPSConnection(host, port, timeout=2, context=context)
+        connection = http.client.HTTPSConnection(host, port, timeout=PROBE_SECONDS_MAX, context=context)
     else:
-        connection = http.client.HTTPConnection(host, port, timeout=2)
+        connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS_MAX)
     with contextlib.closing(connection):
         try:
             connection.request("GET", f"{Door.FACADE.path}?wsdl")

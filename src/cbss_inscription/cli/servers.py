@@ -98,11 +98,14 @@ def facade(
     from cbss_inscription.app.serving import serving
     from cbss_inscription.domain.errors import ServiceUnavailable
 
-    with _stoppable(Console(stderr=True)), serving(settings) as listeners:
+    console = Console(stderr=True)
+    with _stoppable(console), serving(settings) as listeners:
 
         def check() -> None:
             if listeners.ended():
                 raise ServiceUnavailable("a listener ended unexpectedly; its log says why")
+            for listener in listeners.restart_silent():
+                console.print(f"The {listener} listener gave no answer and was started anew.", highlight=False)
 
         _wait(check)
 

@@ -1,0 +1,50 @@
+"""The listeners of a façade, and the supervisor that looks after them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import time
+
+import msgspec
+import pytest
+
+from cbss_inscription.app.serving import Listeners
+from cbss_inscription.client import CallFailed, InscriptionClient
+from cbss_inscription.domain.results import Health
+from tests.conftest import RunningSandbox, free_port
+
+
+def test_a_listener_that_does_not_answer_any_more_is_started_anew(sandbox: RunningSandbox) -> None:
+    """A listener that hangs, workers and all, is killed and replaced; one that answers is left alone (SEC-10)."""
+    port = free_port()
+    text = (sandbox.directory / "settings.toml").read_text(encoding="utf-8").partition("[plain]")[0]
+    settings = sandbox.directory / "hanging.toml"
+    settings.write_text(re.sub(r"(?m)^port = \d+", f"port = {port}", text), encoding="utf-8")
+    listeners = Listeners(settings, probe_seconds=0.0, silent_seconds_max=0.5)
+    listeners.start()
+    try:
+        first = listeners._processes["tls"]
+        assert [listeners.restart_silent() for _ in range(3)] == [(), (), ()]
+        os.killpg(first.pid, signal.SIGSTOP)
+        for _ in range(50):
+            if listeners.restart_silent():
+                break
+            time.sleep(0.1)
+        assert first.returncode == -signal.SIGKILL
+        assert not listeners.ended()
+        profile = sandbox.profile()
+        url = profile.url.replace(re.findall(r":\d+", profile.url)[0], f":{port}")
+        with InscriptionClient(msgspec.structs.replace(profile, url=url)) as client:
+            for _ in range(100):
+                with contextlib.suppress(CallFailed):
+                    assert client.health_check().result.health is Health.OK
+                    break
+                time.sleep(0.1)
+            else:
+                pytest.fail("the listener that was started anew does not answer")
+        assert listeners.restart_silent() == ()
+    finally:
+        listeners.stop()
