@@ -23,7 +23,6 @@ from psycopg.conninfo import conninfo_to_dict
 
 from cbss_inscription.app.serving import Listeners, refuse_taken, serving
 from cbss_inscription.app.settings import LOOPBACK
-from cbss_inscription.client.profile import Profile
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import ServiceUnavailable, UsageError
@@ -104,9 +103,9 @@ class Sandbox:
         """The path of sandbox.json."""
         return self.directory / MANIFEST
 
-    def profile(self, application: DemoApplication = APPLICATIONS[0]) -> Profile:
-        """The client profile of a demo application."""
-        return Profile.read(_profile_path(self.directory, application))
+    def profile_path(self, application: DemoApplication = APPLICATIONS[0]) -> Path:
+        """The file with the client profile of a demo application."""
+        return _profile_path(self.directory, application)
 
     def check(self) -> None:
         """Nothing; a listener that does not answer any more was started anew.

@@ -149,6 +149,7 @@ def _prove(running: Sandbox) -> None:
     """One signed insert and one signed consult over TLS, as any application would do them."""
     from cbss_inscription.cli.tables import print_result
     from cbss_inscription.client.api import InscriptionClient
+    from cbss_inscription.client.profile import Profile
     from cbss_inscription.domain.period import Period
     from cbss_inscription.sandbox.demonstration import APPLICATIONS
 
@@ -156,7 +157,7 @@ def _prove(running: Sandbox) -> None:
     application = APPLICATIONS[0]
     ssin = running.scenarios["nr_active"].ssin
     context = application.inscription_contexts[0]
-    with InscriptionClient(running.profile(application)) as client:
+    with InscriptionClient(Profile.read(running.profile_path(application))) as client:
         console.rule("insertInscription")
         inserted = client.insert_inscription(
             ssin, inscription_context=context, period=Period(begin_date=datetime.now(UTC).date())
@@ -174,7 +175,7 @@ def _prove(running: Sandbox) -> None:
 def _explain(console: Console, running: Sandbox) -> None:
     from cbss_inscription.sandbox.demonstration import APPLICATIONS
 
-    profile = running.directory / f"{APPLICATIONS[0].name}.toml"
+    profile = running.profile_path(APPLICATIONS[0])
     shown = profile.relative_to(Path.cwd()) if profile.is_relative_to(Path.cwd()) else profile
     ssin = running.scenarios["nr_active"].ssin
     context = APPLICATIONS[0].inscription_contexts[0]

@@ -116,15 +116,15 @@ class EmbeddedRepertory:
         request = asked.request
         file = await self._file_of(asked)
         if isinstance(file, _Refusal):
-            return ConsultResult(status=file.status(StatusValue.NO_RESULT), ssin=file.ssin)
+            return file.consultation()
         refusal = self._refusal_of_contexts(asked, request.inscription_contexts) or _refusal_of_period(
             request.period, "period"
         )
         if refusal is not None:
-            return refusal.of_consultation(file)
+            return refusal.consultation(file)
         page_start = _read_page(request.next)
         if isinstance(page_start, _Refusal):
-            return page_start.of_consultation(file)
+            return page_start.consultation(file)
         lines = await self._lines.lines(
             file.person.ssin,
             asked.customer,
@@ -148,10 +148,10 @@ class EmbeddedRepertory:
         request = asked.request
         file = await self._file_of(asked)
         if isinstance(file, _Refusal):
-            return file.result
+            return file.declaration()
         refusal = self._refusal_of_contexts(asked, (request.inscription_context,))
         if refusal is not None:
-            return refusal.for_file(file)
+            return refusal.declaration(file)
         mismatches, unverified = self._compare(asked, request.legal_data, file.person)
         if mismatches:
             return WriteResult(
@@ -161,7 +161,7 @@ class EmbeddedRepertory:
             )
         refusal = _refusal_of_period(request.period, "period")
         if refusal is not None:
-            return refusal.for_file(file)
+            return refusal.declaration(file)
         period = Period.of(request.period)
         changed = await self._lines.change(self._change(asked, file, removed=None, added=period))
         identical = not changed.changed and any(line.period == period for line in changed.lines)
@@ -172,14 +172,14 @@ class EmbeddedRepertory:
         request = asked.request
         file = await self._file_of(asked)
         if isinstance(file, _Refusal):
-            return file.result
+            return file.declaration()
         refusal = (
             self._refusal_of_contexts(asked, (request.inscription_context,))
             or _refusal_of_period(request.period, "period")
             or _refusal_of_period(request.new_period, "newPeriod")
         )
         if refusal is not None:
-            return refusal.for_file(file)
+            return refusal.declaration(file)
         period = Period.of(request.new_period)
         changed = await self._lines.change(self._change(asked, file, removed=request.period, added=period))
         return _done(file, changed, (), _anomalies_of_addition(changed, identical=not changed.changed))
@@ -189,10 +189,10 @@ class EmbeddedRepertory:
         request = asked.request
         file = await self._file_of(asked)
         if isinstance(file, _Refusal):
-            return file.result
+            return file.declaration()
         refusal = self._refusal_of_contexts(asked, (request.inscription_context,)) or _refusal_of_cut(request.period)
         if refusal is not None:
-            return refusal.for_file(file)
+            return refusal.declaration(file)
         removed = _to_the_end(request.period or _EVERYTHING)
         changed = await self._lines.change(self._change(asked, file, removed=removed, added=None))
         return _done(file, changed, (), ())
@@ -305,22 +305,16 @@ class _Refusal:
     information: tuple[Information, ...] = ()
     ssin: SsinAnswer | None = None
 
-    def status(self, value: StatusValue) -> Status:
-        """The refusal as the status of an answer."""
+    def consultation(self, file: _File | None = None) -> ConsultResult:
+        """The refusal as the answer to a consultation, about the file when one was found."""
+        return ConsultResult(status=self._status(StatusValue.NO_RESULT), ssin=file.answer if file else self.ssin)
+
+    def declaration(self, file: _File | None = None) -> WriteResult:
+        """The refusal as the answer to a declaration, about the file when one was found."""
+        return WriteResult(status=self._status(StatusValue.NOK), ssin=file.answer if file else self.ssin)
+
+    def _status(self, value: StatusValue) -> Status:
         return Status(value=value, code=self.code, information=self.information)
-
-    @property
-    def result(self) -> WriteResult:
-        """The refusal as the answer to a declaration."""
-        return WriteResult(status=self.status(StatusValue.NOK), ssin=self.ssin)
-
-    def of_consultation(self, file: _File) -> ConsultResult:
-        """The refusal as the answer to a consultation about a file that was found."""
-        return ConsultResult(status=self.status(StatusValue.NO_RESULT), ssin=file.answer)
-
-    def for_file(self, file: _File) -> WriteResult:
-        """The refusal as the answer to a declaration about a file that was found."""
-        return WriteResult(status=self.status(StatusValue.NOK), ssin=file.answer)
 
 
 def _refusal_of_period(period: GivenPeriod | None, field_name: str) -> _Refusal | None:
@@ -361,7 +355,7 @@ def _done(file: _File, changed: Changed, unverified: tuple[Anomaly, ...], of_lin
         return WriteResult(status=status, ssin=file.answer, inscriptions=changed.lines)
     if not changed.fits:
         too_many = Information(field_name="inscriptions", field_value=str(len(changed.lines)))
-        return _Refusal(code=OutcomeCode.CONTENT_INVALID, information=(too_many,)).for_file(file)
+        return _Refusal(code=OutcomeCode.CONTENT_INVALID, information=(too_many,)).declaration(file)
     return WriteResult(
         status=Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS),
         ssin=file.answer,
