@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from cbss_inscription.domain.customer import CUSTOMER_KEYS, CustomerIdentification
+from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -44,10 +44,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise UsageError(f"{file}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
             raise UsageError(f"{file}: {error}") from error
-        # msgspec passes over an unknown key of a dataclass.
-        for key in raw.get("customer_identification", {}):
-            if key not in CUSTOMER_KEYS:
-                raise UsageError(f"{file}: a customer has no key {key!r}")
         folder = file.absolute().parent
         return msgspec.structs.replace(
             profile,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 _CBE_NUMBER: Final = re.compile(r"[0-9]{10}")
 _SECTOR_MAX: Final = 999
@@ -20,9 +22,11 @@ class InvalidCustomer(ValueError):
     """A customer identification against CommonV3's OrganizationIdentificationType."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerIdentification:
-    """An organisation: by its CBE number, or by sector and institution; never both (OrganizationIdentificationType)."""
+class CustomerIdentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An organisation: by its CBE number, or by sector and institution; never both (OrganizationIdentificationType).
+
+    A Struct, so that the files which name customers (access rules, profiles) have its keys checked as all others.
+    """
 
     cbe_number: str | None = None
     sector: int | None = None
@@ -43,10 +47,6 @@ class CustomerIdentification:
     def key(self) -> str:
         """The text by which lines of this organisation are stored: `0123456789` or `17/1`."""
         return self.cbe_number if self.cbe_number is not None else f"{self.sector}/{self.institution}"
-
-
-CUSTOMER_KEYS: Final = frozenset(field.name for field in fields(CustomerIdentification))
-"""The keys of a customer in a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import yaml
 
-from cbss_inscription.domain.customer import CUSTOMER_KEYS, CustomerIdentification
+from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import NotAuthorized, UsageError
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
@@ -189,8 +189,7 @@ def _without_absent(value: object) -> object:
 def _check_keys(text: bytes) -> None:
     """Nothing. Raises ValueError for what reading into values would pass over or not place.
 
-    A key that a mapping has twice (PyYAML takes the last), an unknown key of a customer (msgspec ignores those of a
-    dataclass), a day that no calendar has (PyYAML's message names no key).
+    A key that a mapping has twice (PyYAML takes the last), a day that no calendar has (PyYAML's message names no key).
     """
     waiting = [yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
     met: set[int] = set()
@@ -214,10 +213,6 @@ def _check_mapping(node: yaml.MappingNode) -> None:
             if key.value in keys:
                 raise ValueError(f"{place} stands there twice")
             keys.add(key.value)
-        if key.value == "customer_identification" and isinstance(value, yaml.MappingNode):
-            unknown = {name.value for name, _ in value.value if name.value not in {*CUSTOMER_KEYS, "<<"}}
-            if unknown:
-                raise ValueError(f"{place} has an unknown field `{'`, `'.join(sorted(unknown))}`")
         if isinstance(value, yaml.ScalarNode) and value.tag.endswith(":timestamp") and _DAY.fullmatch(value.value):
             try:
                 date.fromisoformat(value.value)
