@@ -15,6 +15,8 @@ import msgspec
 
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.governance.access import AccessRules, read_access_rules
+from cbss_inscription.soap.http import HttpLimits
+from cbss_inscription.soap.pipeline import ANSWER_SECONDS_MAX
 from cbss_inscription.storage.database import CONNECTIONS_MAX
 
 SETTINGS_VARIABLE: Final = "CBSS_INSCRIPTION_SETTINGS"
@@ -55,16 +57,11 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Whether a certificate without a fresh word about its revocation is refused (SEC-44)."""
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much of HTTP is taken; see `soap.http.HttpLimits`."""
+class Limits(HttpLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of HTTP is taken, and how long a reply may take."""
 
-    body_bytes_max: Positive = 1_048_576
-    body_seconds_max: Seconds = 10.0
-    header_count_max: Positive = 100
-    header_bytes_max: Positive = 16_384
-    requests_at_once_max: Positive = 256
-    arriving_bytes_max: Positive = 67_108_864
-    answer_seconds_max: Seconds = 15.0
+    answer_seconds_max: Seconds = ANSWER_SECONDS_MAX
+    """See `soap.pipeline.ANSWER_SECONDS_MAX`."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -24,7 +24,7 @@ from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.safe_xml import XmlLimits
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.trust import TrustStore
-from cbss_inscription.soap.http import HttpLimits, SoapApplication
+from cbss_inscription.soap.http import SoapApplication
 from cbss_inscription.soap.pipeline import FacadeDoor
 from cbss_inscription.soap.wsdl import WsdlDocuments
 from cbss_inscription.storage.database import Database
@@ -99,19 +99,7 @@ def build_application(settings: Settings) -> SoapApplication:
             forgetting.cancel()
             await database.close()
 
-    limits = settings.limits
-    return SoapApplication(
-        doors={Door.FACADE.path: door},
-        limits=HttpLimits(
-            body_bytes_max=limits.body_bytes_max,
-            body_seconds_max=limits.body_seconds_max,
-            header_count_max=limits.header_count_max,
-            header_bytes_max=limits.header_bytes_max,
-            requests_at_once_max=limits.requests_at_once_max,
-            arriving_bytes_max=limits.arriving_bytes_max,
-        ),
-        lifespan=lifespan,
-    )
+    return SoapApplication(doors={Door.FACADE.path: door}, limits=settings.limits, lifespan=lifespan)
 
 
 async def _forget_expired_messages(replay_guard: StoredReplayGuard) -> None:

@@ -9,8 +9,9 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
+
+import msgspec
 
 from cbss_inscription.soap.message import XML_CONTENT_TYPE, RawMessage, Reply
 
@@ -30,21 +31,23 @@ _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 _TEXT: Final = "text/plain; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpLimits:
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much of HTTP a door takes; every limit may be set in the settings file."""
 
-    body_bytes_max: int = 1_048_576
+    body_bytes_max: _Positive = 1_048_576
     """SEC-09."""
-    body_seconds_max: float = 10.0
+    body_seconds_max: Annotated[float, msgspec.Meta(gt=0)] = 10.0
     """For the whole body to arrive (SEC-10)."""
-    header_count_max: int = 100
+    header_count_max: _Positive = 100
     """SEC-09."""
-    header_bytes_max: int = 16_384
+    header_bytes_max: _Positive = 16_384
     """Names and values together (SEC-09)."""
-    requests_at_once_max: int = 256
+    requests_at_once_max: _Positive = 256
     """Messages in hand in one worker, each arrived whole; more are refused with 503 (SEC-10)."""
-    arriving_bytes_max: int = 67_108_864
+    arriving_bytes_max: _Positive = 67_108_864
     """Of all messages that are arriving in one worker; what would pass it is refused with 503 (SEC-10)."""
 
 
