@@ -25,8 +25,7 @@ def sign(
     output: Annotated[Path | None, typer.Option(help="Where to write it; standard output by default.")] = None,
 ) -> None:
     """Sign a request file: BinarySecurityToken, Timestamp and Body, RSA-SHA256 over exclusive C14N."""
-    from cbss_inscription.client.profile import Profile
-    from cbss_inscription.security.sign import Signer
+    from cbss_inscription.client.profile import Profile, read_signer
     from cbss_inscription.security.sign import sign as sign_envelope
 
     if profile is not None:
@@ -36,7 +35,7 @@ def sign(
         raise UsageError("give --profile FILE, or --certificate and --key")
     try:
         request = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        signer = Signer.from_pem(certificate.read_bytes(), key.read_bytes())
+        signer = read_signer(certificate, key)
         signed = sign_envelope(request, signer=signer, now=datetime.now(UTC), lifetime_seconds=lifetime)
         if output is None:
             sys.stdout.buffer.write(signed)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Self, TypeVar
 from uuid import uuid4
 
 from cbss_inscription.client.call import Answer, PreparedCall, prepare
 from cbss_inscription.client.errors import ReplyUnreadable
-from cbss_inscription.client.profile import Profile
+from cbss_inscription.client.profile import Profile, read_signer
 from cbss_inscription.client.transport import AsyncTransport, Transport
 from cbss_inscription.domain.customer import TICKET_LENGTH_MAX, InformationCustomer
 from cbss_inscription.domain.errors import UsageError
@@ -29,7 +28,6 @@ from cbss_inscription.domain.requests import (
 )
 from cbss_inscription.domain.results import ConsultResult, HealthCheckResult, Result, WriteResult
 from cbss_inscription.domain.ssin import Ssin
-from cbss_inscription.security.sign import Signer
 
 ResultT = TypeVar("ResultT", bound=Result)
 
@@ -43,7 +41,7 @@ class Requests:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._signer = Signer.from_pem(_read(profile.certificate), _read(profile.private_key))
+        self._signer = read_signer(profile.certificate, profile.private_key)
 
     def prepare(self, request: Request) -> PreparedCall:
         """The signed message of `request`."""
@@ -321,13 +319,6 @@ def _as(answer: Answer[Result], kind: type[ResultT]) -> Answer[ResultT]:
         sent=answer.sent,
         received=answer.received,
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
 
 
 def _digits(ssin: str | Ssin) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.security.sign import Signer
 
 TIMEOUT_SECONDS: Final = 30.0
 """How long a call may take, by default."""
@@ -51,6 +52,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             certificate=folder / profile.certificate,
             private_key=folder / profile.private_key,
         )
+
+
+def read_signer(certificate: Path, private_key: Path) -> Signer:
+    """What signs with the certificate and key in these PEM files. Raises `UsageError` when they do not serve."""
+    try:
+        return Signer.from_pem(certificate.read_bytes(), private_key.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from error
 
 
 def _decode(kind: type[object], value: object) -> object:
