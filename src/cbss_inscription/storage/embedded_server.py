@@ -46,6 +46,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.storage.migration import CONNECT_SECONDS_MAX, SERVER_VERSION_MIN
 
 DATABASE: Final = "cbss_inscription"
 SUPERUSER: Final = "cbss_inscription"
@@ -55,7 +56,6 @@ PORT: Final = 5432
 STATE_ROOT: Final = Path("/var/lib/cbss-inscription")
 """Where the data stand when root starts the server in a directory that no other account can reach."""
 
-MAJOR_VERSION_MIN: Final = 15
 ACCOUNTS_BELOW_ROOT: Final = ("postgres", "nobody")
 """Tried in this order: both exist on common systems, and initdb refuses a uid without a passwd entry."""
 
@@ -71,7 +71,6 @@ STOP_KILL_SECONDS_MAX: Final = 5.0
 PREDECESSOR_SECONDS_MAX: Final = 40.0
 """How long a start waits for the server of a supervisor that was killed: the guard's own bounds, and some."""
 PROGRAM_SECONDS_MAX: Final = 30.0
-CONNECT_SECONDS_MAX: Final = 10
 POLL_SECONDS: Final = 0.004
 
 SOCKET_PATH_BYTES_MAX: Final = 107
@@ -758,9 +757,9 @@ def _checked(folder: Path, account: _Account, answer: str | None) -> _Programs:
     found = re.search(r"^postgres \(PostgreSQL\) (\d+)", answer, re.MULTILINE)
     if found is None:
         raise UsageError(f"The program {folder / 'postgres'} does not say which PostgreSQL it is.")
-    if int(found[1]) < MAJOR_VERSION_MIN:
+    if int(found[1]) < SERVER_VERSION_MIN:
         raise UsageError(
-            f"The programs in {folder} are PostgreSQL {found[1]}, and version {MAJOR_VERSION_MIN} or later is needed."
+            f"The programs in {folder} are PostgreSQL {found[1]}, and version {SERVER_VERSION_MIN} or later is needed."
         )
     return _Programs(folder=folder, major_version=int(found[1]))
 
