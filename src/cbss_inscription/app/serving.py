@@ -93,15 +93,14 @@ class Listeners:
             return ()
         self._probed = now
         restarted = []
-        for listener, process in self._processes.items():
+        for listener, process in list(self._processes.items()):
             if _answers(self._settings, listener):
                 self._answered[listener] = time.monotonic()
             elif time.monotonic() - self._answered[listener] > self._silent_seconds_max:
                 _kill_group(process)
+                self._spawn(listener)
+                self._answered[listener] = time.monotonic() + START_SECONDS_MAX  # it may take that long once more
                 restarted.append(listener)
-        for listener in restarted:
-            self._spawn(listener)
-            self._answered[listener] = time.monotonic() + START_SECONDS_MAX  # it may take that long once more
         return tuple(restarted)
 
     def stop(self) -> None:
