@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -47,7 +48,7 @@ class FileStatus(StrEnum):
 
 
 class InvalidPerson(ValueError):
-    """A file whose status and successor contradict each other (rule 15): a defect of the register's data."""
+    """A file that contradicts itself (rules 12, 15): a defect of the register's data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +67,13 @@ class Person:
     birth_date: IncompleteDate | None = field(default=None, repr=False)
     gender: Gender = field(default=Gender.UNKNOWN, repr=False)
     decease_date: IncompleteDate | None = field(default=None, repr=False)
+    register_inception_date: date | None = field(default=None, repr=False)
+    """Since when the file is KSZ's: made (BIS), or last taken in (RAD); the National Register's have none (rule 21)."""
 
     def __post_init__(self) -> None:
         if (self.status is FileStatus.REPLACED) != (self.replaced_by is not None):
             raise InvalidPerson("a successor exactly when replaced")
         if (self.register is Register.BIS) != (self.ssin.series in _BIS_SERIES):
             raise InvalidPerson("a BIS number exactly in the BIS register")
+        if self.register is Register.NR and self.register_inception_date is not None:
+            raise InvalidPerson("no register inception date in the National Register")

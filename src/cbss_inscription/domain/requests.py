@@ -12,17 +12,22 @@ from cbss_inscription.domain.customer import InformationCustomer
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.legal_data import LegalData
+from cbss_inscription.domain.mutation import MUTATIONS_MAX
 from cbss_inscription.domain.period import GivenPeriod
+from cbss_inscription.domain.person_search import PersonRequest, SearchPersonBySsin, SearchPersonPhonetically
 
 
 class Operation(StrEnum):
-    """The operations of the service, spelled as on the wire."""
+    """The operations of the service, spelled as on the wire; mutations and persons have doors of their own."""
 
     CONSULT_INSCRIPTIONS = "consultInscriptions"
     INSERT_INSCRIPTION = "insertInscription"
     UPDATE_INSCRIPTION = "updateInscription"
     DELETE_INSCRIPTION = "deleteInscription"
     HEALTH_CHECK = "healthCheck"
+    CONSULT_MUTATIONS = "consultMutations"
+    SEARCH_PERSON_BY_SSIN = "searchPersonBySsin"
+    SEARCH_PERSON_PHONETICALLY = "searchPersonPhonetically"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +77,17 @@ class DeleteInscription:
     period: GivenPeriod | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsultMutations:
+    """What happened to the numbers that the customer knows, after a sequence number (0 = from the first on)."""
+
+    information_customer: InformationCustomer
+    legal_context: LegalContext
+    after_sequence_number: int = 0
+    limit: int = MUTATIONS_MAX
+    """How many at most: 1 to `MUTATIONS_MAX`."""
+
+
 class HealthCheckType(StrEnum):
     """How deep a health check looks (monitoring/v1)."""
 
@@ -89,7 +105,9 @@ class HealthCheck:
 
 InscriptionRequest = ConsultInscriptions | InsertInscription | UpdateInscription | DeleteInscription
 WriteRequest = InsertInscription | UpdateInscription | DeleteInscription
-Request = InscriptionRequest | HealthCheck
+CustomerRequest = InscriptionRequest | ConsultMutations | PersonRequest
+"""What a customer asks under a legal context."""
+Request = CustomerRequest | HealthCheck
 
 
 def operation_of(request: Request) -> Operation:
@@ -103,4 +121,7 @@ _OPERATIONS: dict[type[Request], Operation] = {
     UpdateInscription: Operation.UPDATE_INSCRIPTION,
     DeleteInscription: Operation.DELETE_INSCRIPTION,
     HealthCheck: Operation.HEALTH_CHECK,
+    ConsultMutations: Operation.CONSULT_MUTATIONS,
+    SearchPersonBySsin: Operation.SEARCH_PERSON_BY_SSIN,
+    SearchPersonPhonetically: Operation.SEARCH_PERSON_PHONETICALLY,
 }

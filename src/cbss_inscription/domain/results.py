@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cbss_inscription.domain.inscription import Inscription
+from cbss_inscription.domain.legal_data import Person
+from cbss_inscription.domain.mutation import Mutation
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.ssin import Ssin
 
@@ -79,6 +81,31 @@ class WriteResult:
     inscriptions: tuple[Inscription, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutationsResult:
+    """A page of the feed, in the order of the sequence numbers.
+
+    Everything up to `last_sequence_number` was looked at, so the next page begins after it: a number before it that is
+    not there is a mutation in contexts that the permission does not grant. `more` says that there is a next page.
+    """
+
+    status: Status
+    mutations: tuple[Mutation, ...] = ()
+    last_sequence_number: int = 0
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonsResult:
+    """What a register knows: for each number asked its file and those that replace it, in order; or the persons found.
+
+    A chain is empty when the register does not know the number; one found by its name is a chain of one file.
+    """
+
+    status: Status
+    chains: tuple[tuple[Person, ...], ...] = field(default=(), repr=False)
+
+
 class Health(StrEnum):
     """The verdict of a health check or of one of its checks (monitoring/v1)."""
 
@@ -107,4 +134,4 @@ class HealthCheckResult:
 
 
 InscriptionResult = ConsultResult | WriteResult
-Result = InscriptionResult | HealthCheckResult
+Result = InscriptionResult | MutationsResult | PersonsResult | HealthCheckResult

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cbss_inscription.domain.legal_data import Person
+from cbss_inscription.domain.person_search import PhoneticCriteria
 from cbss_inscription.domain.ssin import Ssin
 
 
@@ -16,5 +17,12 @@ class PersonRegister(Protocol):
 
         Empty when no register knows the number. A file that stands in the chain already is not given again.
         Raises `RepertoryUnavailable` when an authentic source does not answer: never an empty answer then (rule 54).
+        """
+        ...
+
+    async def like(self, criteria: PhoneticCriteria) -> tuple[Person, ...]:
+        """The files, neither replaced nor canceled, of persons like the one looked for: at most `CANDIDATES_MAX`.
+
+        For finding, never for validating (rules 22, 43). Raises `RepertoryUnavailable` as above.
         """
         ...

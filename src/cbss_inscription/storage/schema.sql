@@ -22,10 +22,39 @@ CREATE TABLE person (
     birth_date   text     CHECK (birth_date ~ '^[0-2][0-9]{3}-[0-1][0-9]-[0-3][0-9]$'),
     gender_code  smallint NOT NULL CHECK (gender_code IN (0, 1, 2)),
     decease_date text     CHECK (decease_date ~ '^[0-2][0-9]{3}-[0-1][0-9]-[0-3][0-9]$'),
+    -- Since when the file is KSZ's: made (BIS), or last taken in (RAD); unknown for files that were loaded without.
+    register_inception_date date,
+    -- How the last name sounds (registers/phonetics.py): only for finding, never for validating (rule 43).
+    phonetic_key text,
+    CONSTRAINT person_register_inception_date_check CHECK (register <> 'nr' OR register_inception_date IS NULL),
     CHECK ((status = 'replaced') = (replaced_by IS NOT NULL)),
     -- BIS numbers have their month digits 20 or 40 higher; RAD persons bear National Register numbers (rule 12).
     CHECK ((register = 'bis') = (ssin / 10000000 % 100 >= 20))
 );
+CREATE INDEX person_phonetic_key ON person (phonetic_key);
+CREATE INDEX person_replaced_by ON person (replaced_by) WHERE replaced_by IS NOT NULL;
+
+-- For every table that only grows.
+CREATE FUNCTION refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$;
+
+-- Every event in the life of a number: what the file was and is, when, and by whose hand.
+CREATE TABLE person_history (
+    ssin          bigint      NOT NULL,
+    change_number bigint      GENERATED ALWAYS AS IDENTITY,
+    event         text        NOT NULL,
+    before        jsonb,
+    after         jsonb       NOT NULL,
+    changed_at    timestamptz NOT NULL,
+    ticket_cbss   uuid        NOT NULL,
+    operator      text        NOT NULL,
+    PRIMARY KEY (ssin, change_number)
+);
+
+CREATE TRIGGER person_history_is_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON person_history
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- How many periods a line set has.
 CREATE FUNCTION period_count(periods datemultirange) RETURNS integer
@@ -57,7 +86,8 @@ CREATE TABLE inscription (
     CHECK (cardinality(last_changes) = period_count(periods))
 );
 
--- Every change of a line set: who, when, under which ticket and legal context, before and after (rule 35).
+-- Every change of a line set: who, when, under which ticket and legal context, before and after (rule 35). What no
+-- declaration asked for (a replacement, a population) has no legal context and no caller.
 CREATE TABLE inscription_history (
     ssin                bigint         NOT NULL,
     change_number       bigint         GENERATED ALWAYS AS IDENTITY,
@@ -69,19 +99,59 @@ CREATE TABLE inscription_history (
     changed_at          timestamptz    NOT NULL,
     ticket_cbss         uuid           NOT NULL,
     customer_ticket     text,
-    legal_context       text           NOT NULL,
-    application_urn     text           NOT NULL,
-    cbe_number          text           NOT NULL,
+    legal_context       text,
+    application_urn     text,
+    cbe_number          text,
     PRIMARY KEY (ssin, change_number)
 );
 
-CREATE FUNCTION refuse_change_of_history() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$ BEGIN RAISE EXCEPTION 'inscription_history is append-only'; END $$;
-
 CREATE TRIGGER inscription_history_is_append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON inscription_history
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Where the lines of a replaced number went (rule 19). It stands here when the National Register's files live elsewhere
+-- too, so that a change which resolved the number a moment before can see that its lines are gone.
+CREATE TABLE replacement (
+    ssin        bigint      PRIMARY KEY,
+    replaced_by bigint      NOT NULL CHECK (replaced_by <> ssin),
+    replaced_at timestamptz NOT NULL,
+    ticket_cbss uuid        NOT NULL
+);
+
+-- What the holders of inscriptions are told of a number's life: for each customer numbered from 1 without gaps, in the
+-- order of the commits. inscription_contexts: those in which the customer knew the person.
+CREATE TABLE mutation (
+    customer             text        NOT NULL,
+    sequence_number      bigint      NOT NULL CHECK (sequence_number >= 1),
+    ssin                 bigint      NOT NULL,
+    event                text        NOT NULL,
+    current_ssin         bigint      NOT NULL,
+    inscription_contexts text[]      NOT NULL,
+    recorded_at          timestamptz NOT NULL,
+    ticket_cbss          uuid        NOT NULL,
+    PRIMARY KEY (customer, sequence_number)
+);
+
+CREATE TRIGGER mutation_is_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON mutation
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- The last number given to a customer's mutations; its row is locked until the commit of what took the number.
+CREATE TABLE mutation_counter (
+    customer             text   PRIMARY KEY,
+    last_sequence_number bigint NOT NULL
+);
+
+-- Declarations that were done, by the customer's ticket, and their answers: sent again, they are not done again (rule 38).
+CREATE TABLE answered_declaration (
+    customer    text        NOT NULL,
+    ticket      text        NOT NULL,
+    content     bytea       NOT NULL,
+    answer      bytea       NOT NULL,
+    answered_at timestamptz NOT NULL,
+    PRIMARY KEY (customer, ticket)
+);
+CREATE INDEX answered_declaration_answered_at ON answered_declaration (answered_at);
 
 -- Messages seen, until their Timestamp has expired (SEC-52): shared by all workers and replicas.
 CREATE TABLE replay_guard (
