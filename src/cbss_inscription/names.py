@@ -35,6 +35,12 @@ FACADE_ACTION: Final = "http://socialsecurity.be/cbssinscription/v1/"  # [C] fol
 KSZ_ACTION: Final = "http://kszbcss.fgov.be/InscriptionService/"  # [C] without version, followed by the operation
 FACADE_PATH: Final = "/CBSSInscription/v1"  # [C]
 KSZ_PATH: Final = "/InscriptionService/v1/inscription"  # [C]
+MUTATIONS: Final = "urn:cbss-inscription:mutations:v1"  # [D] nothing of the owners has this operation
+MUTATIONS_ACTION: Final = "urn:cbss-inscription:mutations:v1/"  # [D] followed by the operation
+MUTATIONS_PATH: Final = "/InscriptionMutations/v1"  # [D]
+PERSON: Final = "http://kszbcss.fgov.be/intf/PersonService/v1"  # [C]
+PERSON_ACTION: Final = "http://kszbcss.fgov.be/PersonService/"  # [C] without version, followed by the operation
+PERSON_PATH: Final = "/PersonService/v1/person"  # [C]
 SEND_TEST_MESSAGE: Final = "sendTestMessage"  # [A] KSZ's TestConnectionService; the façade has healthCheck instead
 
 
@@ -86,13 +92,3 @@ RSA_SHA512: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512"
 # root elements of the contract
 HEALTH_CHECK_REQUEST: Final = qname(MONITORING, "HealthCheckRequest")
 HEALTH_CHECK_RESPONSE: Final = qname(MONITORING, "HealthCheckResponse")
-
-
-def facade_element(operation: str, kind: str) -> str:
-    """The root element of an inscription operation at the façade: upper camel, such as `ConsultInscriptionsRequest`."""
-    return qname(FACADE, f"{operation[0].upper()}{operation[1:]}{kind}")
-
-
-def ksz_element(operation: str, kind: str) -> str:
-    """The root element of an operation at the KSZ door: lower camel; `kind` is Request, Response or Fault."""
-    return qname(KSZ, f"{operation}{kind}")

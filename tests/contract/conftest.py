@@ -144,6 +144,95 @@ KSZ_MESSAGES = {
     ).items()
 }
 
+MUTATION_CRITERIA = "<criteria><afterSequenceNumber>17</afterSequenceNumber><limit>500</limit></criteria>"
+MUTATION = """
+    <mutation>
+      <sequenceNumber>18</sequenceNumber>
+      <event>replaced</event>
+      <ssin>72020290081</ssin>
+      <currentSsin>85073003328</currentSsin>
+      <inscriptionContext>PCSA:LIVING_WAGE</inscriptionContext>
+      <inscriptionContext>PCSA:MEDICAL</inscriptionContext>
+      <timestamp>2026-03-01T09:20:31.000Z</timestamp>
+    </mutation>
+"""
+MUTATION_MESSAGES = {
+    name: f'<q:{name} xmlns:q="urn:cbss-inscription:mutations:v1">{HEAD}{CBSS}{LEGAL}{content}</q:{name}>'
+    for name, content in {
+        "ConsultMutationsRequest": MUTATION_CRITERIA,
+        "ConsultMutationsResponse": f"""{MUTATION_CRITERIA}{_status("DATA_FOUND")}<mutations>{MUTATION}</mutations>
+          <lastSequenceNumber>18</lastSequenceNumber><more>true</more>""",
+    }.items()
+}
+SSIN_CRITERIA = "<criteria><ssin>85073000162</ssin><ssin>85073003328</ssin></criteria>"
+PHONETIC_CRITERIA = """
+  <criteria>
+    <lastName>Peeters</lastName>
+    <givenName>Anna</givenName>
+    <givenName>Maria</givenName>
+    <givenNameMode>ALL_GIVENNAME</givenNameMode>
+    <birthDate>1985-07-00</birthDate>
+    <genderCode>2</genderCode>
+  </criteria>
+"""
+
+
+def _person(ssin: str) -> str:
+    return f"""
+      <person>
+        <register>NR</register>
+        {ssin}
+        <name><lastName>Peeters</lastName><givenName>Anna</givenName><givenName>Maria</givenName></name>
+        <birth><birthDate>1985-07-00</birthDate></birth>
+        <gender><genderCode>2</genderCode></gender>
+        <decease><deceaseDate>2020-00-00</deceaseDate></decease>
+        <registerInceptionDate>2001-02-03</registerInceptionDate>
+      </person>
+"""
+
+
+_CHAIN = _person('<ssin canceled="true" replacedBy="85073003328">85073000162</ssin>') + _person(
+    "<ssin>85073003328</ssin>"
+)
+_FOUND = f"<result>{_person('<ssin>85073003328</ssin>')}</result>"
+PERSON_MESSAGES = {
+    name: f'<q:{name} xmlns:q="http://kszbcss.fgov.be/intf/PersonService/v1">{content}</q:{name}>'
+    for name, content in {
+        "searchPersonBySsinRequest": HEAD + CBSS + LEGAL + SSIN_CRITERIA,
+        "searchPersonBySsinResponse": HEAD
+        + CBSS
+        + LEGAL
+        + SSIN_CRITERIA
+        + _status("DATA_FOUND")
+        + f"<results><result><ssin>85073000162</ssin>{_CHAIN}</result>"
+        + "<result><ssin>85073003328</ssin></result></results>",
+        "searchPersonBySsinFault": HEAD + CBSS + _detail("MSG00003") + _detail("MSG00008"),
+        "searchPersonPhoneticallyRequest": HEAD + CBSS + LEGAL + PHONETIC_CRITERIA,
+        "searchPersonPhoneticallyResponse": HEAD
+        + CBSS
+        + LEGAL
+        + PHONETIC_CRITERIA
+        + _status("DATA_FOUND")
+        + f"<results>{2 * _FOUND}</results>",
+        "searchPersonPhoneticallyFault": HEAD + CBSS + _detail("MSG00003") + _detail("MSG00008"),
+        "sendTestMessageRequest": "<echo>hello</echo>",
+        "sendTestMessageResponse": CBSS + "<echo>hello</echo>",
+        "sendTestMessageFault": HEAD + CBSS + _detail("MSG00003") + _detail("MSG00008"),
+    }.items()
+}
+MESSAGES = {
+    Door.FACADE: FACADE_MESSAGES,
+    Door.KSZ: KSZ_MESSAGES,
+    Door.MUTATIONS: MUTATION_MESSAGES,
+    Door.PERSON: PERSON_MESSAGES,
+}
+
+
+@pytest.fixture
+def messages() -> dict[Door, dict[str, str]]:
+    """One full message of each kind of each door, by its element's name."""
+    return MESSAGES
+
 
 @pytest.fixture
 def facade() -> Schema:

@@ -16,21 +16,19 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from cbss_inscription import names
-from cbss_inscription.contract.door import Door, fault_element_of, response_element_of
-from cbss_inscription.contract.read import Response, read_request, read_response
-from cbss_inscription.contract.schema import Schema, schema_of
-from cbss_inscription.contract.write import (
+from cbss_inscription.contract.common_v3 import (
     DETAILS_MAX,
     FIELD_NAME_CHARS_MAX,
     FIELD_VALUE_CHARS_MAX,
     INFORMATION_MAX,
-    Deployment,
     timestamp,
     write_information_cbss,
     write_message,
-    write_request,
-    write_response,
 )
+from cbss_inscription.contract.door import INSCRIPTION_DOORS, Door, fault_element_of, response_element_of
+from cbss_inscription.contract.read import Response, read_request, read_response
+from cbss_inscription.contract.schema import Schema, schema_of
+from cbss_inscription.contract.write import Deployment, write_request, write_response
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss, InformationCustomer
 from cbss_inscription.domain.environment import Environment
 from cbss_inscription.domain.errors import ContentViolation, UsageError, WsdlViolation
@@ -230,7 +228,7 @@ health_results = st.builds(
         max_size=3,
     ).map(tuple),
 )
-doors = st.sampled_from(Door)
+doors = st.sampled_from(INSCRIPTION_DOORS)
 
 
 def _travelled(element: etree._Element) -> etree._Element:
@@ -795,7 +793,7 @@ def test_what_the_contract_has_no_place_for_is_not_written() -> None:
         ),
     ]
     for request in refused:
-        for door in Door:
+        for door in INSCRIPTION_DOORS:
             with pytest.raises(UsageError):
                 write_request(request, door=door)
 

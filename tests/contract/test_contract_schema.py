@@ -42,21 +42,17 @@ def _is_valid(schema: Schema, element: etree._Element) -> bool:
 
 
 @pytest.mark.parametrize("door", list(Door))
-def test_a_full_message_of_every_kind_is_valid(
-    door: Door, facade_messages: dict[str, str], ksz_messages: dict[str, str]
-) -> None:
+def test_a_full_message_of_every_kind_is_valid(door: Door, messages: dict[Door, dict[str, str]]) -> None:
     """Each message with everything it can hold, in the order of the contract, is valid at its door."""
-    for text in (facade_messages if door is Door.FACADE else ksz_messages).values():
+    for text in messages[door].values():
         _check(schema_of(door), etree.fromstring(text))
 
 
 @pytest.mark.parametrize("door", list(Door))
-def test_the_order_of_elements_counts_everywhere(
-    door: Door, facade_messages: dict[str, str], ksz_messages: dict[str, str]
-) -> None:
+def test_the_order_of_elements_counts_everywhere(door: Door, messages: dict[Door, dict[str, str]]) -> None:
     """Two neighbours with different names never may change places, at any depth of any message."""
     swaps = 0
-    for text in (facade_messages if door is Door.FACADE else ksz_messages).values():
+    for text in messages[door].values():
         places = [
             (parent, index)
             for parent, element in enumerate(etree.fromstring(text).iter())
@@ -69,59 +65,78 @@ def test_the_order_of_elements_counts_everywhere(
             element.insert(index, element[index + 1])
             assert not _is_valid(schema_of(door), changed)
             swaps += 1
-    assert swaps > 100
+    assert swaps > 5 * len(messages[door])
+
+
+OPERATION = re.compile(r"^(?:consult|insert|update|delete|search)[a-z]+?(Request|Response|Fault)/", re.IGNORECASE)
+OPTIONAL_EVERYWHERE = {
+    "informationCustomer/ticket",
+    "informationCustomer/timestampSent",
+    "Request/informationCBSS",
+    "status/description",
+    "status/information",
+    "information/fieldValue",
+}
+OPTIONAL_OF_INSCRIPTIONS = OPTIONAL_EVERYWHERE | {
+    "criteria/period",
+    "criteria/next",
+    "period/endDate",
+    "period/beginDate",  # of a deletion
+    "newPeriod/endDate",
+    "declaration/legalData",
+    "declaration/period",
+    "legalData/name",
+    "legalData/birth",
+    "legalData/gender",
+    "detail/information",
+    "Response/ssin",
+    "Response/dataFilters",
+    "Response/inscriptions",
+    "Response/validationErrors",
+    "Response/anomalies",
+    "Response/next",
+    "inscription/organization",
+    "inscription/lastChange",
+}
+OPTIONAL = {
+    Door.FACADE: OPTIONAL_OF_INSCRIPTIONS
+    | {"HealthCheckResponse/SanityCheck", "Status/Code", "Status/Message", "Location/Port"},
+    Door.KSZ: OPTIONAL_OF_INSCRIPTIONS | {"Fault/informationCustomer", "sendTestMessageResponse/informationCBSS"},
+    Door.PERSON: OPTIONAL_EVERYWHERE
+    | {
+        "Fault/informationCustomer",
+        "detail/information",
+        "sendTestMessageFault/informationCustomer",
+        "sendTestMessageResponse/informationCBSS",
+        "criteria/givenNameMode",
+        "criteria/birthDate",
+        "criteria/genderCode",
+        "Response/results",
+        "person/birth",
+        "person/decease",
+        "person/registerInceptionDate",
+    },
+    Door.MUTATIONS: OPTIONAL_EVERYWHERE | {"criteria/afterSequenceNumber", "criteria/limit", "Response/mutations"},
+}
 
 
 @pytest.mark.parametrize("door", list(Door))
-def test_only_what_the_contract_calls_optional_may_be_absent(
-    door: Door, facade_messages: dict[str, str], ksz_messages: dict[str, str]
-) -> None:
+def test_only_what_the_contract_calls_optional_may_be_absent(door: Door, messages: dict[Door, dict[str, str]]) -> None:
     """The elements of which a message is still valid without are exactly those with 0.. in the contract."""
     optional: set[str] = set()
-    for text in (facade_messages if door is Door.FACADE else ksz_messages).values():
+    for text in messages[door].values():
         for index in range(1, len(list(etree.fromstring(text).iter()))):
             changed = etree.fromstring(text)
             element = list(changed.iter())[index]
             parent = element.getparent()
             assert parent is not None
             path = f"{etree.QName(parent).localname}/{etree.QName(element).localname}"
-            path = re.sub(r"^(consult|insert|update|delete)Inscriptions?(\w+)/", r"\2/", path, flags=re.IGNORECASE)
+            path = OPERATION.sub(r"\1/", path)
             repeated = len(parent.findall(str(element.tag))) > 1
             parent.remove(element)
             if not repeated and _is_valid(schema_of(door), changed):
                 optional.add(path)
-    expected = {
-        "informationCustomer/ticket",
-        "informationCustomer/timestampSent",
-        "Request/informationCBSS",
-        "criteria/period",
-        "criteria/next",
-        "period/endDate",
-        "period/beginDate",  # of a deletion
-        "newPeriod/endDate",
-        "declaration/legalData",
-        "declaration/period",
-        "legalData/name",
-        "legalData/birth",
-        "legalData/gender",
-        "status/description",
-        "status/information",
-        "information/fieldValue",
-        "detail/information",
-        "Response/ssin",
-        "Response/dataFilters",
-        "Response/inscriptions",
-        "Response/validationErrors",
-        "Response/anomalies",
-        "Response/next",
-        "inscription/organization",
-        "inscription/lastChange",
-    }
-    if door is Door.FACADE:
-        expected |= {"HealthCheckResponse/SanityCheck", "Status/Code", "Status/Message", "Location/Port"}
-    else:
-        expected |= {"Fault/informationCustomer", "sendTestMessageResponse/informationCBSS"}
-    assert optional == expected
+    assert optional == OPTIONAL[door]
 
 
 def test_children_of_the_root_are_unqualified(facade: Schema, facade_messages: dict[str, str]) -> None:

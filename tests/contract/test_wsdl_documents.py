@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,14 +24,57 @@ FOLDER = Path(str(files("cbss_inscription.contract"))) / "wsdl"
 BASE = "https://services.example.be:8443/prefix"
 WSP = "http://schemas.xmlsoap.org/ws/2004/09/policy"
 SP = "http://docs.oasis-open.org/ws-sx/ws-securitypolicy/200702"
-FACADE_OPERATIONS = (
-    "consultInscriptions",
-    "insertInscription",
-    "updateInscription",
-    "deleteInscription",
-    "healthCheck",
-)
-KSZ_OPERATIONS = (*FACADE_OPERATIONS[:4], "sendTestMessage")
+INSCRIPTION_OPERATIONS = ("consultInscriptions", "insertInscription", "updateInscription", "deleteInscription")
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a description must say."""
+
+    namespace: str
+    service: str
+    binding: str
+    port_type: str
+    action: str
+    operations: tuple[str, ...]
+
+
+DESCRIBED = {
+    Door.FACADE: Described(
+        namespace=names.FACADE,
+        service="CBSSInscription",
+        binding="CBSSInscriptionSOAPBinding",
+        port_type="CBSSInscriptionPortType",
+        action="http://socialsecurity.be/cbssinscription/v1/",
+        operations=(*INSCRIPTION_OPERATIONS, "healthCheck"),
+    ),
+    Door.KSZ: Described(
+        namespace=names.KSZ,
+        service="InscriptionService",
+        binding="InscriptionServiceHTTPBinding",
+        port_type="InscriptionPortType",
+        action="http://kszbcss.fgov.be/InscriptionService/",
+        operations=(*INSCRIPTION_OPERATIONS, "sendTestMessage"),
+    ),
+    Door.PERSON: Described(
+        namespace="http://kszbcss.fgov.be/intf/PersonService/v1",
+        service="PersonService",
+        binding="PersonServiceHTTPBinding",
+        port_type="PersonPortType",
+        action="http://kszbcss.fgov.be/PersonService/",
+        operations=("searchPersonBySsin", "searchPersonPhonetically", "sendTestMessage"),
+    ),
+    Door.MUTATIONS: Described(
+        namespace="urn:cbss-inscription:mutations:v1",
+        service="InscriptionMutations",
+        binding="InscriptionMutationsSOAPBinding",
+        port_type="InscriptionMutationsPortType",
+        action="urn:cbss-inscription:mutations:v1/",
+        operations=("consultMutations",),
+    ),
+}
+KSZ_STYLE = {Door.KSZ, Door.PERSON}
+"""Doors with KSZ's names and faults, and without a policy variant."""
 
 
 class _Served(Transport):
@@ -66,38 +110,31 @@ def _client(location: str, transport: Transport) -> zeep.Client:
 
 
 def _assert_as_in_the_contract(client: zeep.Client, door: Door) -> None:
-    facade = door is Door.FACADE
+    described = DESCRIBED[door]
+    namespace = described.namespace
     (service,) = client.wsdl.services.values()
     (port,) = service.ports.values()
-    namespace = names.FACADE if facade else names.KSZ
-    assert service.name == ("CBSSInscription" if facade else "InscriptionService")
-    assert port.binding.name.text == names.qname(
-        namespace, "CBSSInscriptionSOAPBinding" if facade else "InscriptionServiceHTTPBinding"
-    )
-    assert port.binding.port_type.name.text == names.qname(
-        namespace, "CBSSInscriptionPortType" if facade else "InscriptionPortType"
-    )
+    assert service.name == described.service
+    assert port.binding.name.text == names.qname(namespace, described.binding)
+    assert port.binding.port_type.name.text == names.qname(namespace, described.port_type)
     assert isinstance(port.binding, Soap11Binding)
     operations = port.binding.all()  # type: ignore[no-untyped-call]  # zeep is untyped
-    assert set(operations) == set(FACADE_OPERATIONS if facade else KSZ_OPERATIONS)
+    assert set(operations) == set(described.operations)
     for name, operation in operations.items():
         assert operation.style == "document"
         upper = name[0].upper() + name[1:]
         if name == "healthCheck":
             request, response, faults = names.HEALTH_CHECK_REQUEST, names.HEALTH_CHECK_RESPONSE, {"SystemError"}
-        elif facade:
-            request, response = names.qname(namespace, f"{upper}Request"), names.qname(namespace, f"{upper}Response")
-            faults = {"SystemError", "BusinessError"}
-        else:
+        elif door in KSZ_STYLE:
             request, response = names.qname(namespace, f"{name}Request"), names.qname(namespace, f"{name}Response")
             faults = {f"{name}Fault"}
+        else:
+            request, response = names.qname(namespace, f"{upper}Request"), names.qname(namespace, f"{upper}Response")
+            faults = {"SystemError", "BusinessError"}
         assert operation.input.body.qname.text == request
         assert operation.output.body.qname.text == response
         assert set(operation.faults) == faults
-        action = (
-            "http://socialsecurity.be/cbssinscription/v1/" if facade else "http://kszbcss.fgov.be/InscriptionService/"
-        )
-        assert operation.soapaction == action + name
+        assert operation.soapaction == described.action + name
 
 
 @pytest.mark.parametrize("path", SCHEMA_PATHS.values())
@@ -135,7 +172,7 @@ def test_zeep_reads_the_files(door: Door, paths: dict[Door, str]) -> None:
         (door, query)
         for door in Door
         for query in ("wsdl", "WSDL", "wsdl=x509")
-        if (door, query) != (Door.KSZ, "wsdl=x509")
+        if door not in KSZ_STYLE or query != "wsdl=x509"
     ],
 )
 def test_zeep_reads_what_is_served_and_fetches_no_more(door: Door, query: str) -> None:
@@ -151,7 +188,8 @@ def test_zeep_reads_what_is_served_and_fetches_no_more(door: Door, query: str) -
 
 
 @pytest.mark.parametrize(
-    ("door", "query"), [(Door.FACADE, "singleWsdl"), (Door.FACADE, "singlewsdl=x509"), (Door.KSZ, "singleWsdl")]
+    ("door", "query"),
+    [(door, "singleWsdl") for door in Door] + [(door, "singlewsdl=x509") for door in Door if door not in KSZ_STYLE],
 )
 def test_zeep_reads_the_single_file_and_fetches_nothing(door: Door, query: str) -> None:
     """`?singleWsdl` holds everything: not one more document is asked for, and none is pointed at."""
@@ -166,7 +204,7 @@ def test_zeep_reads_the_single_file_and_fetches_nothing(door: Door, query: str) 
 
 @pytest.mark.parametrize("door", list(Door))
 def test_the_schemas_of_the_single_file_are_whole(
-    door: Door, facade_messages: dict[str, str], ksz_messages: dict[str, str], tmp_path: Path
+    door: Door, messages: dict[Door, dict[str, str]], tmp_path: Path
 ) -> None:
     """The schemas taken out of `?singleWsdl` judge every full message as the packaged ones do."""
     found = WsdlDocuments(door, public_url=BASE).get("singleWsdl")
@@ -181,7 +219,7 @@ def test_the_schemas_of_the_single_file_are_whole(
             imported.set("schemaLocation", locations[imported.get("namespace", "")])
         (tmp_path / locations[schema.get("targetNamespace", "")]).write_bytes(etree.tostring(schema))
     compiled = {space: etree.XMLSchema(etree.parse(tmp_path / name)) for space, name in locations.items()}
-    for text in (facade_messages if door is Door.FACADE else ksz_messages).values():
+    for text in messages[door].values():
         element = etree.fromstring(text)
         compiled[etree.QName(element).namespace or ""].assertValid(element)
 
@@ -190,9 +228,10 @@ def _tree(element: etree._Element) -> tuple[object, ...]:
     return (etree.QName(element).localname, *(_tree(child) for child in element if isinstance(child.tag, str)))
 
 
-def test_sec_66_the_policy_is_that_of_rsz() -> None:
+@pytest.mark.parametrize("door", POLICY_WSDL_PATHS)
+def test_sec_66_the_policy_is_that_of_rsz(door: Door) -> None:
     """Asymmetric binding: token to the recipient and signed, timestamp, lax, whole Body (security.md 1.1)."""
-    root = etree.fromstring(read_document(POLICY_WSDL_PATHS[Door.FACADE]))
+    root = etree.fromstring(read_document(POLICY_WSDL_PATHS[door]))
     (policy,) = root.findall(names.qname(WSP, "Policy"))
     assert policy.get(names.WSU_ID) == "X509_SHA256"
     token = ("Policy", ("X509Token", ("Policy", ("WssX509V3Token10",))))
@@ -219,25 +258,27 @@ def test_sec_66_the_policy_is_that_of_rsz() -> None:
     assert {etree.QName(element).namespace for element in policy.iter()} == {WSP, SP}
 
 
-def test_sec_66_the_policy_stands_on_every_input_and_nowhere_else() -> None:
+@pytest.mark.parametrize("door", POLICY_WSDL_PATHS)
+def test_sec_66_the_policy_stands_on_every_input_and_nowhere_else(door: Door) -> None:
     """Every operation's input refers to the policy; outputs and faults have none, so that responses stay unsigned."""
-    root = etree.fromstring(read_document(POLICY_WSDL_PATHS[Door.FACADE]))
+    root = etree.fromstring(read_document(POLICY_WSDL_PATHS[door]))
     references = list(root.iter(names.qname(WSP, "PolicyReference")))
     assert {reference.get("URI") for reference in references} == {"#X509_SHA256"}
     binding = root.find(names.qname(names.WSDL, "binding"))
     assert binding is not None
     assert [reference.getparent() for reference in references] == list(binding.iter(names.qname(names.WSDL, "input")))
-    assert len(references) == len(FACADE_OPERATIONS)
+    assert len(references) == len(DESCRIBED[door].operations)
 
 
 def _canonical(root: etree._Element) -> str:
     return etree.canonicalize(etree.tostring(root, encoding="unicode"), strip_text=True, rewrite_prefixes=True)
 
 
-def test_sec_66_the_policy_variant_differs_by_the_policy_alone() -> None:
+@pytest.mark.parametrize("door", POLICY_WSDL_PATHS)
+def test_sec_66_the_policy_variant_differs_by_the_policy_alone(door: Door) -> None:
     """Without policy and references, the file with policy is the file without."""
-    plain = etree.fromstring(read_document(PLAIN_WSDL_PATHS[Door.FACADE]))
-    variant = etree.fromstring(read_document(POLICY_WSDL_PATHS[Door.FACADE]))
+    plain = etree.fromstring(read_document(PLAIN_WSDL_PATHS[door]))
+    variant = etree.fromstring(read_document(POLICY_WSDL_PATHS[door]))
     assert _canonical(plain) != _canonical(variant)
     assert not list(plain.iter(names.qname(WSP, "*")))
     for element in list(variant.iter(names.qname(WSP, "PolicyReference"), names.qname(WSP, "Policy"))):

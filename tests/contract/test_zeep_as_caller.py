@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,18 +13,21 @@ from lxml import etree
 from zeep.transports import Transport
 
 from cbss_inscription import names
-from cbss_inscription.contract.door import Door
+from cbss_inscription.contract.door import INSCRIPTION_DOORS, Door
 from cbss_inscription.contract.read import read_request
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment, write_response
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss, InformationCustomer
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.domain.legal_data import Gender, LegalData
+from cbss_inscription.domain.legal_data import FileStatus, Gender, LegalData, Person, Register
+from cbss_inscription.domain.mutation import LifeEvent, Mutation
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, Period
+from cbss_inscription.domain.person_search import PhoneticCriteria, SearchPersonBySsin, SearchPersonPhonetically
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
+    ConsultMutations,
     DeleteInscription,
     HealthCheck,
     HealthCheckType,
@@ -38,6 +42,8 @@ from cbss_inscription.domain.results import (
     Health,
     HealthCheckResult,
     Information,
+    MutationsResult,
+    PersonsResult,
     Result,
     SanityCheck,
     SsinAnswer,
@@ -136,15 +142,16 @@ class _Answer:
 
 def _call(door: Door, operation: Operation, result: Result, **arguments: Any) -> tuple[Any, _Service]:
     service = _Service(door, result)
-    query = "wsdl=x509" if door is Door.FACADE else "singleWsdl"
+    query = "singleWsdl" if door.has_ksz_faults else "wsdl=x509"
     client = zeep.Client(f"{service.documents.endpoint}?{query}", transport=service)  # type: ignore[no-untyped-call]  # zeep is untyped
-    name = names.SEND_TEST_MESSAGE if (door, operation) == (Door.KSZ, Operation.HEALTH_CHECK) else operation
+    is_test_message = door.has_ksz_faults and operation is Operation.HEALTH_CHECK
+    name = names.SEND_TEST_MESSAGE if is_test_message else operation
     reply = client.service[name](**arguments)
     assert service.action == door.soap_action(operation)
     return reply, service
 
 
-@pytest.mark.parametrize("door", list(Door))
+@pytest.mark.parametrize("door", INSCRIPTION_DOORS)
 def test_zeep_consults(door: Door) -> None:
     """A consultation made by zeep arrives whole, and its answer arrives at zeep whole."""
     reply, service = _call(
@@ -179,7 +186,7 @@ GIVEN = GivenPeriod(begin_date=dt.date(2020, 1, 1), end_date=dt.date(2020, 12, 3
 CONTEXT = InscriptionContext("PCSA:LIVING_WAGE")
 
 
-@pytest.mark.parametrize("door", list(Door))
+@pytest.mark.parametrize("door", INSCRIPTION_DOORS)
 @pytest.mark.parametrize(
     ("operation", "declaration", "expected"),
     [
@@ -265,8 +272,103 @@ def test_zeep_asks_for_the_health() -> None:
     assert reply.SanityCheck[0].Resource.name == "repertory"
 
 
-def test_zeep_sends_a_test_message() -> None:
+@pytest.mark.parametrize("door", [door for door in Door if door.has_ksz_faults])
+def test_zeep_sends_a_test_message(door: Door) -> None:
     """KSZ's test message comes back to zeep with our ticket."""
-    reply, service = _call(Door.KSZ, Operation.HEALTH_CHECK, HEALTHY, echo="hello")
+    reply, service = _call(door, Operation.HEALTH_CHECK, HEALTHY, echo="hello")
     assert service.request == HealthCheck(type=HealthCheckType.PING)
     assert (reply.echo, reply.informationCBSS.ticketCBSS) == ("hello", str(TICKET))
+
+
+def test_zeep_pulls_mutations() -> None:
+    """A question for a page of the feed made by zeep arrives whole, and the page arrives at zeep whole."""
+    page = MutationsResult(
+        status=Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS),
+        mutations=(
+            Mutation(
+                sequence_number=18,
+                event=LifeEvent.REPLACED,
+                ssin=Ssin.parse("72020290081"),
+                current_ssin=Ssin.parse("85073003328"),
+                inscription_contexts=(CONTEXT, InscriptionContext("PCSA:MEDICAL")),
+                recorded_at=RECEIVED,
+            ),
+        ),
+        last_sequence_number=20,
+        more=True,
+    )
+    reply, service = _call(
+        Door.MUTATIONS,
+        Operation.CONSULT_MUTATIONS,
+        page,
+        informationCustomer=CUSTOMER,
+        legalContext="PCSA:SOCIAL_INQUIRY",
+        criteria={"afterSequenceNumber": 17, "limit": 1},
+    )
+    head = {name: value for name, value in HEAD.items() if name != "ssin"}
+    assert service.request == ConsultMutations(**head, after_sequence_number=17, limit=1)
+    (mutation,) = reply.mutations.mutation
+    assert (mutation.sequenceNumber, mutation.event) == (18, "replaced")
+    assert (mutation.ssin, mutation.currentSsin) == ("72020290081", "85073003328")
+    assert mutation.inscriptionContext == ["PCSA:LIVING_WAGE", "PCSA:MEDICAL"]
+    assert mutation.timestamp == RECEIVED
+    assert (reply.lastSequenceNumber, reply.more) == (20, True)
+
+
+ANNA = Person(
+    ssin=Ssin.parse("85073003328"),
+    register=Register.NR,
+    status=FileStatus.ACTIVE,
+    last_name="Peeters",
+    given_names=("Anna", "Maria"),
+    birth_date=IncompleteDate(1985, 7, 0),
+    gender=Gender.FEMALE,
+)
+ANNA_BEFORE = replace(
+    ANNA, ssin=Ssin.parse("72020290081"), status=FileStatus.REPLACED, replaced_by=Ssin.parse("85073003328")
+)
+
+
+def test_zeep_searches_persons_by_number() -> None:
+    """A search by number made by zeep arrives whole, and the files arrive at zeep whole."""
+    found = PersonsResult(
+        status=Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS),
+        ssins=(ANNA_BEFORE.ssin, Ssin.parse("95122107446")),
+        chains=((ANNA_BEFORE, ANNA), ()),
+    )
+    reply, service = _call(
+        Door.PERSON,
+        Operation.SEARCH_PERSON_BY_SSIN,
+        found,
+        informationCustomer=CUSTOMER,
+        legalContext="PCSA:SOCIAL_INQUIRY",
+        criteria={"ssin": ["72020290081", "95122107446"]},
+    )
+    head = {name: value for name, value in HEAD.items() if name != "ssin"}
+    assert service.request == SearchPersonBySsin(**head, ssins=("72020290081", "95122107446"))
+    known, unknown = reply.results.result
+    assert (known.ssin, unknown.ssin, unknown.person) == ("72020290081", "95122107446", [])
+    before, current = known.person
+    assert (before.ssin._value_1, before.ssin.canceled, before.ssin.replacedBy) == ("72020290081", True, "85073003328")
+    assert (current.ssin._value_1, current.ssin.canceled, current.ssin.replacedBy) == ("85073003328", None, None)
+    assert (current.register, current.name.lastName, current.name.givenName) == ("NR", "Peeters", ["Anna", "Maria"])
+    assert (current.birth.birthDate, current.gender.genderCode) == ("1985-07-00", "2")
+
+
+def test_zeep_searches_persons_by_name() -> None:
+    """A phonetic search made by zeep arrives whole, and the persons arrive at zeep."""
+    reply, service = _call(
+        Door.PERSON,
+        Operation.SEARCH_PERSON_PHONETICALLY,
+        PersonsResult(status=Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS), chains=((ANNA,),)),
+        informationCustomer=CUSTOMER,
+        legalContext="PCSA:SOCIAL_INQUIRY",
+        criteria={"lastName": "Peters", "givenName": ["Ana"], "birthDate": "1985-00-00", "genderCode": "2"},
+    )
+    head = {name: value for name, value in HEAD.items() if name != "ssin"}
+    criteria = PhoneticCriteria(
+        last_name="Peters", given_names=("Ana",), birth_date=IncompleteDate(1985, 0, 0), gender=Gender.FEMALE
+    )
+    assert service.request == SearchPersonPhonetically(**head, criteria=criteria)
+    (result,) = reply.results.result
+    assert result.person.ssin._value_1 == "85073003328"

@@ -26,7 +26,7 @@ from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.period import GivenPeriod, Period
-from cbss_inscription.domain.requests import ConsultInscriptions, HealthCheck, InsertInscription
+from cbss_inscription.domain.requests import ConsultInscriptions, HealthCheck, InsertInscription, operation_of
 from cbss_inscription.domain.results import (
     Anomaly,
     ConsultResult,
@@ -193,7 +193,7 @@ WRITTEN = WriteResult(
 
 def reply_to(call: PreparedCall, result: Result) -> etree._Element:
     """The envelope that answers `call` with `result`, as the service writes it."""
-    asked = etree.fromstring(call.body).find(f"{{*}}Body/{call.request_element}")
+    asked = etree.fromstring(call.body).find(f"{{*}}Body/{call.door.request_element(operation_of(call.request))}")
     assert asked is not None
     return envelope_of(
         write_response(

@@ -11,8 +11,10 @@ from cbss_inscription.domain.customer import CustomerIdentification, Information
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.period import GivenPeriod
+from cbss_inscription.domain.person_search import PhoneticCriteria, SearchPersonBySsin, SearchPersonPhonetically
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
+    ConsultMutations,
     DeleteInscription,
     HealthCheck,
     InsertInscription,
@@ -50,6 +52,13 @@ REQUESTS: dict[Operation, Request] = {
         information_customer=CUSTOMER, legal_context=LEGAL_CONTEXT, ssin=SSIN, inscription_context=CONTEXT
     ),
     Operation.HEALTH_CHECK: HealthCheck(),
+    Operation.CONSULT_MUTATIONS: ConsultMutations(information_customer=CUSTOMER, legal_context=LEGAL_CONTEXT),
+    Operation.SEARCH_PERSON_BY_SSIN: SearchPersonBySsin(
+        information_customer=CUSTOMER, legal_context=LEGAL_CONTEXT, ssins=(SSIN,)
+    ),
+    Operation.SEARCH_PERSON_PHONETICALLY: SearchPersonPhonetically(
+        information_customer=CUSTOMER, legal_context=LEGAL_CONTEXT, criteria=PhoneticCriteria(last_name="Peeters")
+    ),
 }
 
 

@@ -12,9 +12,10 @@ A business refusal is an answer (`answer.result.status`); what could not be proc
 
 from cbss_inscription.client.api import AsyncInscriptionClient, InscriptionClient
 from cbss_inscription.client.call import Answer
-from cbss_inscription.client.errors import CallFailed, FaultReceived, ReplyUnreadable, ServiceUnreachable
+from cbss_inscription.client.errors import CallFailed, FaultReceived, Refused, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.client.profile import Profile
 from cbss_inscription.domain.legal_data import Gender, LegalData
+from cbss_inscription.domain.mutation import LifeEvent, Mutation
 from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, Period
 
 __all__ = [
@@ -27,8 +28,11 @@ __all__ = [
     "IncompleteDate",
     "InscriptionClient",
     "LegalData",
+    "LifeEvent",
+    "Mutation",
     "Period",
     "Profile",
+    "Refused",
     "ReplyUnreadable",
     "ServiceUnreachable",
 ]

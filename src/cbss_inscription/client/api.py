@@ -1,24 +1,28 @@
-"""The clients: one method for each operation, sync and async."""
+"""The clients: one method for each operation, sync and async, and the iteration over the mutation feed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Self, TypeVar
 from uuid import uuid4
 
 from cbss_inscription.client.call import Answer, PreparedCall, prepare
-from cbss_inscription.client.errors import ReplyUnreadable
+from cbss_inscription.client.errors import Refused, ReplyUnreadable
 from cbss_inscription.client.profile import Profile, read_signer
 from cbss_inscription.client.transport import AsyncTransport, Transport
+from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import TICKET_LENGTH_MAX, InformationCustomer
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.inscription import InscriptionContext, InvalidInscriptionContext
 from cbss_inscription.domain.legal_context import InvalidLegalContext, LegalContext
 from cbss_inscription.domain.legal_data import LegalData
+from cbss_inscription.domain.mutation import MUTATIONS_MAX, Mutation
 from cbss_inscription.domain.period import GivenPeriod, Period
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
+    ConsultMutations,
     DeleteInscription,
     HealthCheck,
     HealthCheckType,
@@ -26,7 +30,14 @@ from cbss_inscription.domain.requests import (
     Request,
     UpdateInscription,
 )
-from cbss_inscription.domain.results import ConsultResult, HealthCheckResult, Result, WriteResult
+from cbss_inscription.domain.results import (
+    ConsultResult,
+    HealthCheckResult,
+    MutationsResult,
+    Result,
+    StatusValue,
+    WriteResult,
+)
 from cbss_inscription.domain.ssin import Ssin
 
 ResultT = TypeVar("ResultT", bound=Result)
@@ -45,7 +56,8 @@ class Requests:
 
     def prepare(self, request: Request) -> PreparedCall:
         """The signed message of `request`."""
-        return prepare(request, signer=self._signer, now=datetime.now(UTC))
+        door = Door.MUTATIONS if isinstance(request, ConsultMutations) else Door.FACADE
+        return prepare(request, signer=self._signer, now=datetime.now(UTC), door=door)
 
     def consult(
         self,
@@ -119,6 +131,17 @@ class Requests:
             ssin=_digits(ssin),
             inscription_context=_context(inscription_context),
             period=period,
+        )
+
+    def consult_mutations(
+        self, after_sequence_number: int, limit: int, ticket: str | None, legal_context: str | None
+    ) -> ConsultMutations:
+        """The request of `consult_mutations`."""
+        return ConsultMutations(
+            information_customer=self._information(ticket),
+            legal_context=self._legal_context(legal_context),
+            after_sequence_number=after_sequence_number,
+            limit=limit,
         )
 
     def _information(self, ticket: str | None) -> InformationCustomer:
@@ -212,6 +235,34 @@ class InscriptionClient:
         request = self._requests.delete(ssin, inscription_context, period, ticket, legal_context)
         return self._call(request, WriteResult)
 
+    def consult_mutations(
+        self,
+        after_sequence_number: int = 0,
+        *,
+        limit: int = MUTATIONS_MAX,
+        ticket: str | None = None,
+        legal_context: str | None = None,
+    ) -> Answer[MutationsResult]:
+        """A page of what happened to the numbers that the customer knows: at most `limit` (1 to 1 000) mutations.
+
+        `result.last_sequence_number` is where the next page begins, at once while `result.more`. Nothing is consumed:
+        the application itself remembers how far it is.
+        """
+        request = self._requests.consult_mutations(after_sequence_number, limit, ticket, legal_context)
+        return _following(self._call(request, MutationsResult), request)
+
+    def mutations(self, after: int = 0, *, legal_context: str | None = None) -> Iterator[Mutation]:
+        """Every mutation after a sequence number, in order, page by page until the end of the feed.
+
+        Raises `Refused` when a rule refuses (MSG00013), and `CallFailed`. Whoever has handled a mutation can go on at
+        any later time after its `sequence_number`.
+        """
+        more = True
+        while more:
+            result = _granted(self.consult_mutations(after, legal_context=legal_context).result)
+            yield from result.mutations
+            after, more = result.last_sequence_number, result.more
+
     def health_check(self, type: HealthCheckType = HealthCheckType.DEFAULT) -> Answer[HealthCheckResult]:  # noqa: A002
         """How the service is."""
         return self._call(HealthCheck(type=type), HealthCheckResult)
@@ -292,6 +343,27 @@ class AsyncInscriptionClient:
         request = self._requests.delete(ssin, inscription_context, period, ticket, legal_context)
         return await self._call(request, WriteResult)
 
+    async def consult_mutations(
+        self,
+        after_sequence_number: int = 0,
+        *,
+        limit: int = MUTATIONS_MAX,
+        ticket: str | None = None,
+        legal_context: str | None = None,
+    ) -> Answer[MutationsResult]:
+        """See `InscriptionClient.consult_mutations`."""
+        request = self._requests.consult_mutations(after_sequence_number, limit, ticket, legal_context)
+        return _following(await self._call(request, MutationsResult), request)
+
+    async def mutations(self, after: int = 0, *, legal_context: str | None = None) -> AsyncIterator[Mutation]:
+        """See `InscriptionClient.mutations`."""
+        more = True
+        while more:
+            result = _granted((await self.consult_mutations(after, legal_context=legal_context)).result)
+            for mutation in result.mutations:
+                yield mutation
+            after, more = result.last_sequence_number, result.more
+
     async def health_check(self, type: HealthCheckType = HealthCheckType.DEFAULT) -> Answer[HealthCheckResult]:  # noqa: A002
         """See `InscriptionClient.health_check`."""
         return await self._call(HealthCheck(type=type), HealthCheckResult)
@@ -319,6 +391,25 @@ def _as(answer: Answer[Result], kind: type[ResultT]) -> Answer[ResultT]:
         sent=answer.sent,
         received=answer.received,
     )
+
+
+def _following(answer: Answer[MutationsResult], request: ConsultMutations) -> Answer[MutationsResult]:
+    """The same answer. Raises `ReplyUnreadable` for a page that does not follow what was asked, or leads nowhere.
+
+    Whoever goes on after it would miss something, or ask the same without end.
+    """
+    page = answer.result
+    numbers = [request.after_sequence_number, *(mutation.sequence_number for mutation in page.mutations)]
+    in_order = all(one < other for one, other in pairwise(numbers)) and numbers[-1] <= page.last_sequence_number
+    if not in_order or (page.more and page.last_sequence_number == request.after_sequence_number):
+        raise ReplyUnreadable("order")
+    return answer
+
+
+def _granted(page: MutationsResult) -> MutationsResult:
+    if page.status.value not in {StatusValue.DATA_FOUND, StatusValue.NO_DATA_FOUND}:
+        raise Refused(page.status)
+    return page
 
 
 def _digits(ssin: str | Ssin) -> str:

@@ -14,7 +14,7 @@ from lxml import etree
 
 from cbss_inscription import names
 from cbss_inscription.client.errors import FaultReceived, ReplyUnreadable
-from cbss_inscription.contract.door import Door, response_element_of
+from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.read import read_response
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import write_request
@@ -43,7 +43,7 @@ class PreparedCall:
     """What to send: an HTTP POST of `body` with `headers`."""
 
     request: Request = field(repr=False)
-    request_element: str
+    door: Door
     headers: dict[str, str]
     body: bytes = field(repr=False)
 
@@ -61,25 +61,24 @@ class Answer(Generic[ResultT_co]):
     received: bytes = field(repr=False)
 
 
-def prepare(request: Request, *, signer: Signer, now: datetime) -> PreparedCall:
-    """The signed message that asks for `request` at the façade.
+def prepare(request: Request, *, signer: Signer, now: datetime, door: Door = Door.FACADE) -> PreparedCall:
+    """The signed message that asks for `request` at `door`.
 
     Raises `SchemaViolation` when the request breaks the contract: better told here than by the service. Raises
     `UsageError` for a text that XML cannot carry.
     """
     try:
-        element = write_request(request, door=Door.FACADE)
+        element = write_request(request, door=door)
     except ValueError:
         # `from None`: the cause may quote the text, which may be a name.
         raise UsageError("the request has a text with a character that XML cannot carry") from None
-    schema_of(Door.FACADE).validate(element)
-    request_element = str(element.tag)
+    schema_of(door).validate(element)
     return PreparedCall(
         request=request,
-        request_element=request_element,
+        door=door,
         headers={
             "Content-Type": "text/xml; charset=utf-8",
-            "SOAPAction": f'"{Door.FACADE.soap_action(operation_of(request))}"',
+            "SOAPAction": f'"{door.soap_action(operation_of(request))}"',
         },
         body=sign(envelope_of(element), signer=signer, now=now),
     )
@@ -93,9 +92,9 @@ def read_answer(call: PreparedCall, *, status: int, charset: str | None, body: b
         element = read_reply(parse(body, charset=charset, limits=_REPLY_LIMITS))
         if element.tag == names.SOAP_FAULT:
             raise _fault_of(element)
-        if element.tag != response_element_of(call.request_element):
+        if element.tag != call.door.response_element(operation_of(call.request)):
             raise ReplyUnreadable("other-operation")
-        schema_of(Door.FACADE).validate_response(element)
+        schema_of(call.door).validate_response(element)
         response = read_response(element)
     except MessageRejected as error:
         raise ReplyUnreadable(error.reason) from error
@@ -110,11 +109,13 @@ def one_line(text: str) -> str:
 
 
 def _fault_of(fault: etree._Element) -> FaultReceived:
-    code = _plain(fault.findtext("faultstring"))
+    code = _plain(fault.findtext("detail/*/detail/reasonCode")) or _plain(fault.findtext("faultstring"))
     detail = fault.find(f"detail/{names.SYSTEM_ERROR}")
     if detail is None:
         detail = fault.find(f"detail/{names.BUSINESS_ERROR}")
-    message, ticket, retry = "", None, False
+    message = _plain(fault.findtext("detail/*/detail/diagnostic"))  # KSZ's way; RSZ's follows
+    ticket = _plain(fault.findtext("detail/*/informationCBSS/ticketCBSS")) or None
+    retry = False
     if detail is not None:
         code = _plain(detail.findtext(names.qname(names.ERRORS, "Code"))) or code
         message = _plain(detail.findtext(names.qname(names.ERRORS, "Message")))

@@ -1,15 +1,20 @@
 """Why a call gave no answer.
 
 CbssInscriptionError
-└── CallFailed
-    ├── FaultReceived        the service refused the message, or failed: a code of the catalogue
-    ├── ServiceUnreachable   no connection, no trusted TLS, no reply in time
-    └── ReplyUnreadable      a reply that is no valid answer to what was asked
+├── CallFailed
+│   ├── FaultReceived        the service refused the message, or failed: a code of the catalogue
+│   ├── ServiceUnreachable   no connection, no trusted TLS, no reply in time
+│   └── ReplyUnreadable      a reply that is no valid answer to what was asked
+└── Refused                  an answer that refuses, where answers are not given: the iteration over mutations
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from cbss_inscription.domain.errors import CbssInscriptionError
+from cbss_inscription.domain.outcome_codes import CATALOGUE
+from cbss_inscription.domain.results import Status
 
 
 class CallFailed(CbssInscriptionError):
@@ -33,8 +38,25 @@ class FaultReceived(CallFailed):
         return self.fault_code != "Server"
 
 
+class Obstacle(StrEnum):
+    """What stood between a call and its reply."""
+
+    TIMEOUT = "timeout"
+    """No whole reply in time."""
+    UNTRUSTED = "untrusted"
+    """No TLS, or not with the one who was meant."""
+    BROKEN = "broken"
+    """A connection that ended before its reply, perhaps one kept too long."""
+    UNREACHABLE = "unreachable"
+    """No connection at all."""
+
+
 class ServiceUnreachable(CallFailed):
-    """No reply: the text says in one sentence what stood in the way."""
+    """No reply: the text says in one sentence what stood in the way, `obstacle` in a word."""
+
+    def __init__(self, text: str, *, obstacle: Obstacle = Obstacle.UNREACHABLE) -> None:
+        super().__init__(text)
+        self.obstacle = obstacle
 
 
 class ReplyUnreadable(CallFailed):
@@ -43,3 +65,11 @@ class ReplyUnreadable(CallFailed):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the service's reply is not readable: {reason}")
         self.reason = reason
+
+
+class Refused(CbssInscriptionError):
+    """A refusal by a rule, such as a legal context that is not granted; `status` is the answer's."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(f"{status.code}: {CATALOGUE[status.code].texts['en']}")
+        self.status = status

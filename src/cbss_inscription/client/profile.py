@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.security.sign import Signer
@@ -21,6 +22,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     url: str
     """The address of the service, path included."""
+    mutations_url: str | None = None
+    """The address of the mutation feed; by default beside the service: the same base, the feed's own path."""
     ca: Path
     """The CA bundle that the server's certificate is checked with, and no other (SEC-04); PEM, several allowed."""
     certificate: Path
@@ -33,6 +36,17 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The legal context of calls that name none."""
     timeout_seconds: float = TIMEOUT_SECONDS
     """How long one call may take, from connecting to the last byte of its reply."""
+
+    def address_of(self, door: Door) -> str:
+        """Where `door` is called. Raises `UsageError` for the feed, when nothing says where it is."""
+        if door is not Door.MUTATIONS:
+            return self.url
+        if self.mutations_url is not None:
+            return self.mutations_url
+        base, found, rest = self.url.rpartition(Door.FACADE.path)
+        if not found or rest not in {"", "/"}:
+            raise UsageError(f"the url does not end with {Door.FACADE.path}: name that of the feed as mutations_url")
+        return base + door.path
 
     @classmethod
     def read(cls, path: str | Path) -> Profile:

@@ -19,7 +19,7 @@ import httpcore
 import httpx
 
 from cbss_inscription.client.call import REPLY_BYTES_MAX, Answer, PreparedCall, read_answer
-from cbss_inscription.client.errors import ReplyUnreadable, ServiceUnreachable
+from cbss_inscription.client.errors import Obstacle, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.client.profile import Profile
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.results import Result
@@ -39,7 +39,8 @@ class Transport:
     """Sends calls, one after the other or from several threads, over connections that are kept."""
 
     def __init__(self, profile: Profile) -> None:
-        self._url = _checked_url(profile.url)
+        _checked_url(profile.url)
+        self._profile = profile
         self._timeout_seconds = profile.timeout_seconds
         self._http = httpx.Client(
             transport=_DeadlineTransport(tls_context(profile.ca)),
@@ -49,18 +50,19 @@ class Transport:
         )
 
     def send(self, call: PreparedCall) -> Answer[Result]:
-        """The answer to `call`. Raises `CallFailed`; nothing is sent a second time.
+        """The answer to `call`, from its door's address. Raises `CallFailed`; nothing is sent a second time.
 
         Outside the deadline: looking up the host's name, and, of several addresses, those after the first to fail.
         """
+        url = _checked_url(self._profile.address_of(call.door))
         _deadline.set(monotonic() + self._timeout_seconds)
         try:
-            with self._http.stream("POST", self._url, headers=call.headers, content=call.body) as response:
+            with self._http.stream("POST", url, headers=call.headers, content=call.body) as response:
                 received = bytearray()
                 for part in response.iter_raw():
                     _append(received, part)
         except httpx.HTTPError as error:
-            raise _unreachable(self._url, error) from error
+            raise _unreachable(url, error) from error
         return _answer(call, response, bytes(received))
 
     def close(self) -> None:
@@ -78,24 +80,26 @@ class AsyncTransport:
     """Sends calls from coroutines, over connections that are kept."""
 
     def __init__(self, profile: Profile) -> None:
-        self._url = _checked_url(profile.url)
+        _checked_url(profile.url)
+        self._profile = profile
         self._timeout_seconds = profile.timeout_seconds
         self._http = httpx.AsyncClient(
             verify=tls_context(profile.ca), timeout=profile.timeout_seconds, trust_env=False, follow_redirects=False
         )
 
-    async def send(self, call: PreparedCall) -> Answer[Result]:
-        """See `Transport.send`."""
+    async def send(self, call: PreparedCall, *, seconds_max: float | None = None) -> Answer[Result]:
+        """See `Transport.send`; `seconds_max` is for a call that has less time than the profile gives."""
+        url = _checked_url(self._profile.address_of(call.door))
         try:
             async with (
-                asyncio.timeout(self._timeout_seconds),
-                self._http.stream("POST", self._url, headers=call.headers, content=call.body) as response,
+                asyncio.timeout(self._timeout_seconds if seconds_max is None else seconds_max),
+                self._http.stream("POST", url, headers=call.headers, content=call.body) as response,
             ):
                 received = bytearray()
                 async for part in response.aiter_raw():
                     _append(received, part)
         except (httpx.HTTPError, TimeoutError) as error:
-            raise _unreachable(self._url, error) from error
+            raise _unreachable(url, error) from error
         return _answer(call, response, bytes(received))
 
     async def close(self) -> None:
@@ -203,12 +207,16 @@ def _answer(call: PreparedCall, response: httpx.Response, received: bytes) -> An
 def _unreachable(url: str, error: httpx.HTTPError | TimeoutError) -> ServiceUnreachable:
     host = httpx.URL(url).netloc.decode("ascii")
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return ServiceUnreachable(f"{host} did not reply in time")
+        return ServiceUnreachable(f"{host} did not reply in time", obstacle=Obstacle.TIMEOUT)
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return ServiceUnreachable(f"the TLS certificate of {host} is not trusted: {cause.verify_message}")
+        text = f"the TLS certificate of {host} is not trusted: {cause.verify_message}"
+        return ServiceUnreachable(text, obstacle=Obstacle.UNTRUSTED)
     if isinstance(cause, ssl.SSLError):
-        return ServiceUnreachable(f"no TLS connection to {host}: {cause.reason or cause}")
-    return ServiceUnreachable(f"{host} cannot be reached: {error}")
+        text = f"no TLS connection to {host}: {cause.reason or cause}"
+        return ServiceUnreachable(text, obstacle=Obstacle.UNTRUSTED)
+    broken = isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError)
+    obstacle = Obstacle.BROKEN if broken else Obstacle.UNREACHABLE
+    return ServiceUnreachable(f"{host} cannot be reached: {error}", obstacle=obstacle)

@@ -20,6 +20,9 @@ SCHEMA_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "CBSSInscription_v1.xsd": "be/socialsecurity/cbssinscription/v1/CBSSInscription_v1.xsd",
         "InscriptionServiceV1.xsd": "be/fgov/kszbcss/intf/InscriptionService/InscriptionServiceV1.xsd",
         "InscriptionV1.xsd": "be/fgov/kszbcss/types/Inscription/InscriptionV1.xsd",
+        "PersonServiceV1.xsd": "be/fgov/kszbcss/intf/PersonService/PersonServiceV1.xsd",
+        "PersonV1.xsd": "be/fgov/kszbcss/types/Person/PersonV1.xsd",
+        "InscriptionMutations_v1.xsd": "cbss-inscription/mutations/v1/InscriptionMutations_v1.xsd",
         "CommonV3.xsd": "be/fgov/kszbcss/types/common/CommonV3.xsd",
         "socsec-errors-schema-v1.xsd": "be/socialsecurity/errors/v1/socsec-errors-schema-v1.xsd",
         "monitoring-v1.xsd": "be/fgov/services/monitoring/v1/monitoring-v1.xsd",
@@ -32,19 +35,26 @@ PLAIN_WSDL_PATHS: Final[Mapping[Door, str]] = MappingProxyType(
     {
         Door.FACADE: "be/socialsecurity/cbssinscription/v1/CBSSInscription_v1.wsdl",
         Door.KSZ: "be/fgov/kszbcss/intf/InscriptionService/InscriptionServiceV1.wsdl",
+        Door.PERSON: "be/fgov/kszbcss/intf/PersonService/PersonServiceV1.wsdl",
+        Door.MUTATIONS: "cbss-inscription/mutations/v1/InscriptionMutations_v1.wsdl",
     }
 )
 """The description of each door without policy."""
 
 POLICY_WSDL_PATHS: Final[Mapping[Door, str]] = MappingProxyType(
-    {Door.FACADE: "be/socialsecurity/cbssinscription/v1/CBSSInscription-X509Sha256_v1.wsdl"}
+    {
+        Door.FACADE: "be/socialsecurity/cbssinscription/v1/CBSSInscription-X509Sha256_v1.wsdl",
+        Door.MUTATIONS: "cbss-inscription/mutations/v1/InscriptionMutations-X509Sha256_v1.wsdl",
+    }
 )
-"""The description with RSZ's X.509 policy; the KSZ door has none, its security being pluggable."""
+"""The description with RSZ's X.509 policy; KSZ's doors have none, their security being pluggable."""
 
 DOOR_SCHEMAS: Final[Mapping[Door, tuple[str, ...]]] = MappingProxyType(
     {
         Door.FACADE: ("CBSSInscription_v1.xsd", "socsec-errors-schema-v1.xsd", "monitoring-v1.xsd"),
         Door.KSZ: ("InscriptionServiceV1.xsd",),
+        Door.PERSON: ("PersonServiceV1.xsd",),
+        Door.MUTATIONS: ("InscriptionMutations_v1.xsd", "socsec-errors-schema-v1.xsd"),
     }
 )
 """The schemas that hold the root elements of each door; they import the rest."""

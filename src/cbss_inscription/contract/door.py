@@ -1,8 +1,9 @@
-"""The two doors of the service and which elements each takes and gives (contract.md section 1)."""
+"""The doors of the services and which elements each takes and gives (contract.md section 1)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -16,20 +17,30 @@ INSCRIPTION_OPERATIONS: Final = (
     Operation.UPDATE_INSCRIPTION,
     Operation.DELETE_INSCRIPTION,
 )
+PERSON_OPERATIONS: Final = (Operation.SEARCH_PERSON_BY_SSIN, Operation.SEARCH_PERSON_PHONETICALLY)
 
 
 class Door(StrEnum):
-    """An entrance with its own style of names; the types of the messages are the same at both."""
+    """An entrance with its own style of names; the types of the messages are the same at the first two."""
 
     FACADE = "facade"
     """CBSSInscription, in the style of RSZ."""
     KSZ = "ksz"
     """InscriptionService, in the style of KSZ."""
+    MUTATIONS = "mutations"
+    """The feed of mutations, beside the façade; ours [D]."""
+    PERSON = "person"
+    """PersonService of a register of persons, in the style of KSZ."""
 
     @property
     def path(self) -> str:
         """The path of the endpoint, after the public base URL."""
-        return names.FACADE_PATH if self is Door.FACADE else names.KSZ_PATH
+        return _STYLES[self].path
+
+    @property
+    def has_ksz_faults(self) -> bool:
+        """Whether a fault's detail is KSZ's `<operation>Fault`; else it is RSZ's SystemError."""
+        return self in {Door.KSZ, Door.PERSON}
 
     @property
     def requests(self) -> Mapping[str, Operation]:
@@ -48,11 +59,19 @@ class Door(StrEnum):
         """The root element (Clark notation) that answers `operation` at this door."""
         return _RESPONSE_OF[_REQUEST_OF[self][operation]]
 
+    def fault_element(self, operation: Operation) -> str:
+        """The element of a fault's detail for `operation` at a door with KSZ's faults."""
+        return _FAULT_OF[_REQUEST_OF[self][operation]]
+
     def soap_action(self, operation: Operation) -> str:
         """The soapAction that the WSDL publishes for `operation`; the service never decides by it (SEC-16)."""
-        if self is Door.FACADE:
-            return names.FACADE_ACTION + operation
-        return names.KSZ_ACTION + (names.SEND_TEST_MESSAGE if operation is Operation.HEALTH_CHECK else operation)
+        return _STYLES[self].action + (
+            names.SEND_TEST_MESSAGE if self.has_ksz_faults and operation is Operation.HEALTH_CHECK else operation
+        )
+
+
+INSCRIPTION_DOORS: Final = (Door.FACADE, Door.KSZ)
+"""The doors to inscriptions."""
 
 
 def response_element_of(request_element: str) -> str:
@@ -61,32 +80,85 @@ def response_element_of(request_element: str) -> str:
 
 
 def fault_element_of(request_element: str) -> str | None:
-    """The element of a fault's detail, `<operation>Fault`, at the KSZ door; None for every other element."""
+    """The element of a fault's detail, `<operation>Fault`, at a door with KSZ's faults; None for all other elements."""
     return _FAULT_OF.get(request_element)
 
 
-_KSZ_NAMES: Final = (*INSCRIPTION_OPERATIONS, names.SEND_TEST_MESSAGE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Style:
+    """How a door names things. `capital`: whether its elements begin with one."""
+
+    namespace: str
+    path: str
+    action: str
+    capital: bool
+    operations: tuple[Operation, ...]
+
+    def element(self, name: str, kind: str) -> str:
+        first = name[0].upper() if self.capital else name[0]
+        return names.qname(self.namespace, f"{first}{name[1:]}{kind}")
+
+
+_STYLES: Final[Mapping[Door, _Style]] = MappingProxyType(
+    {
+        Door.FACADE: _Style(
+            namespace=names.FACADE,
+            path=names.FACADE_PATH,
+            action=names.FACADE_ACTION,
+            capital=True,
+            operations=INSCRIPTION_OPERATIONS,
+        ),
+        Door.KSZ: _Style(
+            namespace=names.KSZ,
+            path=names.KSZ_PATH,
+            action=names.KSZ_ACTION,
+            capital=False,
+            operations=INSCRIPTION_OPERATIONS,
+        ),
+        Door.MUTATIONS: _Style(
+            namespace=names.MUTATIONS,
+            path=names.MUTATIONS_PATH,
+            action=names.MUTATIONS_ACTION,
+            capital=True,
+            operations=(Operation.CONSULT_MUTATIONS,),
+        ),
+        Door.PERSON: _Style(
+            namespace=names.PERSON,
+            path=names.PERSON_PATH,
+            action=names.PERSON_ACTION,
+            capital=False,
+            operations=PERSON_OPERATIONS,
+        ),
+    }
+)
+
+
+def _elements_of(door: Door, kind: str) -> dict[Operation, str]:
+    """The root elements of a door: what asks (`Request`), answers (`Response`), or tells of a failure (`Fault`)."""
+    style = _STYLES[door]
+    elements = {operation: style.element(operation, kind) for operation in style.operations}
+    if door.has_ksz_faults:
+        elements[Operation.HEALTH_CHECK] = style.element(names.SEND_TEST_MESSAGE, kind)
+    elif door is Door.FACADE:
+        elements[Operation.HEALTH_CHECK] = names.qname(names.MONITORING, f"HealthCheck{kind}")
+    return elements
+
+
+_REQUEST_OF: Final = {door: _elements_of(door, "Request") for door in Door}
 _REQUESTS: Final[Mapping[Door, Mapping[str, Operation]]] = MappingProxyType(
     {
-        Door.FACADE: MappingProxyType(
-            {names.facade_element(operation, "Request"): operation for operation in INSCRIPTION_OPERATIONS}
-            | {names.HEALTH_CHECK_REQUEST: Operation.HEALTH_CHECK}
-        ),
-        Door.KSZ: MappingProxyType(
-            {names.ksz_element(operation, "Request"): operation for operation in INSCRIPTION_OPERATIONS}
-            | {names.ksz_element(names.SEND_TEST_MESSAGE, "Request"): Operation.HEALTH_CHECK}
-        ),
+        door: MappingProxyType({element: operation for operation, element in elements.items()})
+        for door, elements in _REQUEST_OF.items()
     }
 )
-_REQUEST_OF: Final = {
-    door: {operation: element for element, operation in requests.items()} for door, requests in _REQUESTS.items()
+_RESPONSE_OF: Final = {
+    element: _elements_of(door, "Response")[operation]
+    for door in Door
+    for operation, element in _REQUEST_OF[door].items()
 }
-_RESPONSE_OF: Final = (
-    {
-        names.facade_element(operation, "Request"): names.facade_element(operation, "Response")
-        for operation in INSCRIPTION_OPERATIONS
-    }
-    | {names.ksz_element(name, "Request"): names.ksz_element(name, "Response") for name in _KSZ_NAMES}
-    | {names.HEALTH_CHECK_REQUEST: names.HEALTH_CHECK_RESPONSE}
-)
-_FAULT_OF: Final = {names.ksz_element(name, "Request"): names.ksz_element(name, "Fault") for name in _KSZ_NAMES}
+_FAULT_OF: Final = {
+    element: _elements_of(door, "Fault")[operation]
+    for door in Door
+    if door.has_ksz_faults
+    for operation, element in _REQUEST_OF[door].items()
+}

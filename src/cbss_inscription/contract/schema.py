@@ -77,9 +77,9 @@ class Schema:
         self._requests = door.requests
         self._responses = frozenset(response_element_of(request) for request in door.requests)
         self._faults = frozenset(
-            {names.SYSTEM_ERROR, names.BUSINESS_ERROR}
-            if door is Door.FACADE
-            else {fault for request in door.requests if (fault := fault_element_of(request)) is not None}
+            {fault for request in door.requests if (fault := fault_element_of(request)) is not None}
+            if door.has_ksz_faults
+            else {names.SYSTEM_ERROR, names.BUSINESS_ERROR}
         )
 
     def operation_of(self, element: _Element) -> Operation:

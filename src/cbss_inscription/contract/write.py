@@ -7,25 +7,37 @@ too many or too long values is for `contract.schema` to refuse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from types import MappingProxyType
+from datetime import datetime
 from typing import Final
 
 from lxml.etree import Element, SubElement, _Element
 
 from cbss_inscription import names
+from cbss_inscription.contract.common_v3 import (
+    timestamp,
+    write_details,
+    write_information_cbss,
+    write_information_customer,
+    write_organization,
+    write_ssin,
+    write_status,
+    write_text,
+)
 from cbss_inscription.contract.door import Door, response_element_of
-from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss, InformationCustomer
+from cbss_inscription.contract.mutations import write_mutation_criteria, write_mutations
+from cbss_inscription.contract.persons import write_person_criteria, write_persons
+from cbss_inscription.domain.customer import InformationCbss
 from cbss_inscription.domain.environment import Environment
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.inscription import Inscription
 from cbss_inscription.domain.legal_data import LegalData
-from cbss_inscription.domain.outcome_codes import CATALOGUE, Origin, OutcomeCode
 from cbss_inscription.domain.period import GivenPeriod, Period
+from cbss_inscription.domain.person_search import SearchPersonBySsin, SearchPersonPhonetically
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
+    ConsultMutations,
     DeleteInscription,
     HealthCheck,
     InscriptionRequest,
@@ -34,39 +46,21 @@ from cbss_inscription.domain.requests import (
     operation_of,
 )
 from cbss_inscription.domain.results import (
-    Anomaly,
     ConsultResult,
     Health,
     HealthCheckResult,
-    Information,
+    MutationsResult,
+    PersonsResult,
     Result,
     SanityCheck,
-    SsinAnswer,
-    Status,
     WriteResult,
 )
-
-DETAILS_MAX: Final = 30
-"""Messages in a list of details (CBSSFaultType and our lists after it); what is more is left out."""
-INFORMATION_MAX: Final = 15
-"""Fields that a message or a status names; what is more is left out."""
-FIELD_NAME_CHARS_MAX: Final = 64
-"""Characters of a field's name; what is more is cut."""
-FIELD_VALUE_CHARS_MAX: Final = 256
-"""Characters of a field's value; what is more is cut."""
-
-AUTHOR_CODES: Final[Mapping[Origin, str]] = MappingProxyType(
-    {
-        Origin.FACADE: "CBSSInscription",
-        Origin.KSZ: "InscriptionService",
-        Origin.SOURCE: "InscriptionService",
-    }
-)
-"""The authorCode of a message, by the origin of its code: the service that words it [D]."""
 
 _NSMAPS: Final[Mapping[str, dict[str | None, str]]] = {
     names.FACADE: {"cbi": names.FACADE},
     names.KSZ: {"ins": names.KSZ},
+    names.MUTATIONS: {"mut": names.MUTATIONS},
+    names.PERSON: {"per": names.PERSON},
     names.MONITORING: {"mon": names.MONITORING},
 }
 
@@ -101,12 +95,19 @@ def write_response(
     _echo(root, request, "informationCustomer")
     write_information_cbss(root, information_cbss)
     _echo(root, request, "legalContext")
-    if isinstance(result, ConsultResult):
-        _echo(root, request, "criteria")
-        _write_consult_result(root, result)
-    else:
-        _echo(root, request, "declaration")
-        _write_outcome(root, result)
+    match result:
+        case ConsultResult():
+            _echo(root, request, "criteria")
+            _write_consult_result(root, result)
+        case WriteResult():
+            _echo(root, request, "declaration")
+            _write_outcome(root, result)
+        case MutationsResult():
+            _echo(root, request, "criteria")
+            write_mutations(root, result)
+        case PersonsResult():
+            _echo(root, request, "criteria")
+            write_persons(root, result)
     return root
 
 
@@ -120,11 +121,17 @@ def write_request(request: Request, *, door: Door) -> _Element:
         if door is Door.FACADE:
             root.set("type", request.type)
         else:
-            _text(root, "echo", request.type)
+            write_text(root, "echo", request.type)
         return root
-    _write_information_customer(root, request.information_customer)
-    _text(root, "legalContext", request.legal_context)
-    _write_declaration(root, request)
+    write_information_customer(root, request.information_customer)
+    write_text(root, "legalContext", request.legal_context)
+    match request:
+        case ConsultMutations():
+            write_mutation_criteria(root, request)
+        case SearchPersonBySsin() | SearchPersonPhonetically():
+            write_person_criteria(root, request)
+        case _:
+            _write_declaration(root, request)
     return root
 
 
@@ -132,23 +139,23 @@ def _write_declaration(parent: _Element, request: InscriptionRequest) -> None:
     """Adds the `criteria` or `declaration` of `request`. Raises `UsageError` as `write_request` does."""
     if isinstance(request, ConsultInscriptions):
         criteria = SubElement(parent, "criteria")
-        _text(criteria, "ssin", request.ssin)
+        write_text(criteria, "ssin", request.ssin)
         for context in request.inscription_contexts:
-            _text(criteria, "inscriptionContext", context)
+            write_text(criteria, "inscriptionContext", context)
         if request.period is not None:
             _write_begun_period(criteria, "period", request.period)
         if request.next is not None:
-            _text(criteria, "next", request.next)
+            write_text(criteria, "next", request.next)
         return
     declaration = SubElement(parent, "declaration")
-    _text(declaration, "ssin", request.ssin)
+    write_text(declaration, "ssin", request.ssin)
     if isinstance(request, DeleteInscription):
-        _text(declaration, "inscriptionContext", request.inscription_context)
+        write_text(declaration, "inscriptionContext", request.inscription_context)
         if request.period is not None:
             _write_period(declaration, "period", request.period)
         return
     inscription = SubElement(declaration, "inscription")
-    _text(inscription, "inscriptionContext", request.inscription_context)
+    write_text(inscription, "inscriptionContext", request.inscription_context)
     _write_begun_period(inscription, "period", request.period)
     if isinstance(request, UpdateInscription):
         _write_begun_period(declaration, "newPeriod", request.new_period)
@@ -156,68 +163,17 @@ def _write_declaration(parent: _Element, request: InscriptionRequest) -> None:
         _write_legal_data(declaration, request.legal_data)
 
 
-def _write_information_customer(parent: _Element, information: InformationCustomer) -> None:
-    """Adds `informationCustomer`."""
-    element = SubElement(parent, "informationCustomer")
-    if information.ticket is not None:
-        _text(element, "ticket", information.ticket)
-    if information.timestamp_sent is not None:
-        _text(element, "timestampSent", timestamp(information.timestamp_sent))
-    _write_organization(element, "customerIdentification", information.customer_identification)
-
-
-def write_information_cbss(parent: _Element, information: InformationCbss) -> None:
-    """Adds `informationCBSS`."""
-    element = SubElement(parent, "informationCBSS")
-    _text(element, "ticketCBSS", str(information.ticket_cbss))
-    _text(element, "timestampReceive", timestamp(information.timestamp_receive))
-    _text(element, "timestampReply", timestamp(information.timestamp_reply))
-
-
-def _write_organization(parent: _Element, name: str, organization: CustomerIdentification) -> None:
-    """Adds an organisation as the element `name`."""
-    element = SubElement(parent, name)
-    if organization.cbe_number is not None:
-        _text(element, "cbeNumber", organization.cbe_number)
-    else:
-        _text(element, "sector", str(organization.sector))
-        _text(element, "institution", str(organization.institution))
-
-
 def _write_outcome(parent: _Element, result: WriteResult) -> None:
     """Adds what became of a declaration: status, ssin, validation errors, anomalies, lines."""
-    _write_status(parent, result.status)
-    _write_ssin(parent, result.ssin)
-    _write_details(parent, "validationErrors", result.validation_errors)
-    _write_details(parent, "anomalies", result.anomalies)
+    write_status(parent, result.status)
+    write_ssin(parent, result.ssin)
+    write_details(parent, "validationErrors", result.validation_errors)
+    write_details(parent, "anomalies", result.anomalies)
     _write_inscriptions(parent, result.inscriptions)
-
-
-def write_message(parent: _Element, name: str, code: OutcomeCode, information: Iterable[Information] = ()) -> None:
-    """Adds a MessageType as the element `name`: severity and text as in the catalogue; also for a fault's `detail`."""
-    entry = CATALOGUE[code]
-    element = SubElement(parent, name)
-    _text(element, "severity", entry.severity)
-    _text(element, "reasonCode", code)
-    _text(element, "diagnostic", entry.texts["en"])
-    _text(element, "authorCode", AUTHOR_CODES[entry.origin])
-    _write_information(element, information)
-
-
-def timestamp(moment: datetime) -> str:
-    """The moment as the service writes it: UTC with `Z` and three decimals. Raises ValueError without time zone."""
-    if moment.tzinfo is None:
-        raise ValueError("a moment needs a time zone")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _root(tag: str) -> _Element:
     return Element(tag, nsmap=_NSMAPS[tag[1 : tag.index("}")]])
-
-
-def _text(parent: _Element, name: str, text: str) -> None:
-    # lxml refuses control characters and lone surrogates with a ValueError (SEC-67).
-    SubElement(parent, name).text = text
 
 
 def _echo(parent: _Element, request: _Element, name: str) -> None:
@@ -237,50 +193,15 @@ def _copy(parent: _Element, source: _Element) -> None:
 
 
 def _write_consult_result(root: _Element, result: ConsultResult) -> None:
-    _write_status(root, result.status)
-    _write_ssin(root, result.ssin)
+    write_status(root, result.status)
+    write_ssin(root, result.ssin)
     if result.data_filters:
         filters = SubElement(root, "dataFilters")
         for name in result.data_filters:
-            _text(filters, "filteredElement", name)
+            write_text(filters, "filteredElement", name)
     _write_inscriptions(root, result.inscriptions)
     if result.next is not None:
-        _text(root, "next", result.next)
-
-
-def _write_status(parent: _Element, status: Status) -> None:
-    element = SubElement(parent, "status")
-    _text(element, "value", status.value)
-    _text(element, "code", status.code)
-    _text(element, "description", CATALOGUE[status.code].texts["en"])
-    _write_information(element, status.information)
-
-
-def _write_information(parent: _Element, information: Iterable[Information]) -> None:
-    for _, field in zip(range(INFORMATION_MAX), information, strict=False):
-        element = SubElement(parent, "information")
-        _text(element, "fieldName", field.field_name[:FIELD_NAME_CHARS_MAX])
-        if field.field_value is not None:
-            _text(element, "fieldValue", field.field_value[:FIELD_VALUE_CHARS_MAX])
-
-
-def _write_ssin(parent: _Element, answer: SsinAnswer | None) -> None:
-    if answer is None:
-        return
-    element = SubElement(parent, "ssin")
-    element.text = answer.current.digits
-    if answer.canceled:
-        element.set("canceled", "true")
-    if answer.replaces is not None:
-        element.set("replaces", answer.replaces.digits)
-
-
-def _write_details(parent: _Element, name: str, anomalies: tuple[Anomaly, ...]) -> None:
-    if not anomalies:
-        return
-    element = SubElement(parent, name)
-    for anomaly in anomalies[:DETAILS_MAX]:
-        write_message(element, "detail", anomaly.code, anomaly.information)
+        write_text(root, "next", result.next)
 
 
 def _write_inscriptions(parent: _Element, inscriptions: tuple[Inscription, ...]) -> None:
@@ -289,12 +210,12 @@ def _write_inscriptions(parent: _Element, inscriptions: tuple[Inscription, ...])
     lines = SubElement(parent, "inscriptions")
     for inscription in inscriptions:
         line = SubElement(lines, "inscription")
-        _text(line, "inscriptionContext", inscription.inscription_context)
+        write_text(line, "inscriptionContext", inscription.inscription_context)
         _write_period(line, "period", inscription.period)
         if inscription.organization is not None:
-            _write_organization(line, "organization", inscription.organization)
+            write_organization(line, "organization", inscription.organization)
         if inscription.last_change is not None:
-            _text(line, "lastChange", timestamp(inscription.last_change))
+            write_text(line, "lastChange", timestamp(inscription.last_change))
 
 
 def _write_begun_period(parent: _Element, name: str, period: GivenPeriod) -> None:
@@ -306,24 +227,24 @@ def _write_begun_period(parent: _Element, name: str, period: GivenPeriod) -> Non
 def _write_period(parent: _Element, name: str, period: GivenPeriod | Period) -> None:
     element = SubElement(parent, name)
     if period.begin_date is not None:
-        _text(element, "beginDate", period.begin_date.isoformat())
+        write_text(element, "beginDate", period.begin_date.isoformat())
     if period.end_date is not None:
-        _text(element, "endDate", period.end_date.isoformat())
+        write_text(element, "endDate", period.end_date.isoformat())
 
 
 def _write_legal_data(parent: _Element, legal_data: LegalData) -> None:
     element = SubElement(parent, "legalData")
     if legal_data.last_name is not None:
         name = SubElement(element, "name")
-        _text(name, "lastName", legal_data.last_name)
+        write_text(name, "lastName", legal_data.last_name)
         for given_name in legal_data.given_names:
-            _text(name, "givenName", given_name)
+            write_text(name, "givenName", given_name)
     elif legal_data.given_names:
         raise UsageError("Given names can only be given with the last name.")
     if legal_data.birth_date is not None:
-        _text(SubElement(element, "birth"), "birthDate", str(legal_data.birth_date))
+        write_text(SubElement(element, "birth"), "birthDate", str(legal_data.birth_date))
     if legal_data.gender is not None:
-        _text(SubElement(element, "gender"), "genderCode", str(int(legal_data.gender)))
+        write_text(SubElement(element, "gender"), "genderCode", str(int(legal_data.gender)))
 
 
 def _write_health(root: _Element, result: HealthCheckResult, moment: datetime, deployment: Deployment) -> None:
@@ -331,12 +252,12 @@ def _write_health(root: _Element, result: HealthCheckResult, moment: datetime, d
     # monitoring/v1 keeps FATAL for the whole and CRITICAL for one check.
     _write_health_status(root, "OK" if result.health is Health.OK else "FATAL", None)
     component = SubElement(root, _mon("Component"))
-    _text(component, _mon("Name"), result.component)
-    _text(component, _mon("Version"), deployment.version)
+    write_text(component, _mon("Name"), result.component)
+    write_text(component, _mon("Version"), deployment.version)
     location = SubElement(root, _mon("Location"))
-    _text(location, _mon("Environment"), deployment.environment)
-    _text(location, _mon("Host"), result.location.partition("//")[2].partition("/")[0])
-    _text(location, _mon("URL"), result.location)
+    write_text(location, _mon("Environment"), deployment.environment)
+    write_text(location, _mon("Host"), result.location.partition("//")[2].partition("/")[0])
+    write_text(location, _mon("URL"), result.location)
     for check in result.checks:
         _write_sanity_check(root, check)
 
@@ -345,14 +266,14 @@ def _write_sanity_check(root: _Element, check: SanityCheck) -> None:
     element = SubElement(root, _mon("SanityCheck"), {"id": check.name})
     _write_health_status(element, "OK" if check.health is Health.OK else "CRITICAL", check.detail)
     SubElement(element, _mon("Resource"), {"name": check.name, "type": "OTHER"})
-    _text(element, _mon("TimeInMillis"), str(check.milliseconds))
+    write_text(element, _mon("TimeInMillis"), str(check.milliseconds))
 
 
 def _write_health_status(parent: _Element, level: str, message: str | None) -> None:
     status = SubElement(parent, _mon("Status"))
-    _text(status, _mon("Level"), level)
+    write_text(status, _mon("Level"), level)
     if message is not None:
-        _text(status, _mon("Message"), message)
+        write_text(status, _mon("Message"), message)
 
 
 def _mon(name: str) -> str:

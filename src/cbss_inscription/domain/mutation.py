@@ -48,3 +48,12 @@ class Mutation:
     inscription_contexts: tuple[InscriptionContext, ...]
     recorded_at: datetime
     """UTC, in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutationPage:
+    """A stretch of a customer's feed, as `domain.results.MutationsResult` describes it."""
+
+    mutations: tuple[Mutation, ...]
+    last_sequence_number: int
+    more: bool

@@ -103,6 +103,8 @@ class PersonsResult:
     """
 
     status: Status
+    ssins: tuple[Ssin, ...] = field(default=(), repr=False)
+    """The number of each chain, as it was asked; none when persons were looked for by name."""
     chains: tuple[tuple[Person, ...], ...] = field(default=(), repr=False)
 
 

@@ -1,4 +1,4 @@
-"""The way of a message through the façade's door, station by station, in one function.
+"""The way of a message through a SOAP door, station by station, in one function; the doors differ in their parts.
 
 security → replay → envelope → contract → use case → contract → envelope. Stations do not call each other; whatever one
 refuses comes back here and becomes a fault (architecture.md). Trust only rises: the use case sees values read from a
@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 from lxml import etree
 
 from cbss_inscription.contract.door import Door
+from cbss_inscription.contract.ksz_fault import write_ksz_fault
 from cbss_inscription.contract.read import read_request
 from cbss_inscription.contract.schema import Schema
 from cbss_inscription.contract.write import Deployment, write_response
@@ -32,32 +33,21 @@ from cbss_inscription.domain.errors import (
 from cbss_inscription.domain.exchange import Caller, Exchange
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import (
-    ConsultInscriptions,
-    DeleteInscription,
     HealthCheck,
-    InsertInscription,
     Operation,
-    Request,
-    UpdateInscription,
     operation_of,
 )
 from cbss_inscription.domain.results import HealthCheckResult, Result
 from cbss_inscription.envelope.fault import Fault
 from cbss_inscription.envelope.soap11 import read_payload, write_envelope
-from cbss_inscription.repertory.port import Repertory
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.replay import ReplayGuard
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.security.verify import VerifiedMessage, verify
 from cbss_inscription.soap.message import RawMessage, Reply
+from cbss_inscription.soap.operations import DoorOperations
 from cbss_inscription.soap.wsdl import WsdlDocuments
-from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
-from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
-from cbss_inscription.usecases.health_check import health_check
-from cbss_inscription.usecases.ports import AccessRulesSource
 
-COMPONENT: Final = "CBSSInscription"
-"""The name of this door in a health check."""
 ANSWER_SECONDS_MAX: Final = 15.0
 """From a message that has arrived whole to its reply (SEC-10); longer than the waits and statements of the database."""
 
@@ -91,16 +81,16 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FacadeDoor:
-    """CBSSInscription: a `soap.http.SoapDoor` in front of a repertory."""
+class SecuredDoor:
+    """A `soap.http.SoapDoor` whose callers sign: what it takes and gives is `door`'s, what it does `operations`'."""
 
+    door: Door
+    operations: DoorOperations
     deployment: Deployment
     policy: SecurityPolicy
     trust: TrustStore
     replay_guard: ReplayGuard
     schema: Schema
-    access_rules: AccessRulesSource
-    repertory: Repertory
     documents: WsdlDocuments
     log: ExchangeLog
     contact: str | None = None
@@ -117,10 +107,10 @@ class FacadeDoor:
             reply, result = await self._in_time(self._process(message, progress))
         except CbssInscriptionError as error:
             self.log.refused(progress, error=error, seconds=time.perf_counter() - began)
-            return self._fault(error, progress.ticket)
+            return self._fault(error, progress)
         except Exception as error:  # noqa: BLE001  # the one outer handler: a defect is a fault with a ticket, no more
             self.log.failed(progress, error=error, seconds=time.perf_counter() - began)
-            return self._fault(None, progress.ticket)
+            return self._fault(None, progress)
         self.log.answered(progress, result=result, seconds=time.perf_counter() - began)
         return reply
 
@@ -163,33 +153,11 @@ class FacadeDoor:
             progress.customer = request.information_customer.customer_identification.key
 
         exchange = Exchange(ticket_cbss=progress.ticket, timestamp_receive=now, caller=progress.caller)
-        result = await self._perform(request, exchange)
+        result = await self.operations.perform(request, exchange)
         if not isinstance(request, HealthCheck) and _is_granted(result):
             # Until it is one of the permission's own words it is the caller's, and may spell a number (SEC-74).
             progress.legal_context = request.legal_context
-        information = InformationCbss(ticket_cbss=progress.ticket, timestamp_receive=now, timestamp_reply=self.clock())
-        return Reply(status=200, body=self._write(payload.element, result, information)), result
-
-    async def _perform(self, request: Request, exchange: Exchange) -> Result:
-        rules = self.access_rules.current()
-        match request:
-            case ConsultInscriptions():
-                return await consult_inscriptions(request, exchange, rules=rules, repertory=self.repertory)
-            case InsertInscription():
-                return await insert_inscription(request, exchange, rules=rules, repertory=self.repertory)
-            case UpdateInscription():
-                return await update_inscription(request, exchange, rules=rules, repertory=self.repertory)
-            case DeleteInscription():
-                return await delete_inscription(request, exchange, rules=rules, repertory=self.repertory)
-            case HealthCheck():
-                return await health_check(
-                    request,
-                    exchange,
-                    rules=rules,
-                    repertory=self.repertory,
-                    component=COMPONENT,
-                    location=self.documents.endpoint,
-                )
+        return Reply(status=200, body=self._write(payload.element, result, self._information(progress))), result
 
     def _write(self, request: etree._Element, result: Result, information: InformationCbss) -> bytes:
         response = write_response(request, result, information_cbss=information, deployment=self.deployment)
@@ -202,20 +170,32 @@ class FacadeDoor:
 
     def _check_action(self, message: RawMessage, verified: VerifiedMessage, operation: Operation) -> None:
         """SEC-14: the Body decided already; an action that names another operation is refused all the same."""
-        expected = Door.FACADE.soap_action(operation)
+        expected = self.door.soap_action(operation)
         if message.soap_action not in {None, expected} or verified.addressing.action not in {None, "", expected}:
             raise WsiViolation("action")
 
-    def _fault(self, error: CbssInscriptionError | None, ticket: UUID, *, status: int = 500) -> Reply:
-        fault = Fault.of(error, ticket=ticket, environment=self.deployment.environment, contact=self.contact)
-        return Reply(status=status, body=write_envelope(fault.element))
+    def _fault(self, error: CbssInscriptionError | None, progress: Progress, *, status: int = 500) -> Reply:
+        fault = Fault.of(error, ticket=progress.ticket, environment=self.deployment.environment, contact=self.contact)
+        if not self.door.has_ksz_faults:
+            return Reply(status=status, body=write_envelope(fault.element))
+        known = self.door.fault_element(progress.operation) if progress.operation is not None else None
+        information = self._information(progress)
+        return Reply(
+            status=status,
+            body=write_envelope(write_ksz_fault(fault, fault_element=known, information_cbss=information)),
+        )
+
+    def _information(self, progress: Progress) -> InformationCbss:
+        return InformationCbss(
+            ticket_cbss=progress.ticket, timestamp_receive=progress.timestamp_receive, timestamp_reply=self.clock()
+        )
 
     def busy(self) -> Reply:
         """See `SoapDoor.busy`: 503 with SOA-02002 (SEC-10)."""
         progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
         error = TemporarilyUnavailable("requests-at-once")
         self.log.refused(progress, error=error, seconds=0.0)
-        return self._fault(error, progress.ticket, status=503)
+        return self._fault(error, progress, status=503)
 
     def document(self, query_string: str) -> tuple[bytes, str] | None:
         """See `SoapDoor.document`."""

@@ -11,10 +11,19 @@ from typing import TypeVar
 from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
-from cbss_inscription.domain.requests import ConsultInscriptions, InscriptionRequest, operation_of
+from cbss_inscription.domain.requests import (
+    ConsultInscriptions,
+    CustomerRequest,
+    DeleteInscription,
+    InscriptionRequest,
+    InsertInscription,
+    UpdateInscription,
+    WriteRequest,
+    operation_of,
+)
 from cbss_inscription.domain.results import Information, Status, StatusValue
 from cbss_inscription.domain.ssin import InvalidSsin, Ssin
-from cbss_inscription.governance.access import AccessRules
+from cbss_inscription.governance.access import AccessRules, Permission
 from cbss_inscription.repertory.port import Admitted
 
 RequestT = TypeVar("RequestT", bound=InscriptionRequest)
@@ -25,6 +34,21 @@ def admit(request: RequestT, exchange: Exchange, rules: AccessRules) -> Admitted
 
     Raises `NotAuthorized` when the application has no access rule, or may not speak for the customer it names.
     """
+    permission = permit(request, exchange, rules)
+    if isinstance(permission, Status):
+        return permission
+    try:
+        ssin = Ssin.parse(request.ssin)
+    except InvalidSsin:
+        return _refused(request, OutcomeCode.SSIN_INVALID, Information(field_name="ssin", field_value=request.ssin))
+    return Admitted(request=request, ssin=ssin, permission=permission, exchange=exchange)
+
+
+def permit(request: CustomerRequest, exchange: Exchange, rules: AccessRules) -> Permission | Status:
+    """The permission under which `request` may be asked, or the status that refuses it: MSG00013.
+
+    Raises `NotAuthorized` as `admit` does.
+    """
     permission = rules.permission_for(
         exchange.caller,
         operation_of(request),
@@ -33,21 +57,19 @@ def admit(request: RequestT, exchange: Exchange, rules: AccessRules) -> Admitted
         today=exchange.timestamp_receive.date(),
         inscription_contexts=_contexts_named(request),
     )
-    if permission is None:
-        return _refused(request, OutcomeCode.LEGAL_CONTEXT_NOT_GRANTED)
-    try:
-        ssin = Ssin.parse(request.ssin)
-    except InvalidSsin:
-        return _refused(request, OutcomeCode.SSIN_INVALID, Information(field_name="ssin", field_value=request.ssin))
-    return Admitted(request=request, ssin=ssin, permission=permission, exchange=exchange)
+    return _refused(request, OutcomeCode.LEGAL_CONTEXT_NOT_GRANTED) if permission is None else permission
 
 
-def _contexts_named(request: InscriptionRequest) -> tuple[InscriptionContext, ...]:
-    if isinstance(request, ConsultInscriptions):
-        return request.inscription_contexts
-    return (request.inscription_context,)
+def _contexts_named(request: CustomerRequest) -> tuple[InscriptionContext, ...]:
+    match request:
+        case ConsultInscriptions():
+            return request.inscription_contexts
+        case InsertInscription() | UpdateInscription() | DeleteInscription():
+            return (request.inscription_context,)
+        case _:
+            return ()
 
 
-def _refused(request: InscriptionRequest, code: OutcomeCode, *information: Information) -> Status:
-    value = StatusValue.NO_RESULT if isinstance(request, ConsultInscriptions) else StatusValue.NOK
+def _refused(request: CustomerRequest, code: OutcomeCode, *information: Information) -> Status:
+    value = StatusValue.NOK if isinstance(request, WriteRequest) else StatusValue.NO_RESULT
     return Status(value=value, code=code, information=information)

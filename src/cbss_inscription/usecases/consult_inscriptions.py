@@ -15,7 +15,7 @@ from cbss_inscription.usecases.authorization import admit
 async def consult_inscriptions(
     request: ConsultInscriptions, exchange: Exchange, *, rules: AccessRules, repertory: Repertory
 ) -> ConsultResult:
-    """The customer's lines, or why there is no result. Raises `NotAuthorized`; CBI00901 is a result (rule 54)."""
+    """The lines that the customer may see, or why not. Raises `NotAuthorized`; CBI00901 is a result (rule 54)."""
     asked = admit(request, exchange, rules)
     if isinstance(asked, Status):
         return ConsultResult(status=asked)

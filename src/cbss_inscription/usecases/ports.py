@@ -1,9 +1,14 @@
-"""What the use cases need from outside, besides the repertory (`repertory.port`)."""
+"""What the use cases need from outside, besides the repertory and the registers (their `port` modules)."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
+from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.mutation import MutationPage
+from cbss_inscription.domain.results import SanityCheck
 from cbss_inscription.governance.access import AccessRules
 
 
@@ -12,4 +17,31 @@ class AccessRulesSource(Protocol):
 
     def current(self) -> AccessRules:
         """The rules in force now."""
+        ...
+
+
+class MutationFeed(Protocol):
+    """What the customers are told of the numbers that they know, each its own mutations."""
+
+    async def mutations_after(
+        self,
+        sequence_number: int,
+        *,
+        customer: CustomerIdentification,
+        inscription_contexts: Collection[InscriptionContext],
+        limit: int,
+    ) -> MutationPage:
+        """The first mutations after a sequence number that are in one of the contexts, each with these alone.
+
+        As they were at one moment: whoever sees a mutation can see all before it. Beyond the end of the feed there is
+        nothing, and the page ends where it was asked to begin. Raises `TemporarilyUnavailable`.
+        """
+        ...
+
+
+class Source(Protocol):
+    """A service of others that this one asks."""
+
+    async def look(self) -> SanityCheck:
+        """Whether it answers now."""
         ...

@@ -1,0 +1,115 @@
+"""What each door does with a request: which use case it goes to, and with what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from cbss_inscription.domain.errors import WsdlViolation
+from cbss_inscription.domain.exchange import Exchange
+from cbss_inscription.domain.person_search import SearchPersonBySsin, SearchPersonPhonetically
+from cbss_inscription.domain.requests import (
+    ConsultInscriptions,
+    ConsultMutations,
+    DeleteInscription,
+    HealthCheck,
+    InsertInscription,
+    Request,
+    UpdateInscription,
+)
+from cbss_inscription.domain.results import Result
+from cbss_inscription.registers.port import PersonRegister
+from cbss_inscription.repertory.port import Repertory
+from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
+from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
+from cbss_inscription.usecases.consult_mutations import consult_mutations
+from cbss_inscription.usecases.health_check import health_check
+from cbss_inscription.usecases.ports import AccessRulesSource, MutationFeed, Source
+from cbss_inscription.usecases.search_persons import search_person_by_ssin, search_person_phonetically
+
+COMPONENT: Final = "CBSSInscription"
+"""The name of the façade in a health check."""
+PERSON_COMPONENT: Final = "PersonService"
+"""The name of a register of persons in a health check."""
+
+
+class DoorOperations(Protocol):
+    """The operations behind a door."""
+
+    async def perform(self, request: Request, exchange: Exchange) -> Result:
+        """What became of `request`. Raises `NotAuthorized`, and `WsdlViolation` for a request of another door."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InscriptionOperations:
+    """The `DoorOperations` of CBSSInscription; `location` is the address of the door."""
+
+    access_rules: AccessRulesSource
+    repertory: Repertory
+    location: str
+    sources: tuple[Source, ...] = ()
+    """What else a health check looks at."""
+
+    async def perform(self, request: Request, exchange: Exchange) -> Result:
+        """See `DoorOperations.perform`."""
+        rules = self.access_rules.current()
+        match request:
+            case ConsultInscriptions():
+                return await consult_inscriptions(request, exchange, rules=rules, repertory=self.repertory)
+            case InsertInscription():
+                return await insert_inscription(request, exchange, rules=rules, repertory=self.repertory)
+            case UpdateInscription():
+                return await update_inscription(request, exchange, rules=rules, repertory=self.repertory)
+            case DeleteInscription():
+                return await delete_inscription(request, exchange, rules=rules, repertory=self.repertory)
+            case HealthCheck():
+                return await health_check(
+                    request,
+                    exchange,
+                    rules=rules,
+                    repertory=self.repertory,
+                    sources=self.sources,
+                    component=COMPONENT,
+                    location=self.location,
+                )
+            case _:
+                raise WsdlViolation("operation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonOperations:
+    """The `DoorOperations` of PersonService, in front of one register; `location` is the address of the door."""
+
+    access_rules: AccessRulesSource
+    register: PersonRegister
+    location: str
+
+    async def perform(self, request: Request, exchange: Exchange) -> Result:
+        """See `DoorOperations.perform`."""
+        rules = self.access_rules.current()
+        match request:
+            case SearchPersonBySsin():
+                return await search_person_by_ssin(request, exchange, rules=rules, register=self.register)
+            case SearchPersonPhonetically():
+                return await search_person_phonetically(request, exchange, rules=rules, register=self.register)
+            case HealthCheck():
+                return await health_check(
+                    request, exchange, rules=rules, component=PERSON_COMPONENT, location=self.location
+                )
+            case _:
+                raise WsdlViolation("operation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutationOperations:
+    """The `DoorOperations` of the mutation feed."""
+
+    access_rules: AccessRulesSource
+    feed: MutationFeed
+
+    async def perform(self, request: Request, exchange: Exchange) -> Result:
+        """See `DoorOperations.perform`."""
+        if not isinstance(request, ConsultMutations):
+            raise WsdlViolation("operation")
+        return await consult_mutations(request, exchange, rules=self.access_rules.current(), feed=self.feed)
