@@ -129,6 +129,27 @@ def test_rules_41_and_42_every_disagreeing_field_is_a_mismatch(wrong: tuple[bool
     assert tuple(verdict is Verdict.MISMATCH for verdict in verdicts) == wrong
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_rules_42_and_47_every_given_name_is_compared_whatever_disagrees_before(profile: Fold) -> None:
+    """No field is skipped because another disagreed: what is folded does not depend on what agrees (42, 47)."""
+
+    def folded_for(data: LegalData) -> list[str]:
+        names: list[str] = []
+
+        def fold(name: str) -> str:
+            names.append(name)
+            return profile(name)
+
+        compare(data, PERSON, fold=fold)
+        return names
+
+    right = LegalData(last_name="De Bäcker", given_names=("Anna", "Maria"), birth_date=IncompleteDate(1985, 7, 30))
+    wrong = LegalData(last_name="Peeters", given_names=("Jan", "Piet"), birth_date=IncompleteDate(1999, 1, 1))
+    of_right, of_wrong = folded_for(right), folded_for(wrong)
+    assert of_right == ["De Bäcker", "De Bäcker", "Anna", "Maria", "Anna", "Maria", "José"]
+    assert of_wrong == ["Peeters", "De Bäcker", "Jan", "Piet", "Anna", "Maria", "José"]
+
+
 # -- rule 43: spelling of names --------------------------------------------------------------------------------------
 
 
@@ -333,6 +354,13 @@ def test_rule_46_an_unknown_sex_in_the_register_verifies_nothing(asked: Gender) 
     """A sex given against an unknown one is not verifiable, no mismatch (rule 46, E8)."""
     person = replace(PERSON, gender=Gender.UNKNOWN)
     assert verdicts_of(LegalData(gender=asked), person) == {"genderCode": Verdict.NOT_VERIFIABLE}
+
+
+@pytest.mark.parametrize("known", Gender)
+def test_rule_46_a_caller_who_does_not_know_the_sex_says_nothing_wrong(known: Gender) -> None:
+    """genderCode 0 given is not verifiable whatever the register knows: it never refuses (rule 46)."""
+    person = replace(PERSON, gender=known)
+    assert verdicts_of(LegalData(gender=Gender.UNKNOWN), person) == {"genderCode": Verdict.NOT_VERIFIABLE}
 
 
 @pytest.mark.parametrize("known", [Gender.MALE, Gender.FEMALE])

@@ -10,15 +10,10 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from cbss_inscription.domain.legal_data import Gender, LegalData, Person
 from cbss_inscription.domain.period import IncompleteDate
-
-# Letters that carry their diacritic in themselves: no Unicode decomposition takes it off.
-_LETTERS: Final = str.maketrans(
-    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ŧ": "t"}
-)
+from cbss_inscription.domain.phonetics import bare_letters
 
 
 class Verdict(StrEnum):
@@ -65,10 +60,8 @@ def fold_strict(name: str) -> str:
 
 def fold_exact(name: str) -> str:
     """The name in NFC with single blanks, without case and without diacritics: the exact profile (rule 43)."""
-    decomposed = unicodedata.normalize("NFD", fold_strict(name).casefold())
-    bare = "".join(letter for letter in decomposed if unicodedata.category(letter) != "Mn")
     # Blanks once more: a mark that stood alone between two of them is gone now.
-    return " ".join(bare.translate(_LETTERS).split())
+    return " ".join(bare_letters(fold_strict(name)).split())
 
 
 def _verdict(*, same: bool) -> Verdict:
@@ -101,7 +94,8 @@ def _birth_date(given: IncompleteDate, known: IncompleteDate | None) -> Verdict:
 
 
 def _gender(given: Gender, known: Gender) -> Verdict:
-    # Rule 46: an unknown sex in the register verifies nothing and refuses nothing.
-    if known is Gender.UNKNOWN:
+    # Rule 46: an unknown sex in the register verifies nothing and refuses nothing. Nor does a caller who says that it
+    # does not know: genderCode 0 is no statement about the person that could be wrong [D].
+    if Gender.UNKNOWN in (given, known):
         return Verdict.NOT_VERIFIABLE
     return _verdict(same=given == known)

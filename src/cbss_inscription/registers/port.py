@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Protocol
+from uuid import UUID
 
 from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.domain.person_search import PhoneticCriteria
@@ -24,5 +25,17 @@ class PersonRegister(Protocol):
         """The files, neither replaced nor canceled, of persons like the one looked for: at most `CANDIDATES_MAX`.
 
         For finding, never for validating (rules 22, 43). Raises `RepertoryUnavailable` as above.
+        """
+        ...
+
+
+class DataAnomalyLog(Protocol):
+    """Where an operator learns of data that contradict each other (rule 16)."""
+
+    def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
+        """One line, under the ticket of the exchange or event.
+
+        A chain of replacements met is a `loop`, `too-long` or `broken`; one attempted is a `cycle` or `too-long`; a
+        `remembered-answer` cannot be read.
         """
         ...

@@ -2,26 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Final
+
 from cbss_inscription.domain.legal_data import FileStatus, Gender, Person, Register
 from cbss_inscription.domain.period import IncompleteDate
+from cbss_inscription.domain.person_search import CANDIDATES_MAX, PhoneticCriteria
+from cbss_inscription.domain.phonetics import given_names_alike, phonetic_key
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.storage.database import Database, Row
+from cbss_inscription.storage.queries import QUERIES
+
+FILES_COMPARED_AT_ONCE: Final = 500
+"""Files that a phonetic search fetches in one round trip, to compare their given names."""
+EVERY_REGISTER: Final = frozenset(Register)
+_LAST_NAME: Final = 4  # their places in a row of files: most rows of a search become no Person
+_GIVEN_NAMES: Final = 5
 
 
 class StoredPersons:
-    """A `registers.port.PersonRegister` on our own store: NR, BIS and RAD in one table."""
+    """A `registers.port.PersonRegister` on our own store, of these registers: files of another are not seen."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, registers: Collection[Register] = EVERY_REGISTER) -> None:
         self._database = database
+        self._registers = sorted(register.value for register in registers)
 
     async def chain_of(self, ssin: Ssin, *, hops_max: int) -> tuple[Person, ...]:
         """See `PersonRegister.chain_of`: one round trip for the whole chain."""
-        rows = await self._database.rows("chain_of_files", {"ssin": ssin.number, "hops_max": hops_max})
-        return tuple(_read_person(row) for row in rows)
+        rows = await self._database.rows(
+            "chain_of_files", {"ssin": ssin.number, "hops_max": hops_max, "registers": self._registers}
+        )
+        return tuple(read_person(row) for row in rows)
+
+    async def like(self, criteria: PhoneticCriteria) -> tuple[Person, ...]:
+        """See `PersonRegister.like`: in the order of the numbers.
+
+        The database compares all but the given names; files come from its cursor until enough of them are alike.
+        """
+        key = phonetic_key(criteria.last_name)
+        parameters = {
+            "phonetic_key": key,
+            "registers": self._registers,
+            "birth_date": str(criteria.birth_date) if criteria.birth_date is not None else None,
+            "gender_code": int(criteria.gender),
+        }
+        found: list[Person] = []
+        async with (
+            self._database.connection() as connection,
+            connection.transaction(),
+            connection.cursor(name="files_like") as cursor,
+        ):
+            await cursor.execute(QUERIES["files_like"], parameters)
+            while len(found) < CANDIDATES_MAX and (rows := await cursor.fetchmany(FILES_COMPARED_AT_ONCE)):
+                found += [
+                    read_person(row)
+                    for row in rows
+                    if phonetic_key(row[_LAST_NAME]) == key
+                    and given_names_alike(criteria.given_names, row[_GIVEN_NAMES], criteria.given_name_mode)
+                ]
+        return tuple(found[:CANDIDATES_MAX])
 
 
-def _read_person(row: Row) -> Person:
-    ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date = row
+def read_person(row: Row) -> Person:
+    """The file in a row of the columns that `chain_of_files` names."""
+    ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date, inception = row
     return Person(
         ssin=Ssin.of_number(ssin),
         register=Register(register),
@@ -32,4 +76,5 @@ def _read_person(row: Row) -> Person:
         birth_date=IncompleteDate.parse(birth_date) if birth_date is not None else None,
         gender=Gender(gender_code),
         decease_date=IncompleteDate.parse(decease_date) if decease_date is not None else None,
+        register_inception_date=inception,
     )

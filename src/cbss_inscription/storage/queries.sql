@@ -2,31 +2,229 @@
 -- PostgreSQL would not use the index for small numbers sent as int4 (performance.md).
 
 -- name: chain_of_files
--- The file of a number, then each file that replaces the former, in order; a file met before ends the chain.
+-- The file of a number, then each file that replaces the former, in order; a file met before ends the chain, and so does
+-- one of a register that is not asked.
 WITH RECURSIVE chain AS (
     SELECT person.*, 0 AS hop, ARRAY[person.ssin] AS seen
     FROM person
-    WHERE person.ssin = %(ssin)s::bigint
+    WHERE person.ssin = %(ssin)s::bigint AND person.register = ANY (%(registers)s::text[])
   UNION ALL
     SELECT person.*, chain.hop + 1, chain.seen || person.ssin
     FROM chain
-    JOIN person ON person.ssin = chain.replaced_by
+    JOIN person ON person.ssin = chain.replaced_by AND person.register = ANY (%(registers)s::text[])
     WHERE chain.status = 'replaced' AND chain.hop < %(hops_max)s::integer + 1 AND person.ssin <> ALL (chain.seen)
 )
-SELECT ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date
+SELECT ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date,
+       register_inception_date
 FROM chain
 ORDER BY hop;
 
+-- name: files_like
+-- The active files whose last name has this phonetic key, or whose key was never made (before migration 0002), in the
+-- order of their numbers; dates are compared part by part, and what is not asked (NULL, 00) or not known excludes none.
+SELECT ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date,
+       register_inception_date
+FROM person
+WHERE (phonetic_key = %(phonetic_key)s::text OR phonetic_key IS NULL)
+  AND status = 'active'
+  AND register = ANY (%(registers)s::text[])
+  AND (%(gender_code)s::smallint = 0 OR gender_code IN (0, %(gender_code)s::smallint))
+  AND (%(birth_date)s::text IS NULL OR birth_date IS NULL
+       OR (left(birth_date, 4) = left(%(birth_date)s::text, 4)
+           AND (substr(%(birth_date)s::text, 6, 2) = '00'
+                OR substr(birth_date, 6, 2) IN ('00', substr(%(birth_date)s::text, 6, 2)))
+           AND (substr(%(birth_date)s::text, 9, 2) = '00'
+                OR substr(birth_date, 9, 2) IN ('00', substr(%(birth_date)s::text, 9, 2)))))
+ORDER BY ssin;
+
+-- name: lock_life
+-- Nothing; until the transaction ends, no other event in the life of any number happens. Taken before any lock_person,
+-- so that events and changes of lines cannot wait for each other in a circle. No SSIN is negative.
+SELECT pg_advisory_xact_lock(-1);
+
+-- name: wait_longer
+-- Nothing; in this transaction statements may take, and wait for locks, so many milliseconds.
+SELECT set_config('lock_timeout', %(lock_milliseconds)s::text, true),
+       set_config('statement_timeout', %(statement_milliseconds)s::text, true);
+
+-- name: clock
+-- The time now, as finely as it is kept.
+SELECT date_trunc('milliseconds', clock_timestamp());
+
+-- name: file_of
+-- The file of a number in our store, of whatever register.
+SELECT ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date,
+       register_inception_date
+FROM person
+WHERE ssin = %(ssin)s::bigint
+FOR UPDATE;
+
+-- name: numbers_between
+-- The numbers that files of ours have, between two numbers, both included.
+SELECT ssin FROM person WHERE ssin BETWEEN %(first)s::bigint AND %(last)s::bigint;
+
+-- name: hops_to
+-- How many replacements the longest chain that leads to a number has, counted up to a maximum.
+WITH RECURSIVE former (ssin, hops) AS (
+    SELECT %(ssin)s::bigint, 0
+  UNION
+    SELECT person.ssin, former.hops + 1
+    FROM former
+    JOIN person ON person.replaced_by = former.ssin
+    WHERE former.hops < %(hops_max)s::integer
+)
+SELECT max(hops) FROM former;
+
+-- name: insert_file
+-- Nothing; the file of a number that had none stands in the store and in its history.
+WITH written AS (
+    INSERT INTO person (ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code,
+                        decease_date, register_inception_date, phonetic_key)
+    VALUES (%(ssin)s::bigint, %(register)s::text, %(status)s::text, %(replaced_by)s::bigint, %(last_name)s::text,
+            %(given_names)s::text[], %(birth_date)s::text, %(gender_code)s::smallint, %(decease_date)s::text,
+            %(register_inception_date)s::date, %(phonetic_key)s::text)
+    RETURNING person.*
+)
+INSERT INTO person_history (ssin, event, before, after, changed_at, ticket_cbss, operator)
+SELECT ssin, %(event)s::text, NULL, to_jsonb(written), %(recorded_at)s::timestamptz, %(ticket_cbss)s::uuid,
+       %(operator)s::text
+FROM written;
+
+-- name: update_file
+-- Nothing; the file of a number stands in the store as given, and in its history as it was and is.
+WITH former AS (
+    SELECT to_jsonb(person) AS file FROM person WHERE ssin = %(ssin)s::bigint
+), written AS (
+    UPDATE person
+    SET register = %(register)s::text, status = %(status)s::text, replaced_by = %(replaced_by)s::bigint,
+        last_name = %(last_name)s::text, given_names = %(given_names)s::text[], birth_date = %(birth_date)s::text,
+        gender_code = %(gender_code)s::smallint, decease_date = %(decease_date)s::text,
+        register_inception_date = %(register_inception_date)s::date, phonetic_key = %(phonetic_key)s::text
+    WHERE ssin = %(ssin)s::bigint
+    RETURNING person.*
+)
+INSERT INTO person_history (ssin, event, before, after, changed_at, ticket_cbss, operator)
+SELECT ssin, %(event)s::text, former.file, to_jsonb(written), %(recorded_at)s::timestamptz, %(ticket_cbss)s::uuid,
+       %(operator)s::text
+FROM written CROSS JOIN former;
+
+-- name: record_file_elsewhere
+-- Nothing; what became of a file that another register keeps stands in its history here.
+INSERT INTO person_history (ssin, event, before, after, changed_at, ticket_cbss, operator)
+VALUES (%(ssin)s::bigint, %(event)s::text, NULL,
+        jsonb_build_object('ssin', %(ssin)s::bigint, 'register', %(register)s::text, 'status', %(status)s::text,
+                           'replaced_by', %(replaced_by)s::bigint),
+        %(recorded_at)s::timestamptz, %(ticket_cbss)s::uuid, %(operator)s::text);
+
+-- name: record_replacement
+-- One row when it was not known that the lines of this number go to another, none when it was.
+INSERT INTO replacement (ssin, replaced_by, replaced_at, ticket_cbss)
+VALUES (%(ssin)s::bigint, %(replaced_by)s::bigint, %(recorded_at)s::timestamptz, %(ticket_cbss)s::uuid)
+ON CONFLICT (ssin) DO NOTHING
+RETURNING true;
+
+-- name: tell_holders
+-- How many customers are told of an event: those with a line on a day, or with any line when no day is given. To be run
+-- under lock_life: the numbers of one customer's mutations have no gaps and stand in the order of the commits.
+WITH holder AS (
+    SELECT customer, array_agg(inscription_context ORDER BY inscription_context) AS inscription_contexts
+    FROM inscription
+    WHERE ssin = %(ssin)s::bigint
+      AND CASE WHEN %(on_day)s::date IS NULL THEN NOT isempty(periods) ELSE periods @> %(on_day)s::date END
+    GROUP BY customer
+), numbered AS (
+    INSERT INTO mutation_counter (customer, last_sequence_number)
+    SELECT customer, 1 FROM holder
+    ON CONFLICT (customer)
+    DO UPDATE SET last_sequence_number = mutation_counter.last_sequence_number + 1
+    RETURNING customer, last_sequence_number
+), told AS (
+    INSERT INTO mutation (customer, sequence_number, ssin, event, current_ssin, inscription_contexts, recorded_at,
+                          ticket_cbss)
+    SELECT customer, last_sequence_number, %(ssin)s::bigint, %(event)s::text, %(current_ssin)s::bigint,
+           inscription_contexts, %(recorded_at)s::timestamptz, %(ticket_cbss)s::uuid
+    FROM holder
+    JOIN numbered USING (customer)
+    RETURNING true
+)
+SELECT count(*) FROM told;
+
+-- name: move_lines
+-- How many lines went from a replaced number to the one that carries on (rule 19). To be run under the lock_person of
+-- both. Each line set becomes the union of both numbers' (overlapping and adjacent lines merge), and a line keeps its
+-- last change when it stood so before: the later one when it stood so under both. The former set is left empty.
+WITH moved AS (
+    SELECT former.customer, former.inscription_context,
+           former.periods AS former_periods, former.last_changes AS former_changes,
+           coalesce(present.periods, '{}') AS periods, coalesce(present.last_changes, '{}') AS last_changes,
+           former.periods + coalesce(present.periods, '{}') AS after
+    FROM inscription AS former
+    LEFT JOIN inscription AS present ON present.ssin = %(current_ssin)s::bigint
+                                    AND present.customer = former.customer
+                                    AND present.inscription_context = former.inscription_context
+    WHERE former.ssin = %(ssin)s::bigint AND NOT isempty(former.periods)
+), emptied AS (
+    UPDATE inscription
+    SET periods = '{}', last_changes = '{}'
+    WHERE ssin = %(ssin)s::bigint AND NOT isempty(periods)
+), written AS (
+    INSERT INTO inscription (ssin, customer, inscription_context, periods, last_changes)
+    SELECT %(current_ssin)s::bigint, customer, inscription_context, after, later.last_changes
+    FROM moved
+    CROSS JOIN LATERAL (
+        SELECT array_agg(coalesce(known.last_change, %(recorded_at)s::timestamptz) ORDER BY line.period) AS last_changes
+        FROM unnest(after) AS line (period)
+        LEFT JOIN (
+            SELECT period, max(last_change) AS last_change
+            FROM (SELECT * FROM ROWS FROM (unnest(former_periods), unnest(former_changes)) AS former (period, last_change)
+                UNION ALL
+                  SELECT * FROM ROWS FROM (unnest(periods), unnest(moved.last_changes)) AS present (period, last_change)
+            ) AS stood
+            GROUP BY period
+        ) AS known ON known.period = line.period
+    ) AS later
+    ON CONFLICT (ssin, customer, inscription_context)
+    DO UPDATE SET periods = EXCLUDED.periods, last_changes = EXCLUDED.last_changes
+), recorded AS (
+    INSERT INTO inscription_history (ssin, customer, inscription_context, operation, before, after, changed_at,
+                                     ticket_cbss)
+    SELECT change.ssin, customer, inscription_context, 'replaceSsin', change.before, change.after,
+           %(recorded_at)s::timestamptz, %(ticket_cbss)s::uuid
+    FROM moved
+    CROSS JOIN LATERAL (
+        VALUES (%(ssin)s::bigint, former_periods, '{}'::datemultirange),
+               (%(current_ssin)s::bigint, periods, moved.after)
+    ) AS change (ssin, before, after)
+)
+SELECT coalesce(sum(period_count(former_periods)), 0)::bigint FROM moved;
+
+-- name: file_changes
+-- What happened to the file of a number, the first event first.
+SELECT event, ticket_cbss, changed_at, operator, before, after
+FROM person_history
+WHERE ssin = %(ssin)s::bigint
+ORDER BY change_number
+LIMIT %(row_count_max)s::integer;
+
 -- name: lock_person
--- Nothing; until the transaction ends, no other transaction holds the same SSIN. Every change takes this lock first,
--- and only this one, so changes of one person follow each other and no two can wait for each other in a circle.
+-- Nothing; until the transaction ends, no other transaction holds the same SSIN. So changes of one person follow each
+-- other. A declaration takes the lock of its one person, last of all locks; an event in the life of numbers takes
+-- lock_life first and then those of its numbers in ascending order: no two can wait for each other in a circle.
 SELECT pg_advisory_xact_lock(%(ssin)s::bigint);
+
+-- name: lock_ticket
+-- Nothing; until the transaction ends, no other transaction holds the same ticket of this customer. Taken before
+-- lock_person and by declarations only, so that nobody who holds a person waits for a ticket. Locks of two numbers are
+-- apart from those of one; tickets that share a hash just follow each other.
+SELECT pg_advisory_xact_lock(hashtext(%(customer)s::text), hashtext(%(ticket)s::text));
 
 -- name: change_line_set
 -- One row: whether the change found what it named, whether the lines are not too many then, whether anything differs
 -- now, whether what it added merged with other lines (it is no line more then), and the lines as they are now.
--- To be run under lock_person, as a statement of its own, so that it sees what the former holder of the lock wrote.
--- The change is (periods - removed) + added; an update must name one line exactly, a deletion must meet a line.
+-- Then: what was answered under this ticket before, and which number took the lines over. Where one of them is there,
+-- nothing is done. Else a change that found what it named is remembered under its ticket (null: not at all).
+-- To be run under lock_ticket and lock_person, as a statement of its own, so that it sees what former holders of the
+-- locks wrote. The change is (periods - removed) + added; an update must name one line exactly, a deletion must meet a line.
 -- Times are kept in milliseconds, as finely as the wire tells them.
 WITH asked AS MATERIALIZED (
     SELECT CASE WHEN %(removes)s::boolean
@@ -36,6 +234,12 @@ WITH asked AS MATERIALIZED (
                 THEN datemultirange(daterange(%(added_begin)s::date, %(added_end)s::date, '[]'))
                 ELSE '{}' END AS added,
            date_trunc('milliseconds', clock_timestamp()) AS changed_at
+), answered AS MATERIALIZED (
+    SELECT content, answer
+    FROM answered_declaration
+    WHERE customer = %(customer)s::text AND ticket = %(ticket)s::text
+), moved AS MATERIALIZED (
+    SELECT replaced_by FROM replacement WHERE ssin = %(ssin)s::bigint
 ), former AS (
     SELECT asked.*,
            coalesce(inscription.periods, '{}') AS periods,
@@ -55,14 +259,15 @@ WITH asked AS MATERIALIZED (
                WHEN 'updateInscription'
                    THEN EXISTS (SELECT FROM unnest(periods) AS line (period) WHERE datemultirange(period) = removed)
                WHEN 'deleteInscription' THEN periods && removed
-               ELSE true END AS found
+               ELSE true END AS found,
+           NOT EXISTS (SELECT FROM answered) AND NOT EXISTS (SELECT FROM moved) AS free
     FROM changed
 ), written AS (
     INSERT INTO inscription (ssin, customer, inscription_context, periods, last_changes)
     SELECT %(ssin)s::bigint, %(customer)s::text, %(inscription_context)s::text,
            after, last_changes_after(periods, last_changes, after, changed_at)
     FROM later
-    WHERE found AND fits AND after <> periods
+    WHERE free AND found AND fits AND after <> periods
     ON CONFLICT (ssin, customer, inscription_context)
     DO UPDATE SET periods = EXCLUDED.periods, last_changes = EXCLUDED.last_changes
     RETURNING periods, last_changes
@@ -74,34 +279,77 @@ WITH asked AS MATERIALIZED (
            %(ticket_cbss)s::uuid, %(customer_ticket)s::text, %(legal_context)s::text,
            %(application_urn)s::text, %(cbe_number)s::text
     FROM later
-    WHERE found AND fits AND after <> periods
+    WHERE free AND found AND fits AND after <> periods
+), outcome AS MATERIALIZED (
+    SELECT later.free, later.found, later.fits, later.changed_at,
+           written.periods IS NOT NULL AS changed,
+           period_count(later.after) <= period_count(later.periods - later.removed) AS merged,
+           lines.begin_dates, lines.end_dates,
+           coalesce(written.last_changes, later.last_changes) AS last_changes
+    FROM later
+    LEFT JOIN written ON true
+    CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(lower(period) ORDER BY period), '{}') AS begin_dates,
+               coalesce(array_agg(upper(period) - 1 ORDER BY period), '{}') AS end_dates
+        FROM unnest(coalesce(written.periods, later.periods)) AS line (period)
+    ) AS lines
+), remembered AS (
+    INSERT INTO answered_declaration (customer, ticket, content, answer, answered_at)
+    SELECT %(customer)s::text, %(ticket)s::text, %(content)s::bytea,
+           convert_to(json_build_object(
+               'version', 1, 'told', %(told)s::json, 'changed', changed, 'merged', merged,
+               'begin_dates', begin_dates, 'end_dates', end_dates, 'last_changes', last_changes)::text, 'UTF8'),
+           changed_at
+    FROM outcome
+    WHERE free AND found AND fits AND %(ticket)s::text IS NOT NULL
 )
-SELECT later.found, later.fits,
-       written.periods IS NOT NULL AS changed,
-       period_count(later.after) <= period_count(later.periods - later.removed) AS merged,
-       lines.begin_dates, lines.end_dates,
-       coalesce(written.last_changes, later.last_changes) AS last_changes
-FROM later
-LEFT JOIN written ON true
-CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(lower(period) ORDER BY period), '{}') AS begin_dates,
-           coalesce(array_agg(upper(period) - 1 ORDER BY period), '{}') AS end_dates
-    FROM unnest(coalesce(written.periods, later.periods)) AS line (period)
-) AS lines;
+SELECT found, fits, changed, merged, begin_dates, end_dates, last_changes,
+       answered.content AS answered_content, answered.answer, moved.replaced_by
+FROM outcome
+LEFT JOIN answered ON true
+LEFT JOIN moved ON true;
+
+-- name: answered_declaration
+-- What was answered under this ticket of the customer; no row when nothing was, or it is forgotten.
+SELECT content, answer
+FROM answered_declaration
+WHERE customer = %(customer)s::text AND ticket = %(ticket)s::text;
+
+-- name: forget_answered_declarations
+-- Declarations answered before a time: their tickets count for nothing any more. A bounded number at a time.
+DELETE FROM answered_declaration
+WHERE (customer, ticket) IN (
+    SELECT customer, ticket
+    FROM answered_declaration
+    WHERE answered_at < %(before)s::timestamptz
+    LIMIT %(row_count_max)s::integer
+    FOR UPDATE SKIP LOCKED
+);
 
 -- name: lines
--- The lines of one customer about one person, of these contexts, that overlap a period, after where the page begins.
-SELECT inscription_context, lower(period) AS begin_date, upper(period) - 1 AS end_date, last_change
-FROM inscription
-CROSS JOIN LATERAL ROWS FROM (unnest(periods), unnest(last_changes)) AS line (period, last_change)
+-- The lines about one person, of a customer in these contexts and of others where it may see them, that overlap a
+-- period, after where the page begins; or one row with the number that took the lines over.
+SELECT replaced_by, NULL AS inscription_context, NULL AS customer, NULL AS begin_date, NULL AS end_date,
+       NULL AS last_change
+FROM replacement
 WHERE ssin = %(ssin)s::bigint
-  AND customer = %(customer)s::text
-  AND inscription_context = ANY (%(inscription_contexts)s::text[])
-  AND period && daterange(%(begin_date)s::date, %(end_date)s::date, '[]')
-  AND (%(after_context)s::text IS NULL
-       OR (inscription_context, lower(period)) > (%(after_context)s::text, %(after_begin_date)s::date))
-ORDER BY inscription_context, begin_date
-LIMIT %(line_count_max)s::integer;
+UNION ALL
+(
+    SELECT NULL, inscription_context, customer, lower(period) AS begin_date, upper(period) - 1, last_change
+    FROM inscription
+    CROSS JOIN LATERAL ROWS FROM (unnest(periods), unnest(last_changes)) AS line (period, last_change)
+    WHERE ssin = %(ssin)s::bigint
+      AND CASE WHEN customer = %(customer)s::text
+               THEN inscription_context = ANY (%(inscription_contexts)s::text[])
+               ELSE inscription_context = ANY (%(other_contexts)s::text[])
+                    AND (%(organizations)s::text[] IS NULL OR customer = ANY (%(organizations)s::text[])) END
+      AND period && daterange(%(begin_date)s::date, %(end_date)s::date, '[]')
+      AND (%(after_context)s::text IS NULL
+           OR (inscription_context, lower(period), customer)
+              > (%(after_context)s::text, %(after_begin_date)s::date, %(after_customer)s::text))
+    ORDER BY inscription_context, begin_date, customer
+    LIMIT %(line_count_max)s::integer
+);
 
 -- name: admit_message
 -- One row when the message was not seen before, none when it was. The commit does not wait for the disk: set_config
@@ -135,16 +383,142 @@ ON CONFLICT (only_row) DO UPDATE SET recipe = EXCLUDED.recipe, made_at = now();
 
 -- name: copy_persons
 -- Persons as rows of COPY.
-COPY person (ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date)
+COPY person (ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date,
+             register_inception_date, phonetic_key)
 FROM STDIN;
+
+-- name: copy_inscriptions
+-- Line sets as rows of COPY.
+COPY inscription (ssin, customer, inscription_context, periods, last_changes) FROM STDIN;
+
+-- name: lock_population
+-- Nothing; one process loads a population at a time.
+LOCK TABLE population IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: any_trace
+-- One row, when the database holds a line set or the history of one or of a number's life.
+SELECT true
+WHERE EXISTS (SELECT FROM inscription)
+   OR EXISTS (SELECT FROM inscription_history)
+   OR EXISTS (SELECT FROM person_history);
+
+-- name: drop_keys_of_lines
+-- Nothing; what a load then adds finds no index to keep: building them at the end costs a third. To be undone in the
+-- same transaction by restore_keys_of_lines.
+ALTER TABLE inscription DROP CONSTRAINT inscription_pkey;
+ALTER TABLE inscription_history DROP CONSTRAINT inscription_history_pkey;
+
+-- name: restore_keys_of_lines
+-- Nothing; the keys are as schema.sql has them, and a line set that came twice is refused.
+ALTER TABLE inscription ADD CONSTRAINT inscription_pkey PRIMARY KEY (ssin, customer, inscription_context);
+ALTER TABLE inscription_history ADD CONSTRAINT inscription_history_pkey PRIMARY KEY (ssin, change_number);
+
+-- name: record_loaded_lines
+-- Nothing; each line set of one line has the change that brought it. Run by a load into an empty database.
+INSERT INTO inscription_history (ssin, customer, inscription_context, operation, before, after, changed_at, ticket_cbss)
+SELECT ssin, customer, inscription_context, %(operation)s::text, '{}', periods, last_changes[1], %(ticket_cbss)s::uuid
+FROM inscription
+WHERE cardinality(last_changes) = 1;
+
+-- name: record_loaded_line_by_line
+-- Nothing; each line set of several lines has a change for each time at which lines came, in that order, so that the
+-- history replays to the state with its times. Run by a load into an empty database.
+INSERT INTO inscription_history (ssin, customer, inscription_context, operation, before, after, changed_at, ticket_cbss)
+SELECT ssin, customer, inscription_context, %(operation)s::text, step.before, step.after, step.changed_at,
+       %(ticket_cbss)s::uuid
+FROM inscription
+CROSS JOIN LATERAL (
+    SELECT moment.changed_at,
+           coalesce(range_agg(line.period) FILTER (WHERE line.last_change < moment.changed_at), '{}') AS before,
+           range_agg(line.period) AS after
+    FROM (SELECT DISTINCT unnest(last_changes) AS changed_at) AS moment
+    JOIN ROWS FROM (unnest(periods), unnest(last_changes)) AS line (period, last_change)
+      ON line.last_change <= moment.changed_at
+    GROUP BY moment.changed_at
+) AS step
+WHERE cardinality(last_changes) > 1
+ORDER BY ssin, customer, inscription_context, step.changed_at;
+
+-- name: persons_with_properties
+-- Persons that have all properties asked for (a null asks for nothing), by number, and how many lines each has.
+SELECT person.ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date,
+       register_inception_date,
+       (SELECT coalesce(sum(cardinality(last_changes)), 0)::bigint FROM inscription WHERE ssin = person.ssin)
+FROM person
+WHERE (%(register)s::text IS NULL OR register = %(register)s::text)
+  AND (%(status)s::text IS NULL OR status = %(status)s::text)
+  AND (%(is_deceased)s::boolean IS NULL OR (decease_date IS NOT NULL) = %(is_deceased)s::boolean)
+  AND (%(has_incomplete_decease_date)s::boolean IS NULL
+       OR coalesce(decease_date LIKE '____-__-00', false) = %(has_incomplete_decease_date)s::boolean)
+  AND (%(has_birth_date)s::boolean IS NULL OR (birth_date IS NOT NULL) = %(has_birth_date)s::boolean)
+  AND (%(has_complete_birth_date)s::boolean IS NULL
+       OR (birth_date NOT LIKE '____-__-00') = %(has_complete_birth_date)s::boolean)
+  AND (%(born_after)s::text IS NULL OR birth_date COLLATE "C" > %(born_after)s::text)
+  AND (%(gender_code)s::smallint IS NULL OR gender_code = %(gender_code)s::smallint)
+  AND (%(given_names_min)s::integer IS NULL OR cardinality(given_names) >= %(given_names_min)s::integer)
+  AND (%(given_names_max)s::integer IS NULL OR cardinality(given_names) <= %(given_names_max)s::integer)
+  AND (%(has_accents)s::boolean IS NULL
+       OR (octet_length(last_name || array_to_string(given_names, ' '))
+           > char_length(last_name || array_to_string(given_names, ' '))) = %(has_accents)s::boolean)
+  AND (%(replaces_another)s::boolean IS NULL
+       OR EXISTS (SELECT FROM person AS former WHERE former.replaced_by = person.ssin)
+          = %(replaces_another)s::boolean)
+  AND (%(successor_status)s::text IS NULL
+       OR EXISTS (SELECT FROM person AS successor
+                  WHERE successor.ssin = person.replaced_by AND successor.status = %(successor_status)s::text))
+  AND (%(has_inscriptions)s::boolean IS NULL
+       OR EXISTS (SELECT FROM inscription WHERE ssin = person.ssin AND NOT isempty(periods))
+          = %(has_inscriptions)s::boolean)
+  AND (%(customer)s::text IS NULL AND %(inscription_context)s::text IS NULL
+       OR EXISTS (SELECT FROM inscription
+                  WHERE ssin = person.ssin
+                    AND (%(customer)s::text IS NULL OR customer = %(customer)s::text)
+                    AND (%(inscription_context)s::text IS NULL
+                         OR inscription_context = %(inscription_context)s::text)
+                    AND NOT isempty(periods)))
+ORDER BY person.ssin
+LIMIT %(row_count_max)s::integer;
+
+-- name: one_moment
+-- Nothing; every statement of this transaction sees the database as it is at the first one, and writes dates as ISO.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+SET LOCAL DateStyle = 'ISO';
+
+-- name: export_persons
+-- persons.csv (docs/populations.md).
+COPY (
+    SELECT lpad(ssin::text, 11, '0') AS ssin, register, status, lpad(replaced_by::text, 11, '0') AS replaced_by,
+           last_name,
+           nullif(array_to_string(ARRAY(
+               SELECT replace(replace(given_name, '\', '\\'), '|', '\|')
+               FROM unnest(given_names) WITH ORDINALITY AS given (given_name, place)
+               ORDER BY place), '|'), '') AS given_names,
+           birth_date, gender_code, decease_date, register_inception_date
+    FROM person
+    ORDER BY person.ssin
+) TO STDOUT (FORMAT csv, HEADER true, ENCODING 'UTF8');
+
+-- name: export_inscriptions
+-- inscriptions.csv (docs/populations.md); a line set without lines is none there.
+COPY (
+    SELECT lpad(ssin::text, 11, '0') AS ssin, customer, inscription_context, line_set.periods, line_set.last_changes
+    FROM inscription
+    CROSS JOIN LATERAL (
+        SELECT string_agg(lower(period) || '/' || coalesce((upper(period) - 1)::text, ''), ' ' ORDER BY period),
+               string_agg(to_char(last_change AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), ' ' ORDER BY period)
+        FROM ROWS FROM (unnest(inscription.periods), unnest(inscription.last_changes)) AS line (period, last_change)
+    ) AS line_set (periods, last_changes)
+    WHERE NOT isempty(inscription.periods)
+    ORDER BY inscription.ssin, customer COLLATE "C", inscription_context COLLATE "C"
+) TO STDOUT (FORMAT csv, HEADER true, ENCODING 'UTF8');
 
 -- name: any_person
 -- One row, when the database holds a person.
 SELECT true FROM person LIMIT 1;
 
--- name: analyze_persons
--- Nothing; the planner knows the table's size at once.
-ANALYZE person;
+-- name: analyze_population
+-- Nothing; the planner knows the tables' sizes at once.
+ANALYZE person, inscription, inscription_history;
 
 -- name: drop_everything
 -- Nothing; the schema is empty, its history gone too: for a sandbox that starts afresh.
@@ -162,3 +536,153 @@ SELECT version FROM schema_migration ORDER BY version;
 -- name: record_migration
 -- Nothing; the migration counts as applied.
 INSERT INTO schema_migration (version, name) VALUES (%(version)s, %(name)s);
+
+-- name: history_as_of
+-- The number that was current for the one asked at a moment (its lines went there, or its register said so ever since
+-- we know it) and whether the chain ends; which numbers its lines came from; every change of the lines of all these
+-- numbers until then, in order. One statement, so one snapshot; one row with nulls when there is no change.
+WITH RECURSIVE chain (ssin, hop, seen, again) AS (
+    SELECT %(ssin)s::bigint, 0, ARRAY[%(ssin)s::bigint], false
+  UNION ALL
+    SELECT successor.ssin, hop + 1, seen || successor.ssin, successor.ssin = ANY (seen)
+    FROM chain
+    CROSS JOIN LATERAL (
+        SELECT replaced_by FROM replacement WHERE ssin = chain.ssin AND replaced_at <= %(as_of)s::timestamptz
+      UNION ALL
+        SELECT replaced_by FROM person
+        WHERE ssin = chain.ssin AND status = 'replaced'
+          AND NOT EXISTS (SELECT FROM replacement WHERE replacement.ssin = chain.ssin)
+    ) AS successor (ssin)
+    WHERE NOT again AND hop <= %(hops_max)s::integer
+), current AS (
+    SELECT ssin, NOT again AND hop <= %(hops_max)s::integer AS ends FROM chain ORDER BY hop DESC LIMIT 1
+), source (ssin, replaced_by, ticket_cbss) AS (
+    SELECT replacement.ssin, replaced_by, ticket_cbss
+    FROM replacement
+    JOIN current ON replacement.replaced_by = current.ssin
+    WHERE replaced_at <= %(as_of)s::timestamptz
+  UNION
+    SELECT replacement.ssin, replacement.replaced_by, replacement.ticket_cbss
+    FROM replacement
+    JOIN source ON replacement.replaced_by = source.ssin
+    WHERE replaced_at <= %(as_of)s::timestamptz
+), sources AS (
+    SELECT coalesce(array_agg(ssin), '{}') AS ssins,
+           coalesce(array_agg(replaced_by), '{}') AS successors,
+           coalesce(array_agg(ticket_cbss), '{}') AS tickets
+    FROM source
+)
+SELECT current.ssin, current.ends, sources.ssins, sources.successors, sources.tickets,
+       change.change_number, change.ssin, change.customer, change.inscription_context, change.operation,
+       change.before, change.after, change.changed_at, change.ticket_cbss, change.customer_ticket,
+       change.legal_context, change.application_urn, change.cbe_number
+FROM current
+CROSS JOIN sources
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM inscription_history
+    WHERE ssin = ANY (sources.ssins || current.ssin)
+      AND changed_at <= %(as_of)s::timestamptz
+      AND (%(customer)s::text IS NULL OR customer = %(customer)s::text)
+      AND (%(inscription_contexts)s::text[] IS NULL OR inscription_context = ANY (%(inscription_contexts)s::text[]))
+    ORDER BY change_number
+    LIMIT %(row_count_max)s::integer
+) AS change ON true
+ORDER BY change.change_number;
+
+-- name: changes_of_lines
+-- A page of the changes of one number's lines, in order.
+SELECT change_number, ssin, customer, inscription_context, operation, before, after, changed_at, ticket_cbss,
+       customer_ticket, legal_context, application_urn, cbe_number
+FROM inscription_history
+WHERE ssin = %(ssin)s::bigint
+  AND change_number > %(after)s::bigint
+  AND (%(customer)s::text IS NULL OR customer = %(customer)s::text)
+  AND (%(inscription_context)s::text IS NULL OR inscription_context = %(inscription_context)s::text)
+ORDER BY change_number
+LIMIT %(row_count_max)s::integer;
+
+-- name: where_lines_went
+-- The number to which the lines of a replaced number went; no row when they did not.
+SELECT replaced_by FROM replacement WHERE ssin = %(ssin)s::bigint;
+
+-- name: end_of_history_slice
+-- The last number of a slice of the history that begins at a number and has about so many changes; null for the last.
+SELECT CASE WHEN count(*) = %(row_count_max)s::integer THEN max(ssin) END
+FROM (
+    SELECT ssin
+    FROM inscription_history
+    WHERE ssin >= %(first_ssin)s::bigint
+    ORDER BY ssin
+    LIMIT %(row_count_max)s::integer
+) AS slice;
+
+-- name: history_discrepancies
+-- Where the history of the numbers of a slice does not replay to their lines (domain/history.py, DiscrepancyKind).
+-- Lines that a replacement brought have times of another number's history: of numbers that replace others, the times
+-- are left alone here.
+WITH change AS (
+    SELECT ssin, customer, inscription_context, change_number, before, after, changed_at,
+           lag(after, 1, '{}') OVER line_set AS left_before,
+           lead(change_number) OVER line_set IS NULL AS is_last
+    FROM inscription_history
+    WHERE ssin BETWEEN %(first_ssin)s::bigint AND %(last_ssin)s::bigint
+    WINDOW line_set AS (PARTITION BY ssin, customer, inscription_context ORDER BY change_number)
+), line_set AS (
+    SELECT ssin, customer, inscription_context, periods, last_changes
+    FROM inscription
+    WHERE ssin BETWEEN %(first_ssin)s::bigint AND %(last_ssin)s::bigint
+), brought AS (
+    SELECT DISTINCT ON (ssin, customer, inscription_context, line.period)
+           ssin, customer, inscription_context, line.period, changed_at
+    FROM change
+    CROSS JOIN LATERAL unnest(after) AS line (period)
+    WHERE NOT EXISTS (SELECT FROM unnest(before) AS former (period) WHERE former.period = line.period)
+    ORDER BY ssin, customer, inscription_context, line.period, change_number DESC
+), found AS (
+    SELECT 'gap' AS kind, ssin, customer, inscription_context, change_number
+    FROM change
+    WHERE before <> left_before
+  UNION ALL
+    SELECT 'state', ssin, customer, inscription_context, NULL
+    FROM (SELECT ssin, customer, inscription_context, after FROM change WHERE is_last) AS last_change
+    FULL JOIN line_set USING (ssin, customer, inscription_context)
+    WHERE coalesce(after, '{}') <> coalesce(periods, '{}')
+  UNION ALL
+    SELECT DISTINCT 'lastChange', ssin, customer, inscription_context, NULL::bigint
+    FROM line_set
+    CROSS JOIN LATERAL ROWS FROM (unnest(periods), unnest(last_changes)) AS line (period, last_change)
+    JOIN brought USING (ssin, customer, inscription_context, period)
+    WHERE last_change <> changed_at
+      AND NOT EXISTS (SELECT FROM replacement WHERE replaced_by = line_set.ssin)
+  UNION ALL
+    SELECT 'stranded', ssin, customer, inscription_context, NULL
+    FROM line_set
+    JOIN replacement USING (ssin)
+    WHERE NOT isempty(periods)
+)
+SELECT kind, ssin, customer, inscription_context, change_number
+FROM found
+ORDER BY ssin, customer, inscription_context, kind, change_number
+LIMIT %(row_count_max)s::integer;
+
+-- name: mutations_after
+-- The first mutations of a customer after a sequence number that are in one of the contexts, in order; each row, or the
+-- only one when there are none, begins with the number of the newest. Numbers have no gaps, so that so many rows are so
+-- many numbers; and who waits for the counter's row takes the next number after the commit of the one before, so that a
+-- snapshot with a mutation has every earlier one.
+SELECT newest.sequence_number, seen.*
+FROM (
+    SELECT coalesce(max(sequence_number), 0) AS sequence_number FROM mutation WHERE customer = %(customer)s::text
+) AS newest
+LEFT JOIN LATERAL (
+    SELECT sequence_number, ssin, event, current_ssin, inscription_contexts, recorded_at
+    FROM mutation
+    WHERE customer = %(customer)s::text
+      AND sequence_number > %(after)s::bigint
+      AND sequence_number <= %(after)s::bigint + %(scanned_max)s::bigint
+      AND inscription_contexts && %(inscription_contexts)s::text[]
+    ORDER BY sequence_number
+    LIMIT %(row_count_max)s::integer
+) AS seen ON true
+ORDER BY seen.sequence_number;

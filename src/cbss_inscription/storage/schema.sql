@@ -24,7 +24,7 @@ CREATE TABLE person (
     decease_date text     CHECK (decease_date ~ '^[0-2][0-9]{3}-[0-1][0-9]-[0-3][0-9]$'),
     -- Since when the file is KSZ's: made (BIS), or last taken in (RAD); unknown for files that were loaded without.
     register_inception_date date,
-    -- How the last name sounds (registers/phonetics.py): only for finding, never for validating (rule 43).
+    -- How the last name sounds (domain/phonetics.py): only for finding, never for validating (rule 43).
     phonetic_key text,
     CONSTRAINT person_register_inception_date_check CHECK (register <> 'nr' OR register_inception_date IS NULL),
     CHECK ((status = 'replaced') = (replaced_by IS NOT NULL)),
@@ -117,6 +117,7 @@ CREATE TABLE replacement (
     replaced_at timestamptz NOT NULL,
     ticket_cbss uuid        NOT NULL
 );
+CREATE INDEX replacement_replaced_by ON replacement (replaced_by);
 
 -- What the holders of inscriptions are told of a number's life: for each customer numbered from 1 without gaps, in the
 -- order of the commits. inscription_contexts: those in which the customer knew the person.

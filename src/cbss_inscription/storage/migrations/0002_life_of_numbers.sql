@@ -45,6 +45,7 @@ CREATE TABLE replacement (
     replaced_at timestamptz NOT NULL,
     ticket_cbss uuid        NOT NULL
 );
+CREATE INDEX replacement_replaced_by ON replacement (replaced_by);
 
 CREATE TABLE mutation (
     customer             text        NOT NULL,

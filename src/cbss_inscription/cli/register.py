@@ -1,0 +1,410 @@
+"""`cbss-inscription register`: what happens to files of persons, done by an operator of the registers."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from uuid import UUID
+
+import typer
+
+from cbss_inscription.cli.arguments import Output, OutputFormat, SettingsFile, SsinText, read_ssin
+from cbss_inscription.cli.exit_codes import ExitCode
+from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.legal_data import Gender, LegalData, Person, Register
+from cbss_inscription.domain.life import FileChange
+from cbss_inscription.domain.period import IncompleteDate, InvalidDate
+from cbss_inscription.domain.person_search import GivenNameMode
+from cbss_inscription.domain.ssin import Ssin
+
+if TYPE_CHECKING:
+    from cbss_inscription.registers.life import Candidates, Done, NumberLife, Refused
+    from cbss_inscription.storage.database import Database
+
+CONNECTIONS: Final = 2
+"""Connections of one command: the event's own, and that with which it reads the registers meanwhile."""
+_DATE: Final = "%Y-%m-%d"
+_GENDERS: Final = {Gender.UNKNOWN: "unknown", Gender.MALE: "male", Gender.FEMALE: "female"}
+
+
+class NewRegister(StrEnum):
+    """In which register a file is made: RAD files are taken in, never made (rule 12)."""
+
+    BIS = "bis"
+    NR = "nr"
+
+
+OperatorName = Annotated[
+    str | None, typer.Option("--operator", help="Who does this, for the history; else the account's name.")
+]
+GivenNames = Annotated[list[str] | None, typer.Option("--given-name", help="In their order; may be repeated.")]
+BirthDate = Annotated[str | None, typer.Option(help="yyyy-mm-dd; 00 for what is unknown.")]
+GenderCode = Annotated[int | None, typer.Option(min=0, max=2, help="0 unknown, 1 male, 2 female.")]
+
+register = typer.Typer(
+    no_args_is_help=True,
+    help="The life of a number: make files, replace, cancel, take in, give back and correct them.",
+)
+
+
+@register.command()
+def create(
+    *,
+    last_name: Annotated[str, typer.Option(help="The last name.")],
+    given_name: GivenNames = None,
+    birth_date: BirthDate = None,
+    gender: GenderCode = None,
+    kind: Annotated[NewRegister, typer.Option("--register", help="In which register.")] = NewRegister.BIS,
+    given_name_mode: Annotated[
+        GivenNameMode, typer.Option(help="How much of the given names must be alike to be the same person.")
+    ] = GivenNameMode.FIRST_LETTER_FIRST_GIVENNAME,
+    settings: SettingsFile,
+    operator: OperatorName = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Make a file with a new number, unless a person like this one is known: then those are shown, status 3."""
+    legal_data = _legal_data(last_name, given_name, birth_date, gender)
+    _do(
+        settings,
+        operator,
+        output,
+        lambda life, name: life.create(
+            legal_data, register=Register(kind.value), given_name_mode=given_name_mode, operator=name
+        ),
+    )
+
+
+@register.command()
+def replace(
+    ssin: SsinText,
+    replaced_by: Annotated[str, typer.Argument(metavar="NEW_SSIN", help="The number that continues it.")],
+    *,
+    settings: SettingsFile,
+    operator: OperatorName = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Replace a number by another, which takes over all its inscriptions."""
+    old, new = read_ssin(ssin), read_ssin(replaced_by)
+    _do(settings, operator, output, lambda life, name: life.replace(old, new, operator=name))
+
+
+@register.command()
+def cancel(
+    ssin: SsinText, *, settings: SettingsFile, operator: OperatorName = None, output: Output = OutputFormat.TEXT
+) -> None:
+    """Cancel a number for good, without a successor."""
+    number = read_ssin(ssin)
+    _do(settings, operator, output, lambda life, name: life.cancel(number, operator=name))
+
+
+@register.command()
+def rad_in(
+    ssin: SsinText,
+    *,
+    since: Annotated[datetime | None, typer.Option(formats=[_DATE], help="The day; none = today.")] = None,
+    settings: SettingsFile,
+    operator: OperatorName = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Take a file over from the National Register into RAD."""
+    number, day = read_ssin(ssin), since.date() if since is not None else None
+    _do(settings, operator, output, lambda life, name: life.rad_in(number, day=day, operator=name))
+
+
+@register.command()
+def rad_out(
+    ssin: SsinText, *, settings: SettingsFile, operator: OperatorName = None, output: Output = OutputFormat.TEXT
+) -> None:
+    """Give a file of RAD back to the National Register."""
+    number = read_ssin(ssin)
+    _do(settings, operator, output, lambda life, name: life.rad_out(number, operator=name))
+
+
+@register.command()
+def decease(
+    ssin: SsinText,
+    decease_date: Annotated[str, typer.Argument(metavar="DATE", help="yyyy-mm-dd; 00 for what is unknown.")],
+    *,
+    settings: SettingsFile,
+    operator: OperatorName = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Set or correct the date of decease."""
+    number, day = read_ssin(ssin), _incomplete_date(decease_date)
+    _do(settings, operator, output, lambda life, name: life.decease(number, day, operator=name))
+
+
+@register.command()
+def correct(
+    ssin: SsinText,
+    *,
+    last_name: Annotated[str | None, typer.Option(help="The last name.")] = None,
+    given_name: GivenNames = None,
+    birth_date: BirthDate = None,
+    gender: GenderCode = None,
+    settings: SettingsFile,
+    operator: OperatorName = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Correct legal data; what is not given stays."""
+    number, legal_data = read_ssin(ssin), _legal_data(last_name, given_name, birth_date, gender)
+    if legal_data == LegalData():
+        raise UsageError("give at least one of --last-name, --given-name, --birth-date and --gender")
+    _do(settings, operator, output, lambda life, name: life.correct(number, legal_data, operator=name))
+
+
+@register.command()
+def show(ssin: SsinText, *, settings: SettingsFile, output: Output = OutputFormat.TEXT) -> None:
+    """Show the file of a number, those that replace it, and what happened to it."""
+    number = read_ssin(ssin)
+
+    async def look(database: Database, life: NumberLife) -> tuple[tuple[Person, ...], tuple[FileChange, ...]]:
+        from cbss_inscription.storage.life import StoredFiles
+
+        return await life.chain_of(number), await StoredFiles(database).changes_of(number)
+
+    chain, changes = with_life(settings, look)
+    if output is OutputFormat.JSON:
+        _print_json(
+            {"chain": [_file_of(person) for person in chain], "history": [_change_of(change) for change in changes]}
+        )
+    elif chain or changes:
+        _print_files(chain)
+        for change in changes:
+            _print_change(change)
+    raise typer.Exit(ExitCode.DONE if chain or changes else ExitCode.NOTHING_FOUND)
+
+
+# -- doing -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _AnomaliesOnStandardError:
+    """A `registers.port.DataAnomalyLog` and `registers.national_register.SourceLog` for the person at the terminal."""
+
+    def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
+        sys.stderr.write(f"cbss-inscription: data anomaly: {reason}, ticket {ticket_cbss}\n")
+
+    def found_source_unavailable(self, *, source: str, reason: str) -> None:
+        """Nothing: the error that follows says it."""
+
+
+def with_life(settings_file: Path, work: Callable[[Database, NumberLife], Awaitable[Any]]) -> Any:  # noqa: ANN401 - the work's
+    """What `work` gives, done with the files of the registers that the settings name. Raises `UsageError`."""
+    from cbss_inscription.app.settings import read_settings
+    from cbss_inscription.app.wiring import number_life, registers_of
+    from cbss_inscription.storage.database import Database
+    from cbss_inscription.storage.migration import check_schema
+
+    settings = read_settings(settings_file)
+    check_schema(settings.database)
+
+    async def run() -> Any:  # noqa: ANN401 - the work's
+        database = Database(settings.database, connections_max=CONNECTIONS)
+        await database.open()
+        log = _AnomaliesOnStandardError()
+        registers = registers_of(settings, database, log=log)
+        try:
+            return await work(database, number_life(settings, database, registers, data_anomalies=log))
+        finally:
+            await registers.close()
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def _do(
+    settings: Path,
+    operator: str | None,
+    output: OutputFormat,
+    event: Callable[[NumberLife, str], Awaitable[Done | Candidates | Refused]],
+) -> NoReturn:
+    name = _operator(operator)
+    outcome = with_life(settings, lambda _, life: event(life, name))
+    raise typer.Exit(_print_outcome(outcome, output))
+
+
+def _operator(given: str | None) -> str:
+    from cbss_inscription.registers.life import OPERATOR_CHARACTERS_MAX
+
+    if given is None:
+        try:
+            given = getpass.getuser()
+        except (OSError, KeyError) as error:
+            raise UsageError("this account has no name: give --operator") from error
+    if not (0 < len(given) <= OPERATOR_CHARACTERS_MAX and given.isprintable()):
+        raise UsageError(f"--operator takes 1 to {OPERATOR_CHARACTERS_MAX} printable characters")
+    return given
+
+
+def _incomplete_date(text: str) -> IncompleteDate:
+    try:
+        return IncompleteDate.parse(text)
+    except InvalidDate as error:
+        raise UsageError("that is no date: yyyy-mm-dd, yyyy-mm-00 or yyyy-00-00") from error
+
+
+def _legal_data(
+    last_name: str | None, given_names: list[str] | None, birth_date: str | None, gender: int | None
+) -> LegalData:
+    return LegalData(
+        last_name=last_name,
+        given_names=tuple(given_names or ()),
+        birth_date=_incomplete_date(birth_date) if birth_date is not None else None,
+        gender=Gender(gender) if gender is not None else None,
+    )
+
+
+# -- printing ----------------------------------------------------------------------------------------------------------
+
+
+def _print_outcome(outcome: Done | Candidates | Refused, output: OutputFormat) -> ExitCode:
+    from cbss_inscription.registers.life import Candidates, Done
+
+    if output is OutputFormat.JSON:
+        _print_json(_outcome_of(outcome))
+        return ExitCode.DONE if isinstance(outcome, Done) else ExitCode.REFUSED
+    match outcome:
+        case Done():
+            told = [f"{outcome.event}  {outcome.ssin.formatted}"]
+            if outcome.current_ssin != outcome.ssin:
+                told.append(f"its lines are under {outcome.current_ssin.formatted} now: {outcome.lines} moved")
+            told += [f"customers told: {outcome.mutations}", f"ticket {outcome.ticket_cbss}"]
+            sys.stdout.write("\n".join(told) + "\n")
+            return ExitCode.DONE
+        case Candidates(persons=persons):
+            sys.stderr.write(f"cbss-inscription: nothing was made: {len(persons)} known persons are like this one\n")
+            _print_files(persons)
+        case refused:
+            sys.stderr.write(f"cbss-inscription: refused: {refused.sentence}\n")
+    return ExitCode.REFUSED
+
+
+def _print_files(persons: tuple[Person, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    from cbss_inscription.client.call import one_line
+
+    table = Table(
+        Column("SSIN", no_wrap=True),
+        Column("file", overflow="fold"),
+        Column("name", overflow="fold"),
+        Column("birth", no_wrap=True),
+        Column("gender"),
+        Column("decease", no_wrap=True),
+    )
+    for person in persons:
+        state = [person.register.upper(), person.status]
+        if person.replaced_by is not None:
+            state.append(f"by {person.replaced_by.formatted}")
+        if person.register_inception_date is not None:
+            state.append(f"since {person.register_inception_date}")
+        cells = [
+            person.ssin.formatted,
+            " ".join(state),
+            one_line(", ".join(filter(None, [person.last_name, " ".join(person.given_names)]))),
+            str(person.birth_date or ""),
+            _GENDERS[person.gender],
+            str(person.decease_date or ""),
+        ]
+        table.add_row(*map(Text, cells))
+    if persons:
+        Console().print(table)
+
+
+def _print_change(change: FileChange) -> None:
+    from cbss_inscription.client.call import one_line
+
+    record = change.record
+    changed = _differences(change)
+    words = [f"{name} {former!r} → {later!r}" for name, (former, later) in changed.items()]
+    sys.stdout.write(
+        f"{record.recorded_at:%Y-%m-%d %H:%M:%S}  {record.event}  by {one_line(record.operator)}"
+        f"  ticket {record.ticket_cbss}\n"
+    )
+    if words:
+        sys.stdout.write(f"  {', '.join(words)}\n")
+
+
+def _differences(change: FileChange) -> Mapping[str, tuple[object, object]]:
+    """The columns that changed, with what they said before and after; none for a file that was made."""
+    if change.before is None:
+        return {}
+    return {
+        name: (_readable(name, change.before.get(name)), _readable(name, later))
+        for name, later in change.after.items()
+        if change.before.get(name) != later and name != "phonetic_key"
+    }
+
+
+def _readable(column: str, value: object) -> object:
+    """A number as its eleven digits, which the history keeps as an integer; anything else as it is."""
+    return Ssin.of_number(value).digits if column in {"ssin", "replaced_by"} and isinstance(value, int) else value
+
+
+def _file_as_kept(file: Mapping[str, object]) -> dict[str, object]:
+    return {name: _readable(name, value) for name, value in file.items()}
+
+
+def _outcome_of(outcome: Done | Candidates | Refused) -> dict[str, object]:
+    from cbss_inscription.registers.life import Candidates, Done
+
+    match outcome:
+        case Done():
+            return {
+                "outcome": "done",
+                "event": outcome.event.value,
+                "ssin": outcome.ssin.digits,
+                "current_ssin": outcome.current_ssin.digits,
+                "ticket_cbss": str(outcome.ticket_cbss),
+                "recorded_at": outcome.recorded_at.isoformat(),
+                "mutations": outcome.mutations,
+                "lines": outcome.lines,
+            }
+        case Candidates(persons=persons):
+            return {"outcome": "candidates", "persons": [_file_of(person) for person in persons]}
+        case refused:
+            return {"outcome": "refused", "reason": refused.reason.value, "sentence": refused.sentence}
+
+
+def _file_of(person: Person) -> dict[str, object]:
+    inception = person.register_inception_date
+    return {
+        "ssin": person.ssin.digits,
+        "register": person.register.value,
+        "status": person.status.value,
+        "replaced_by": person.replaced_by.digits if person.replaced_by is not None else None,
+        "last_name": person.last_name,
+        "given_names": list(person.given_names),
+        "birth_date": str(person.birth_date) if person.birth_date is not None else None,
+        "gender_code": int(person.gender),
+        "decease_date": str(person.decease_date) if person.decease_date is not None else None,
+        "register_inception_date": inception.isoformat() if inception is not None else None,
+    }
+
+
+def _change_of(change: FileChange) -> dict[str, object]:
+    record = change.record
+    return {
+        "event": record.event.value,
+        "recorded_at": record.recorded_at.isoformat(),
+        "operator": record.operator,
+        "ticket_cbss": str(record.ticket_cbss),
+        "before": _file_as_kept(change.before) if change.before is not None else None,
+        "after": _file_as_kept(change.after),
+    }
+
+
+def _print_json(value: object) -> None:
+    import msgspec
+
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
