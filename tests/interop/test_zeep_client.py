@@ -6,19 +6,26 @@ import datetime as dt
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import zeep
 from lxml import etree
 
 SSIN = "nr_active"
-HEADER: dict[str, Any] = {
-    "informationCustomer": {
-        "ticket": "zeep",
-        "customerIdentification": {"sector": 17, "institution": 1},
-    },
-    "legalContext": "PCSA:SOCIAL_INQUIRY",
-}
+
+
+def header() -> dict[str, Any]:
+    """The head of a request under a ticket of its own: a declaration's ticket is used once (rule 38)."""
+    return {
+        "informationCustomer": {
+            "ticket": str(uuid4()),
+            "customerIdentification": {"sector": 17, "institution": 1},
+        },
+        "legalContext": "PCSA:SOCIAL_INQUIRY",
+    }
+
+
 FIRST_HALF = {"beginDate": "2026-01-01", "endDate": "2026-06-30"}
 WHOLE_YEAR = {"beginDate": "2026-01-01", "endDate": "2026-12-31"}
 
@@ -45,24 +52,25 @@ def test_sec_41_zeep_does_all_operations(client: Any, sandbox: Any) -> None:
     service, ssin, context = client.service, sandbox.ssin(SSIN), "PCSA:SUPERVISOR"
     line = {"inscriptionContext": context, "period": FIRST_HALF}
 
-    reply = service.insertInscription(**HEADER, declaration={"ssin": ssin, "inscription": line})
+    head = header()
+    reply = service.insertInscription(**head, declaration={"ssin": ssin, "inscription": line})
     assert (reply.status.value, reply.status.code) == ("OK", "MSG00000")
-    assert (reply.informationCustomer.ticket, reply.ssin._value_1) == ("zeep", ssin)
+    assert (reply.informationCustomer.ticket, reply.ssin._value_1) == (head["informationCustomer"]["ticket"], ssin)
 
     reply = service.updateInscription(
-        **HEADER, declaration={"ssin": ssin, "inscription": line, "newPeriod": WHOLE_YEAR}
+        **header(), declaration={"ssin": ssin, "inscription": line, "newPeriod": WHOLE_YEAR}
     )
     assert (reply.status.value, reply.status.code) == ("OK", "MSG00000")
 
     criteria = {"ssin": ssin, "inscriptionContext": [context]}
-    reply = service.consultInscriptions(**HEADER, criteria=criteria)
+    reply = service.consultInscriptions(**header(), criteria=criteria)
     assert (reply.status.value, reply.status.code) == ("DATA_FOUND", "MSG00000")
     (found,) = reply.inscriptions.inscription
     assert (found.period.beginDate, found.period.endDate) == (dt.date(2026, 1, 1), dt.date(2026, 12, 31))
 
-    reply = service.deleteInscription(**HEADER, declaration={"ssin": ssin, "inscriptionContext": context})
+    reply = service.deleteInscription(**header(), declaration={"ssin": ssin, "inscriptionContext": context})
     assert (reply.status.value, reply.status.code) == ("OK", "MSG00000")
-    reply = service.consultInscriptions(**HEADER, criteria=criteria)
+    reply = service.consultInscriptions(**header(), criteria=criteria)
     assert (reply.status.value, reply.status.code) == ("NO_DATA_FOUND", "MSG00100")
 
     assert service.healthCheck(type="DEEP").Status.Level == "OK"
@@ -79,19 +87,19 @@ def test_zeep_has_legal_data_validated(client: Any, sandbox: Any) -> None:
         "gender": {"genderCode": str(known["gender_code"])},
     }
     other = {**data, "name": {"lastName": "Somebody Else", "givenName": known["given_names"]}}
-    reply = service.insertInscription(**HEADER, declaration={"ssin": ssin, "inscription": line, "legalData": other})
+    reply = service.insertInscription(**header(), declaration={"ssin": ssin, "inscription": line, "legalData": other})
     assert (reply.status.value, reply.status.code) == ("NOK", "CBI00301")
     assert reply.validationErrors.detail
-    reply = service.insertInscription(**HEADER, declaration={"ssin": ssin, "inscription": line, "legalData": data})
+    reply = service.insertInscription(**header(), declaration={"ssin": ssin, "inscription": line, "legalData": data})
     assert (reply.status.value, reply.status.code) == ("OK", "MSG00000")
-    service.deleteInscription(**HEADER, declaration={"ssin": ssin, "inscriptionContext": context})
+    service.deleteInscription(**header(), declaration={"ssin": ssin, "inscriptionContext": context})
 
 
 def test_sec_61_zeep_raises_fault_for_a_wrong_key(sandbox: Any, zeep_example: ModuleType) -> None:
     """A signature by a key that is not the certificate's reaches zeep's caller as Fault SOA-01001 (SEC-61, SEC-62)."""
     for client in _client(sandbox, zeep_example, "wsdl", key_of="family-fund"):
         with pytest.raises(zeep.exceptions.Fault) as raised:
-            client.service.consultInscriptions(**HEADER, criteria={"ssin": sandbox.ssin(SSIN)})
+            client.service.consultInscriptions(**header(), criteria={"ssin": sandbox.ssin(SSIN)})
     fault = raised.value
     assert (fault.code, fault.message) == ("soapenv:Client", "SOA-01001")
     assert b"SystemError" in etree.tostring(fault.detail)

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -162,7 +163,7 @@ class Desk:
     conninfo: str
     found: FoundDataAnomalies
     customer: CustomerIdentification = FOLLOWER
-    ticket: str | None = "T1"
+    ticket: str | None = None
 
     def at(self, customer: CustomerIdentification) -> Desk:
         return replace(self, customer=customer)
@@ -231,9 +232,14 @@ class Desk:
             assert row is not None
             return int(row[0])
 
+    def forget_tickets(self) -> None:
+        """Nothing; every ticket may be used anew (rule 38)."""
+        with psycopg.connect(self.conninfo) as connection:
+            connection.execute("DELETE FROM answered_declaration")
+
     @property
     def nothing_is_written(self) -> bool:
-        return self.rows("inscription") == self.rows("inscription_history") == 0
+        return self.rows("inscription") == self.rows("inscription_history") == self.rows("answered_declaration") == 0
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +254,7 @@ async def desk(populated_database: str) -> AsyncIterator[Desk]:
         connection.execute("SET LOCAL session_replication_role = replica")  # without the trigger that keeps history
         connection.execute("DELETE FROM inscription")
         connection.execute("DELETE FROM inscription_history")
+        connection.execute("DELETE FROM answered_declaration")
     database = Database(populated_database, connections_max=1)
     await database.open()
     found = FoundDataAnomalies()
@@ -491,6 +498,48 @@ async def test_e8_what_the_register_lacks_is_told_and_refuses_nothing(desk: Desk
     assert lines_of(result) == ["2024-01-01.."]
 
 
+@pytest.mark.parametrize("wrong", list(product([False, True], repeat=4))[1:])
+async def test_rules_41_42_and_47_exactly_the_disagreeing_fields_are_named(desk: Desk, wrong: tuple[bool, ...]) -> None:
+    """Whichever fields disagree, those and no others are named, without any value; nothing is written (41, 42, 47)."""
+    last_name, given_name, birth_date, gender = wrong
+    data = LegalData(
+        last_name="Peeters" if last_name else OWN.last_name,
+        given_names=("Jan",) if given_name else OWN.given_names,
+        birth_date=IncompleteDate(1999, 1, 1) if birth_date else OWN.birth_date,
+        gender=Gender.MALE if gender else OWN.gender,
+    )
+    result = await desk.insert(ACTIVE, "2024-01-01..", data)
+    named = [(item.field_name, item.field_value) for error in result.validation_errors for item in error.information]
+    fields = ("lastName", "givenName", "birthDate", "genderCode")
+    assert named == [(name, None) for name, is_wrong in zip(fields, wrong, strict=True) if is_wrong]
+    assert (result.status.code, result.status.information, result.anomalies) == ("CBI00301", (), ())
+    assert desk.nothing_is_written
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "told"),
+    [
+        pytest.param(LegalData(), "MSG00000", [], id="40: nothing given"),
+        pytest.param(LegalData(last_name="Vandenbroeckelaere"), "MSG00000", [], id="40: last name alone"),
+        pytest.param(LegalData(given_names=("Wilhelmina", "Josephine")), "MSG00000", [], id="44: all given names"),
+        pytest.param(LegalData(given_names=("Josephine",)), "CBI00301", ["givenName"], id="44: not the first"),
+        pytest.param(LegalData(given_names=("Wilhelmina", "X")), "CBI00301", ["givenName"], id="44: not the second"),
+        pytest.param(LegalData(birth_date=IncompleteDate(1985, 7, 0)), "CBI00301", ["birthDate"], id="45: zero part"),
+        pytest.param(
+            LegalData(gender=Gender.UNKNOWN), "MSG00000", ["genderCode"], id="46: sex not known to the caller"
+        ),
+        pytest.param(LegalData(last_name="Vandenbrouckelaere"), "CBI00301", ["lastName"], id="43: sounds alike"),
+    ],
+)
+async def test_rules_40_and_43_to_46_of_what_is_given(desk: Desk, data: LegalData, code: str, told: list[str]) -> None:
+    """What is given decides: absent data, beginnings, zero parts, unknown sex, a likeness of sound (40, 43 to 46)."""
+    result = await desk.insert(ACTIVE, "2024-01-01..", data)
+    details = (*result.validation_errors, *result.anomalies)
+    assert result.status.code == code
+    assert [item.field_name for detail in details for item in detail.information] == told
+    assert desk.nothing_is_written == (code != "MSG00000")
+
+
 async def test_rule_41_one_mismatch_beside_what_cannot_be_verified_refuses(desk: Desk) -> None:
     """A mismatch refuses, even when other fields cannot be verified; those are not told then (rules 41, 46)."""
     result = await desk.insert(SPARSE, "2024-01-01..", replace(OWN, last_name="Peeters"))
@@ -721,7 +770,7 @@ async def test_rule_28_lines_of_contexts_no_longer_granted_are_not_shown(desk: D
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7])
 async def test_more_lines_than_a_page_are_fetched_page_by_page(desk: Desk, count: int) -> None:
-    """Pages of three lines follow each other by `next`, each line once and in order, until none is left."""
+    """Pages of three lines follow each other by `next`, each line once and in order, until none is left (E22)."""
     months = [f"2024-{2 * number + 1:02d}-01..2024-{2 * number + 1:02d}-10" for number in range(4)]
     for month in months[:count]:
         await desk.insert(ACTIVE, month)
@@ -760,13 +809,18 @@ def token(value: object) -> str:
         token(17),
         token([]),
         token(["PCSA:LIVING_WAGE"]),
-        token(["PCSA:LIVING_WAGE", None]),
-        token(["PCSA:LIVING_WAGE", "2024-02-30"]),
-        token(["PCSA:LIVING_WAGE", 20240101]),
-        token(["", "2024-01-01"]),
-        token([17, "2024-01-01"]),
-        token(["PCSA'; DROP TABLE person --", "2024-01-01"]),
-        token(["PCSA:LIVING_WAGE", "2024-01-01", "more"]),
+        token(["PCSA:LIVING_WAGE", None, "17/1"]),
+        token(["PCSA:LIVING_WAGE", "2024-02-30", "17/1"]),
+        token(["PCSA:LIVING_WAGE", 20240101, "17/1"]),
+        token(["", "2024-01-01", "17/1"]),
+        token([17, "2024-01-01", "17/1"]),
+        token(["PCSA'; DROP TABLE person --", "2024-01-01", "17/1"]),
+        token(["PCSA:LIVING_WAGE", "2024-01-01"]),
+        token(["PCSA:LIVING_WAGE", "2024-01-01", "nobody"]),
+        token(["PCSA:LIVING_WAGE", "2024-01-01", "017/1"]),
+        token(["PCSA:LIVING_WAGE", "2024-01-01", None]),
+        token(["PCSA:LIVING_WAGE", "2024-01-01", 17]),
+        token(["PCSA:LIVING_WAGE", "2024-01-01", "17/1", "more"]),
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
         base64.urlsafe_b64encode(b"[" * 50_000).decode(),
         base64.urlsafe_b64encode(b"1" * 5_000).decode(),
@@ -809,7 +863,9 @@ async def test_rules_35_and_49_a_change_leaves_who_when_and_why(
     """Each change is one history row: person, customer, context, operation, before, after, tickets, caller (35, 49)."""
     clerk = replace(desk, ticket=ticket)
     await clerk.insert(REPLACED, JANUARY)
+    clerk.forget_tickets()
     await clerk.update(ACTIVE, JANUARY, MARCH)
+    clerk.forget_tickets()
     await clerk.delete(ACTIVE)
     with psycopg.connect(desk.conninfo) as connection:
         rows = connection.execute(

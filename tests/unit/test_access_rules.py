@@ -21,6 +21,7 @@ from cbss_inscription.governance.access import (
     LegalDataProfile,
     Permission,
     ReplacedNumbers,
+    Visibility,
     read_access_rules,
     write_access_rules,
 )
@@ -72,6 +73,7 @@ def permission(
     valid_until: date | None = END,
     replaced_numbers: ReplacedNumbers = ReplacedNumbers.FOLLOW,
     legal_data_profile: LegalDataProfile = LegalDataProfile.EXACT,
+    visibility: Visibility | None = None,
 ) -> Permission:
     return Permission(
         reference=reference,
@@ -85,6 +87,7 @@ def permission(
         valid_until=valid_until,
         replaced_numbers=replaced_numbers,
         legal_data_profile=legal_data_profile,
+        visibility=visibility,
     )
 
 
@@ -193,8 +196,8 @@ WRITING = (Operation.INSERT_INSCRIPTION, Operation.UPDATE_INSCRIPTION)
     ],
 )
 def test_sec_56_58_59_allowed_if_and_only_if_the_rules_say_so(rules: AccessRules) -> None:
-    """Every URN, CBE number, environment, customer, ground, operation and day gets the rules' answer (48; SEC-56)."""
-    assert len(ALL_QUESTIONS) == 2 * 2 * 2 * 3 * 2 * 5 * 5
+    """Every URN, CBE number, environment, customer, ground, operation and day gets its answer (rule 48; SEC-56)."""
+    assert len(ALL_QUESTIONS) == 2 * 2 * 2 * 3 * 2 * len(Operation) * 5
     wrong = [question for question in ALL_QUESTIONS if answer(rules, question) != naive_answer(rules, question)]
     assert wrong == []
 
@@ -203,7 +206,7 @@ def test_sec_56_the_matrix_holds_every_kind_of_answer() -> None:
     """One rule and one permission grant some questions, and refuse others in both ways: no empty proof (SEC-56)."""
     rules = rules_of(rule(), permission())
     answers = [answer(rules, question) for question in ALL_QUESTIONS]
-    granted = 1 * 1 * 1 * 1 * 1 * 5 * 3
+    granted = 1 * 1 * 1 * 1 * 1 * len(Operation) * 3
     assert {word: answers.count(word) for word in set(answers)} == {
         "granted": granted,
         "MSG00013": granted,
@@ -235,6 +238,12 @@ PERMISSIONS = st.builds(
     valid_until=UNTIL,
     replaced_numbers=st.sampled_from(ReplacedNumbers),
     legal_data_profile=st.sampled_from(LegalDataProfile),
+    visibility=st.none()
+    | st.builds(
+        Visibility,
+        inscription_contexts=st.frozensets(st.sampled_from([LIVING_WAGE, DEBT_MEDIATION]), min_size=1),
+        organizations=st.lists(st.sampled_from(CUSTOMERS), unique=True).map(tuple),
+    ),
 )
 WHOLE_FILES = st.builds(
     AccessRules,
@@ -329,6 +338,75 @@ def test_rule_28_a_consultation_without_contexts_sees_those_of_every_permission(
     assert found.inscription_contexts == {*first.inscription_contexts, DEBT_MEDIATION}
 
 
+# -- other organisations' lines --------------------------------------------------------------------------------------
+
+VISIBLE = Visibility(inscription_contexts=frozenset({DEBT_MEDIATION}), organizations=(CUSTOMERS[1],))
+
+
+def found_for(operation: Operation, contexts: tuple[InscriptionContext, ...], *items: Permission) -> Permission:
+    found = rules_of(rule(), *items).permission_for(
+        caller(), operation, CUSTOMERS[0], LEGAL_CONTEXTS[0], today=BEGIN, inscription_contexts=contexts
+    )
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_rule_30_a_permission_that_grants_goes_before_one_that_shows(order: int) -> None:
+    """Of a permission that grants the context and one that only shows it at others, the former is used (rule 30)."""
+    shows = permission(reference="shows", visibility=VISIBLE)
+    grants = permission(reference="grants", inscription_contexts=(DEBT_MEDIATION,))
+    both = (shows, grants)[::order]
+    assert found_for(Operation.CONSULT_INSCRIPTIONS, (DEBT_MEDIATION,), *both) == grants
+    assert found_for(Operation.INSERT_INSCRIPTION, (DEBT_MEDIATION,), *both) == grants
+
+
+def test_rule_30_a_permission_that_shows_is_found_for_consultations_only() -> None:
+    """A context that is only visible finds its permission for a consultation; a write falls to the first (rule 30)."""
+    first, shows = permission(reference="first"), permission(reference="shows", visibility=VISIBLE)
+    assert found_for(Operation.CONSULT_INSCRIPTIONS, (DEBT_MEDIATION,), first, shows) == shows
+    assert found_for(Operation.CONSULT_INSCRIPTIONS, (LIVING_WAGE, DEBT_MEDIATION), first, shows) == shows
+    for operation in WRITING:
+        assert found_for(operation, (DEBT_MEDIATION,), first, shows) == first
+
+
+PERMISSIONS_OF_ONE = st.builds(
+    permission,
+    reference=st.sampled_from(["a", "b", "c"]),
+    inscription_contexts=st.sets(st.sampled_from([LIVING_WAGE, DEBT_MEDIATION])).map(tuple),
+    visibility=st.none()
+    | st.builds(
+        Visibility,
+        inscription_contexts=st.frozensets(st.sampled_from([LIVING_WAGE, DEBT_MEDIATION]), min_size=1),
+        organizations=st.lists(st.sampled_from(CUSTOMERS), unique=True).map(tuple),
+    ),
+)
+
+
+@given(
+    items=st.lists(PERMISSIONS_OF_ONE, min_size=1, max_size=4),
+    contexts=st.lists(st.sampled_from([LIVING_WAGE, DEBT_MEDIATION]), unique=True).map(tuple),
+    operation=st.sampled_from([Operation.CONSULT_INSCRIPTIONS, Operation.INSERT_INSCRIPTION]),
+)
+def test_rule_30_visibility_is_never_wider_than_one_permission_words_it(
+    items: list[Permission], contexts: tuple[InscriptionContext, ...], operation: Operation
+) -> None:
+    """However many permissions hold, the visibility is one's own, with its name; none is added up (rules 28, 30)."""
+    found = found_for(operation, contexts, *items)
+    assert (found.reference, found.visibility) in {(item.reference, item.visibility) for item in items}
+    if contexts:
+        assert found in items
+    else:
+        assert found.visibility == items[0].visibility
+        assert found.inscription_contexts == frozenset().union(*(item.inscription_contexts for item in items))
+
+
+def test_rule_28_a_context_that_is_shown_is_known() -> None:
+    """An installation's own contexts are known by being granted or shown by some permission (rule 28)."""
+    assert rules_of(permission()).inscription_contexts == {LIVING_WAGE}
+    assert rules_of(permission(visibility=VISIBLE)).inscription_contexts == {LIVING_WAGE, DEBT_MEDIATION}
+
+
 # -- the file --------------------------------------------------------------------------------------------------------
 
 FILE = """\
@@ -374,6 +452,19 @@ def test_a_file_says_rules_and_permissions() -> None:
     )
     assert rules.permissions == (
         permission(reference="KSZ/24/001", operations=(Operation.INSERT_INSCRIPTION,), valid_until=None),
+    )
+
+
+def test_rule_30_a_file_says_whose_lines_are_visible() -> None:
+    """Visibility names contexts, and organisations or none for all of them; the rest of the file is as ever (30)."""
+    said = "  visibility:\n    inscription_contexts: [PCSA:DEBT_MEDIATION]\n"
+    (every,) = read(FILE + said).permissions
+    assert every.visibility == Visibility(inscription_contexts=frozenset({DEBT_MEDIATION}))
+    (some,) = read(FILE + said + "    organizations: [{sector: 17, institution: 2}]\n").permissions
+    assert some.visibility == VISIBLE
+    assert (some.readable_contexts, read(FILE).permissions[0].readable_contexts) == (
+        {LIVING_WAGE, DEBT_MEDIATION},
+        {LIVING_WAGE},
     )
 
 
@@ -448,6 +539,23 @@ WRONG = [
     ("{sector: 17, institution: 1}", "17/1", "customer_identification"),
     ("  operations: [insertInscription]", "  operations: []\n  replaced_numbers: maybe", "replaced_numbers"),
     ("  operations: [insertInscription]", "  operations: []\n  legal_data_profile: fuzzy", "legal_data_profile"),
+    ("- reference: KSZ/24/001", "- visibility: all\n  reference: KSZ/24/001", "visibility"),
+    ("- reference: KSZ/24/001", "- visibility: {}\n  reference: KSZ/24/001", "inscription_contexts"),
+    (
+        "- reference: KSZ/24/001",
+        "- visibility: {inscription_contexts: []}\n  reference: KSZ/24/001",
+        "inscription_contexts",
+    ),
+    (
+        "- reference: KSZ/24/001",
+        "- visibility: {inscription_contexts: [PCSA:HEATING], organisations: []}\n  reference: KSZ/24/001",
+        "organisations",
+    ),
+    (
+        "- reference: KSZ/24/001",
+        "- visibility: {inscription_contexts: [PCSA:HEATING], organizations: [17/1]}\n  reference: KSZ/24/001",
+        "organizations[0]",
+    ),
     # What a mapping says twice, it says by mistake: the second would silently take the place of the first.
     ("  environment: Acceptation", "  environment: Acceptation\n  environment: Production", "environment"),
     ("permissions:", "permissions: []\npermissions:", "permissions"),

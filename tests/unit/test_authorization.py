@@ -172,7 +172,7 @@ async def test_an_admitted_request_reaches_the_repertory_once(request_value: Ins
 @every_request
 @pytest.mark.parametrize("denied", ["rule", "operation", "day", "customer"])
 async def test_sec_56_what_no_document_names_is_not_authorized(request_value: InscriptionRequest, denied: str) -> None:
-    """Without rule, operation, validity or customer the request is SOA-01002, before the repertory (SEC-56, 58)."""
+    """Without rule, operation, validity or customer it is SOA-01002, before the repertory (E14; SEC-56, 58)."""
     rules, exchange = RULES, EXCHANGE
     match denied:
         case "rule":

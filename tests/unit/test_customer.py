@@ -32,6 +32,21 @@ def test_rule_25_the_key_stands_for_one_organisation(
     assert (one.key == other.key) == (one == other)
 
 
+@given(customers)
+def test_rule_25_the_organisation_is_found_by_its_key(customer: CustomerIdentification) -> None:
+    """A key gives back the organisation that it stands for (rule 25)."""
+    assert CustomerIdentification.of_key(customer.key) == customer
+
+
+@pytest.mark.parametrize(
+    "key", ["", "17", "17/", "/1", "017/1", "17/01", "1000/1", "17/1000", "-1/1", "17/1/1", "17 / 1", "١٧/1", "x", "12"]
+)
+def test_rule_25_a_text_that_is_nobodys_key_is_refused(key: str) -> None:
+    """Only what `key` writes is read: one organisation has one spelling (rule 25)."""
+    with pytest.raises(InvalidCustomer):
+        CustomerIdentification.of_key(key)
+
+
 @pytest.mark.parametrize("cbe_number", ["", "123456789", "01234567890", "0123.456.789", "BE0123456789", "٠١٢٣٤٥٦٧٨٩"])
 def test_rule_48_a_cbe_number_has_ten_ascii_digits(cbe_number: str) -> None:
     """A CBE number is ten ASCII digits and nothing else (CommonV3 CbeNumberType, rule 48)."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 from uuid import UUID
 
 import msgspec
 
 _CBE_NUMBER: Final = re.compile(r"[0-9]{10}")
 _SECTOR_MAX: Final = 999
+_SECTOR_AND_INSTITUTION: Final = re.compile(r"(0|[1-9][0-9]{0,2})/(0|[1-9][0-9]{0,2})")
 TICKET_LENGTH_MAX: Final = 36
 """Characters of a customer's ticket (CommonV3 TicketType)."""
 TICKET_STORED_LENGTH_MAX: Final = 32
@@ -47,6 +48,16 @@ class CustomerIdentification(msgspec.Struct, frozen=True, kw_only=True, forbid_u
     def key(self) -> str:
         """The text by which lines of this organisation are stored: `0123456789` or `17/1`."""
         return self.cbe_number if self.cbe_number is not None else f"{self.sector}/{self.institution}"
+
+    @classmethod
+    def of_key(cls, key: str) -> Self:
+        """The organisation whose `key` this is. Raises `InvalidCustomer` for a text that is nobody's key."""
+        if _CBE_NUMBER.fullmatch(key):
+            return cls(cbe_number=key)
+        shape = _SECTOR_AND_INSTITUTION.fullmatch(key)
+        if shape is None:
+            raise InvalidCustomer("not the key of an organisation")
+        return cls(sector=int(shape[1]), institution=int(shape[2]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,8 +39,8 @@ class InscriptionContext(str):
 class Inscription:
     """One line of the repertory. Lines of one (ssin, customer, context) are pairwise disjoint (rule 32).
 
-    `last_change` is when this very line came to be as it is (UTC). `organization` is there only where other
-    organisations' lines may be seen.
+    `last_change` is when this very line came to be as it is (UTC). An answer tells the `organization` only where other
+    organisations' lines may be seen, and then of every line (rule 30).
     """
 
     inscription_context: InscriptionContext

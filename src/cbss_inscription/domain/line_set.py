@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from cbss_inscription.domain.customer import CustomerIdentification
@@ -36,6 +36,20 @@ class Change:
     legal_context: LegalContext
     customer_ticket: str | None
     exchange: Exchange
+    claim: TicketClaim | None = None
+    """None: the declaration has no ticket and is remembered by nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketClaim:
+    """That a declaration is to be done once for its ticket, within the transaction of its change (rule 38)."""
+
+    ticket: str
+    """As the customer sent it, whole: at most `TICKET_LENGTH_MAX` characters."""
+    content: bytes
+    """Digest of all that the declaration says beside its ticket and its time."""
+    told: bytes = field(default=b"{}", repr=False)
+    """What the answer says beside the lines, as JSON: kept as it is, to be read by who wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +69,52 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredBefore:
+    """A declaration that was done under the same customer and ticket; nothing was done for this one (rule 38).
+
+    `changed` and `told` are what was known then; both are None when the record of the answer cannot be read.
+    """
+
+    content: bytes
+    changed: Changed | None
+    told: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """The lines of the number asked went to another one meanwhile; nothing was done or read (rule 19)."""
+
+    continued_by: Ssin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """Which lines of other organisations are asked for: of these contexts and organisations (None: of all)."""
+
+    inscription_contexts: frozenset[InscriptionContext]
+    organizations: tuple[CustomerIdentification, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinesAsked:
+    """Which lines are wanted: a customer's own of some contexts, and those of others where it may see them (rule 30).
+
+    Only lines that overlap the period (None: all), after where the page begins, and at most `limit`.
+    """
+
+    ssin: Ssin
+    customer: CustomerIdentification
+    inscription_contexts: frozenset[InscriptionContext]
+    others: Others | None = None
+    overlapping: GivenPeriod | None = None
+    after: PageStart | None = None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageStart:
-    """Where a page of lines begins: after the line of this context and begin date."""
+    """Where a page of lines begins: after the line of this context, begin date and organisation."""
 
     inscription_context: InscriptionContext
     begin_date: date
+    organization: CustomerIdentification

@@ -69,9 +69,24 @@ class AccessRule(_Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
     remarks: str | None = None
 
 
+class Visibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose lines a customer may see beside its own: those of these contexts, of these organisations (rule 30).
+
+    A right to read: nobody's lines can be changed by it. Raises ValueError when it names no context.
+    """
+
+    inscription_contexts: frozenset[InscriptionContext]
+    organizations: tuple[CustomerIdentification, ...] = ()
+    """None named: every organisation."""
+
+    def __post_init__(self) -> None:
+        if not self.inscription_contexts:
+            raise ValueError("visibility without inscription_contexts shows nothing: leave it out")
+
+
 class Permission(_Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What KSZ permits: these applications of this organisation (CBE number) speak for this customer, under these
-    legal contexts, about these inscription contexts.
+    legal contexts, about these inscription contexts. Without `visibility` it sees its own lines only.
     """
 
     reference: str
@@ -83,7 +98,14 @@ class Permission(_Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
     operations: tuple[Operation, ...]
     replaced_numbers: ReplacedNumbers = ReplacedNumbers.FOLLOW
     legal_data_profile: LegalDataProfile = LegalDataProfile.EXACT
+    visibility: Visibility | None = None
     remarks: str | None = None
+
+    @property
+    def readable_contexts(self) -> frozenset[InscriptionContext]:
+        """The contexts that a consultation may name: granted, or visible at other organisations."""
+        seen = self.visibility.inscription_contexts if self.visibility else frozenset[InscriptionContext]()
+        return self.inscription_contexts | seen
 
 
 class AccessRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,9 +127,11 @@ class AccessRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ) -> Permission | None:
         """The permission under which `caller` may do `operation` for `customer`.
 
-        Where several hold under the legal context: the first that grants all `inscription_contexts` (rule 28), or else
-        the first, and the repertory then says which context is not granted. When none is named, the first, with the
-        contexts of all.
+        Where several hold under the legal context: the first that grants all `inscription_contexts` (rule 28); for a
+        consultation, else the first under which all of them may be read; or else the first, and the repertory then
+        says which context is not granted. When none is named, the first, with the contexts granted by all.
+        Visibility is never added up: the permission that is found brings its own or none, so that lines of other
+        organisations are seen exactly as one permission words it, and own contexts of another do not widen that.
         None when all but the legal context is granted: the caller is told MSG00013 (contract.md section 4).
         Raises `NotAuthorized` when no access rule admits the application (SEC-56), or when no permission lets it
         speak for the customer (SEC-58), which includes every customer of another CBE number.
@@ -133,13 +157,15 @@ class AccessRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if not inscription_contexts:
             every = frozenset[InscriptionContext]().union(*(permission.inscription_contexts for permission in grounded))
             return msgspec.structs.replace(grounded[0], inscription_contexts=every)
-        granting = (item for item in grounded if item.inscription_contexts.issuperset(inscription_contexts))
-        return next(granting, grounded[0])
+        holding = [item for item in grounded if item.inscription_contexts.issuperset(inscription_contexts)]
+        if operation is Operation.CONSULT_INSCRIPTIONS:
+            holding += (item for item in grounded if item.readable_contexts.issuperset(inscription_contexts))
+        return holding[0] if holding else grounded[0]
 
     @property
     def inscription_contexts(self) -> frozenset[InscriptionContext]:
-        """Every context that some permission grants."""
-        return frozenset[InscriptionContext]().union(*(item.inscription_contexts for item in self.permissions))
+        """Every context that some permission grants or shows."""
+        return frozenset[InscriptionContext]().union(*(item.readable_contexts for item in self.permissions))
 
     def admits(self, caller: Caller, operation: Operation, *, today: date) -> bool:
         """Whether an access rule admits the application to the operation, on that day and in that environment."""

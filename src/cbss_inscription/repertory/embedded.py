@@ -6,17 +6,26 @@ import base64
 import binascii
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final, Protocol
-from uuid import UUID
+from typing import Final, Protocol, TypeVar
 
 from cbss_inscription.domain.customer import CustomerIdentification
-from cbss_inscription.domain.errors import ServiceUnavailable
+from cbss_inscription.domain.errors import RepertoryUnavailable, ServiceUnavailable
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_data import LegalData, Person
-from cbss_inscription.domain.line_set import Change, Changed, LineKey, PageStart
+from cbss_inscription.domain.line_set import (
+    AnsweredBefore,
+    Change,
+    Changed,
+    LineKey,
+    LinesAsked,
+    Moved,
+    Others,
+    PageStart,
+    TicketClaim,
+)
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.period import GivenPeriod, Period
 from cbss_inscription.domain.requests import (
@@ -42,50 +51,49 @@ from cbss_inscription.domain.results import (
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import LegalDataProfile, ReplacedNumbers
 from cbss_inscription.registers.matching import Verdict, compare, fold_exact, fold_strict
-from cbss_inscription.registers.port import PersonRegister
-from cbss_inscription.registers.resolution import CANCELED, HOPS_MAX, Found, NotActive, Unknown, resolve
+from cbss_inscription.registers.port import DataAnomalyLog, PersonRegister
+from cbss_inscription.registers.resolution import CANCELED, HOPS_MAX, Found, NotActive, Resolution, Unknown, resolve
 from cbss_inscription.repertory.port import Admitted
+from cbss_inscription.repertory.tickets import Told, content_of, read_told, write_told
 
 LINES_MAX: Final = 1_000
 """Lines of one (ssin, customer, context): every write answers them all, and its history keeps them [D]."""
 PAGE_SIZE_LINES: Final = 500
 """Lines of one consultation's answer; `next` fetches more (contract.md section 3)."""
+LINES_FILTERED: Final = "inscriptions/inscription"
+"""What `dataFilters` names: whole lines, of organisations or contexts that the permission does not show [D]."""
 _EVERYTHING: Final = GivenPeriod(begin_date=None)
+
+WriteT = TypeVar("WriteT", bound=WriteRequest)
 
 
 class LineStore(Protocol):
     """Where the lines are kept. Each change is atomic, and changes of one SSIN follow each other."""
 
-    async def lines(
-        self,
-        ssin: Ssin,
-        customer: CustomerIdentification,
-        contexts: Collection[InscriptionContext],
-        *,
-        overlapping: GivenPeriod | None,
-        after: PageStart | None,
-        limit: int,
-    ) -> tuple[Inscription, ...]:
-        """The lines of these contexts that overlap the period, by context and begin date, at most `limit`."""
+    async def lines(self, asked: LinesAsked) -> tuple[Inscription, ...] | Moved:
+        """The lines asked for, each with its organisation, by context, begin date and key of the organisation.
+
+        `Moved` when another number took over the lines of this one: in the same moment as the lines are looked for.
+        """
         ...
 
-    async def change(self, change: Change) -> Changed:
+    async def change(self, change: Change) -> Changed | AnsweredBefore | Moved:
         """What the change did; nothing is written when it does not find what it names, or would leave too many lines.
 
-        Each change that changes something leaves one history row.
+        Each change that changes something leaves one history row. With a claim, the ticket decides first: what was
+        done under it is `AnsweredBefore`, and nothing is done again; what is done now is remembered, in the same
+        transaction, when the change found what it named. `Moved` as for `lines`.
         """
+        ...
+
+    async def answered_before(
+        self, customer: CustomerIdentification, ticket: str, context: InscriptionContext
+    ) -> AnsweredBefore | None:
+        """What was done under the ticket of this customer, for a declaration about this context."""
         ...
 
     async def look(self) -> None:
         """Nothing, when the store answers. Raises `ServiceUnavailable`."""
-        ...
-
-
-class DataAnomalyLog(Protocol):
-    """Where an operator learns of files that contradict each other (rule 16)."""
-
-    def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
-        """One line: the chain of replacements met in this exchange is a `loop`, `too-long` or `broken`."""
         ...
 
 
@@ -117,85 +125,47 @@ class EmbeddedRepertory:
         file = await self._file_of(asked)
         if isinstance(file, _Refusal):
             return file.consultation()
-        refusal = self._refusal_of_contexts(asked, request.inscription_contexts) or _refusal_of_period(
-            request.period, "period"
-        )
+        refusal = self._refusal_of_contexts(
+            request.inscription_contexts, asked.permission.readable_contexts
+        ) or _refusal_of_period(request.period, "period")
         if refusal is not None:
             return refusal.consultation(file)
         page_start = _read_page(request.next)
         if isinstance(page_start, _Refusal):
             return page_start.consultation(file)
-        lines = await self._lines.lines(
-            file.person.ssin,
-            asked.customer,
-            request.inscription_contexts or asked.permission.inscription_contexts & self._known_contexts,
-            overlapping=request.period,
-            after=page_start,
-            limit=self._page_size + 1,
-        )
+        lines_asked = self._lines_asked(asked, file.person.ssin, page_start)
+        moves = _Moves(self._hops_max)
+        while isinstance(lines := await self._lines.lines(lines_asked), Moved):
+            file = await self._file_after(asked, lines, moves)
+            if isinstance(file, _Refusal):
+                return file.consultation()
+            lines_asked = replace(lines_asked, ssin=file.person.ssin)
         page, more = lines[: self._page_size], len(lines) > self._page_size
         status = (
             Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS)
             if page
             else Status(value=StatusValue.NO_DATA_FOUND, code=OutcomeCode.NO_DATA)
         )
+        shows_others = asked.permission.visibility is not None
         return ConsultResult(
-            status=status, ssin=file.answer, inscriptions=page, next=_write_page(page[-1]) if more else None
+            status=status,
+            ssin=file.answer,
+            data_filters=self._data_filters(asked),
+            inscriptions=page if shows_others else tuple(replace(line, organization=None) for line in page),
+            next=_write_page(page[-1]) if more else None,
         )
 
     async def insert(self, asked: Admitted[InsertInscription]) -> WriteResult:
         """See `Repertory.insert`."""
-        request = asked.request
-        file = await self._file_of(asked)
-        if isinstance(file, _Refusal):
-            return file.declaration()
-        refusal = self._refusal_of_contexts(asked, (request.inscription_context,))
-        if refusal is not None:
-            return refusal.declaration(file)
-        mismatches, unverified = self._compare(asked, request.legal_data, file.person)
-        if mismatches:
-            return WriteResult(
-                status=Status(value=StatusValue.NOK, code=OutcomeCode.LEGAL_DATA_MISMATCH),
-                ssin=file.answer,
-                validation_errors=mismatches,
-            )
-        refusal = _refusal_of_period(request.period, "period")
-        if refusal is not None:
-            return refusal.declaration(file)
-        period = Period.of(request.period)
-        changed = await self._lines.change(self._change(asked, file, removed=None, added=period))
-        identical = not changed.changed and any(line.period == period for line in changed.lines)
-        return _done(file, changed, unverified, _anomalies_of_addition(changed, identical=identical))
+        return await self._declare(asked, self._plan_of_insertion)
 
     async def update(self, asked: Admitted[UpdateInscription]) -> WriteResult:
         """See `Repertory.update`."""
-        request = asked.request
-        file = await self._file_of(asked)
-        if isinstance(file, _Refusal):
-            return file.declaration()
-        refusal = (
-            self._refusal_of_contexts(asked, (request.inscription_context,))
-            or _refusal_of_period(request.period, "period")
-            or _refusal_of_period(request.new_period, "newPeriod")
-        )
-        if refusal is not None:
-            return refusal.declaration(file)
-        period = Period.of(request.new_period)
-        changed = await self._lines.change(self._change(asked, file, removed=request.period, added=period))
-        return _done(file, changed, (), _anomalies_of_addition(changed, identical=not changed.changed))
+        return await self._declare(asked, self._plan_of_update)
 
     async def delete(self, asked: Admitted[DeleteInscription]) -> WriteResult:
         """See `Repertory.delete`."""
-        request = asked.request
-        file = await self._file_of(asked)
-        if isinstance(file, _Refusal):
-            return file.declaration()
-        refusal = self._refusal_of_contexts(asked, (request.inscription_context,)) or _refusal_of_cut(request.period)
-        if refusal is not None:
-            return refusal.declaration(file)
-        removed = _to_the_end(request.period or _EVERYTHING)
-        changed = await self._lines.change(self._change(asked, file, removed=removed, added=None))
-        return _done(file, changed, (), ())
+        return await self._declare(asked, self._plan_of_deletion)
 
     async def look(self) -> SanityCheck:
         """See `Repertory.look`."""
@@ -208,35 +178,176 @@ class EmbeddedRepertory:
         milliseconds = round((time.perf_counter() - began) * 1000)
         return SanityCheck(name="repertory", health=health, milliseconds=milliseconds, detail=detail)
 
+    async def _declare(
+        self, asked: Admitted[WriteT], plan_of: Callable[[Admitted[WriteT], _File], _Plan | WriteResult]
+    ) -> WriteResult:
+        """The declaration done as planned, or what was answered when it was done before under its ticket (rule 38).
+
+        What was done before counts before everything else, but is looked for last: the change looks for it itself, so
+        that an ordinary declaration costs no round trip more. Only what ends without a change has to ask.
+        """
+        try:
+            result = await self._done_or_refused(asked, plan_of)
+        except RepertoryUnavailable:
+            before = await self._answered_before(asked)
+            if before is None:
+                raise
+            return before
+        if isinstance(result, _Final):
+            return result.result
+        return await self._answered_before(asked) or result
+
+    async def _done_or_refused(
+        self, asked: Admitted[WriteT], plan_of: Callable[[Admitted[WriteT], _File], _Plan | WriteResult]
+    ) -> _Final | WriteResult:
+        """What the change did, which is final; or a refusal of before the change, which has not seen the ticket."""
+        file = await self._file_of(asked)
+        moves = _Moves(self._hops_max)
+        while not isinstance(file, _Refusal):
+            plan = self._refusal_of_context(asked, file) or plan_of(asked, file)
+            if isinstance(plan, WriteResult):
+                return plan
+            told = Told(ssin=file.answer, anomalies=(*file.anomalies, *plan.unverified))
+            match await self._lines.change(self._change(asked, file, plan, told)):
+                case AnsweredBefore() as before:
+                    return _Final(result=self._answer_again(asked, before))
+                case Moved() as moved:
+                    file = await self._file_after(asked, moved, moves)
+                case Changed() as changed:
+                    return _Final(result=_done(told, changed, plan.added))
+        return file.declaration()
+
+    async def _answered_before(self, asked: Admitted[WriteRequest]) -> WriteResult | None:
+        """What is answered because of what was done under the same ticket; None when nothing was.
+
+        Nothing is told under a permission that does not grant the context.
+        """
+        ticket, context = asked.request.information_customer.ticket, asked.request.inscription_context
+        if not ticket or self._refusal_of_contexts((context,), asked.permission.inscription_contexts) is not None:
+            return None
+        before = await self._lines.answered_before(asked.customer, ticket, context)
+        return None if before is None else self._answer_again(asked, before)
+
+    def _answer_again(self, asked: Admitted[WriteRequest], before: AnsweredBefore) -> WriteResult:
+        if before.content != content_of(asked.request):
+            return WriteResult(status=Status(value=StatusValue.NOK, code=OutcomeCode.TICKET_REUSED))
+        again = Anomaly(code=OutcomeCode.TICKET_REPEATED)
+        told = None if before.told is None else read_told(before.told)
+        if before.changed is None or told is None:
+            # It was done, and must not be done again; of the first answer only that is left to tell.
+            self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason="remembered-answer")
+            return WriteResult(status=Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS), anomalies=(again,))
+        first = _done(told, before.changed, _added_by(asked.request))
+        return replace(first, anomalies=(*first.anomalies, again))
+
+    def _plan_of_insertion(self, asked: Admitted[InsertInscription], file: _File) -> _Plan | WriteResult:
+        request = asked.request
+        mismatches, unverified = self._compare(asked, request.legal_data, file.person)
+        if mismatches:
+            return WriteResult(
+                status=Status(value=StatusValue.NOK, code=OutcomeCode.LEGAL_DATA_MISMATCH),
+                ssin=file.answer,
+                validation_errors=mismatches,
+            )
+        refusal = _refusal_of_period(request.period, "period")
+        if refusal is not None:
+            return refusal.declaration(file)
+        return _Plan(removed=None, added=_added_by(request), unverified=unverified)
+
+    def _plan_of_update(self, asked: Admitted[UpdateInscription], file: _File) -> _Plan | WriteResult:
+        request = asked.request
+        refusal = _refusal_of_period(request.period, "period") or _refusal_of_period(request.new_period, "newPeriod")
+        if refusal is not None:
+            return refusal.declaration(file)
+        return _Plan(removed=request.period, added=_added_by(request))
+
+    def _plan_of_deletion(self, asked: Admitted[DeleteInscription], file: _File) -> _Plan | WriteResult:
+        refusal = _refusal_of_cut(asked.request.period)
+        if refusal is not None:
+            return refusal.declaration(file)
+        return _Plan(removed=_to_the_end(asked.request.period or _EVERYTHING), added=None)
+
     async def _file_of(self, asked: Admitted[InscriptionRequest]) -> _File | _Refusal:
         """The active file of the number asked, or why there is none to work on."""
-        chain = await self._registers.chain_of(asked.ssin, hops_max=self._hops_max)
-        match resolve(asked.ssin, chain, hops_max=self._hops_max):
+        return self._judge(asked, await self._resolve(asked.ssin))
+
+    async def _file_after(self, asked: Admitted[InscriptionRequest], moved: Moved, moves: _Moves) -> _File | _Refusal:
+        """The active file that carries on, for lines that moved after the number was resolved (rules 18 to 20).
+
+        Raises `RepertoryUnavailable` when the register does not know that number yet: the store is ahead of it.
+        """
+        reason = moves.anomaly_of(moved.continued_by)
+        if reason is not None:
+            self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason=reason)
+            return _Refusal(code=OutcomeCode.SSIN_CANCELED, ssin=_answer_about(asked, moved.continued_by))
+        resolution = await self._resolve(moved.continued_by)
+        if isinstance(resolution, Unknown):
+            raise RepertoryUnavailable("register-behind")
+        return self._judge(asked, resolution)
+
+    async def _resolve(self, ssin: Ssin) -> Resolution:
+        return resolve(ssin, await self._registers.chain_of(ssin, hops_max=self._hops_max), hops_max=self._hops_max)
+
+    def _judge(self, asked: Admitted[InscriptionRequest], resolution: Resolution) -> _File | _Refusal:
+        match resolution:
             case Unknown():
                 return _Refusal(code=OutcomeCode.SSIN_UNKNOWN)
             case NotActive(last=last, reason=reason):
                 if reason != CANCELED:
                     self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason=reason)
-                answer = SsinAnswer(
-                    current=last.ssin,
-                    replaces=asked.ssin if last.ssin != asked.ssin else None,
-                    canceled=reason == CANCELED,
-                )
+                answer = replace(_answer_about(asked, last.ssin), canceled=reason == CANCELED)
                 return _Refusal(code=OutcomeCode.SSIN_CANCELED, ssin=answer)
-            case Found(person=person, replaces=replaces):
-                if replaces is not None and asked.permission.replaced_numbers is ReplacedNumbers.REFUSE:
+            case Found(person=person):
+                answer = _answer_about(asked, person.ssin)
+                if answer.replaces is not None and asked.permission.replaced_numbers is ReplacedNumbers.REFUSE:
                     new_ssin = Information(field_name="newSSIN", field_value=person.ssin.digits)
                     return _Refusal(code=OutcomeCode.SSIN_REPLACED_REFUSED, information=(new_ssin,))
-                return _File(person=person, answer=SsinAnswer(current=person.ssin, replaces=replaces))
+                return _File(person=person, answer=answer)
+
+    def _refusal_of_context(self, asked: Admitted[WriteRequest], file: _File) -> WriteResult | None:
+        contexts = (asked.request.inscription_context,)
+        refusal = self._refusal_of_contexts(contexts, asked.permission.inscription_contexts)
+        return None if refusal is None else refusal.declaration(file)
 
     def _refusal_of_contexts(
-        self, asked: Admitted[InscriptionRequest], contexts: Collection[InscriptionContext]
+        self, contexts: Collection[InscriptionContext], allowed: Collection[InscriptionContext]
     ) -> _Refusal | None:
         for context in contexts:
-            if context not in self._known_contexts or context not in asked.permission.inscription_contexts:
+            if context not in self._known_contexts or context not in allowed:
                 named = Information(field_name="inscriptionContext", field_value=context)
                 return _Refusal(code=OutcomeCode.INSCRIPTION_CONTEXT_NOT_GRANTED, information=(named,))
         return None
+
+    def _lines_asked(
+        self, asked: Admitted[ConsultInscriptions], ssin: Ssin, page_start: PageStart | None
+    ) -> LinesAsked:
+        """Own lines in granted contexts, and where there is a visibility those of others within it (rules 28, 30)."""
+        contexts = frozenset(asked.request.inscription_contexts) or self._known_contexts
+        visibility = asked.permission.visibility
+        others = None
+        if visibility is not None:
+            others = Others(
+                inscription_contexts=contexts & visibility.inscription_contexts,
+                organizations=visibility.organizations or None,
+            )
+        return LinesAsked(
+            ssin=ssin,
+            customer=asked.customer,
+            inscription_contexts=contexts & asked.permission.inscription_contexts,
+            others=others,
+            overlapping=asked.request.period,
+            after=page_start,
+            limit=self._page_size + 1,
+        )
+
+    def _data_filters(self, asked: Admitted[ConsultInscriptions]) -> tuple[str, ...]:
+        """What could be withheld from what was asked, whether or not there is any: else it would tell of lines."""
+        visibility = asked.permission.visibility
+        if visibility is None:
+            return ()
+        contexts = frozenset(asked.request.inscription_contexts) or self._known_contexts
+        limited = bool(visibility.organizations) or not contexts <= visibility.inscription_contexts
+        return (LINES_FILTERED,) if limited else ()
 
     def _compare(
         self, asked: Admitted[InsertInscription], given: LegalData | None, person: Person
@@ -261,22 +372,53 @@ class EmbeddedRepertory:
         ]
         return tuple(mismatches), tuple(unverified)
 
-    def _change(
-        self, asked: Admitted[WriteRequest], file: _File, *, removed: GivenPeriod | None, added: Period | None
-    ) -> Change:
+    def _change(self, asked: Admitted[WriteRequest], file: _File, plan: _Plan, told: Told) -> Change:
         request = asked.request
+        ticket = request.information_customer.ticket
         return Change(
             key=LineKey(
                 ssin=file.person.ssin, customer=asked.customer, inscription_context=request.inscription_context
             ),
             operation=operation_of(request),
-            removed=removed,
-            added=added,
+            removed=plan.removed,
+            added=plan.added,
             line_count_max=self._lines_max,
             legal_context=request.legal_context,
             customer_ticket=request.information_customer.ticket_stored,
             exchange=asked.exchange,
+            claim=TicketClaim(ticket=ticket, content=content_of(request), told=write_told(told)) if ticket else None,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What a declaration changes, and what could not be verified of its legal data."""
+
+    removed: GivenPeriod | None
+    added: Period | None
+    unverified: tuple[Anomaly, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Final:
+    """An answer that the declaration's ticket has been asked about."""
+
+    result: WriteResult
+
+
+class _Moves:
+    """How often the lines of one request moved while it was under way: bounded, and never in a circle (rule 16)."""
+
+    def __init__(self, moves_max: int) -> None:
+        self._moves_max = moves_max
+        self._seen: set[Ssin] = set()
+
+    def anomaly_of(self, ssin: Ssin) -> str | None:
+        """Why the lines cannot be followed to this number too: `loop` or `too-long`."""
+        if ssin in self._seen:
+            return "loop"
+        self._seen.add(ssin)
+        return "too-long" if len(self._seen) > self._moves_max else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,34 +482,56 @@ def _to_the_end(period: GivenPeriod) -> GivenPeriod:
     return replace(period, end_date=None) if period.end_date == date.max else period
 
 
-def _anomalies_of_addition(changed: Changed, *, identical: bool) -> tuple[Anomaly, ...]:
+def _answer_about(asked: Admitted[InscriptionRequest], current: Ssin) -> SsinAnswer:
+    return SsinAnswer(current=current, replaces=asked.ssin if current != asked.ssin else None)
+
+
+def _added_by(request: WriteRequest) -> Period | None:
+    """The days that a declaration adds; its period is known not to be reversed."""
+    match request:
+        case InsertInscription(period=period):
+            return Period.of(period)
+        case UpdateInscription(new_period=new_period):
+            return Period.of(new_period)
+        case DeleteInscription():
+            return None
+
+
+def _anomalies_of_addition(changed: Changed, added: Period) -> tuple[Anomaly, ...]:
     """CBI00401 when the very line stood there (rule 31), CBI00402 when others were met (rule 32)."""
-    if identical:
+    if not changed.changed and any(line.period == added for line in changed.lines):
         return (Anomaly(code=OutcomeCode.INSCRIPTION_IDENTICAL),)
     if changed.merged:
         return (Anomaly(code=OutcomeCode.INSCRIPTION_MERGED),)
     return ()
 
 
-def _done(file: _File, changed: Changed, unverified: tuple[Anomaly, ...], of_lines: tuple[Anomaly, ...]) -> WriteResult:
+def _done(told: Told, changed: Changed, added: Period | None) -> WriteResult:
     if not changed.found:
         status = Status(value=StatusValue.NOK, code=OutcomeCode.INSCRIPTION_NOT_FOUND)
-        return WriteResult(status=status, ssin=file.answer, inscriptions=changed.lines)
+        return WriteResult(status=status, ssin=told.ssin, inscriptions=changed.lines)
     if not changed.fits:
         too_many = Information(field_name="inscriptions", field_value=str(len(changed.lines)))
-        return _Refusal(code=OutcomeCode.CONTENT_INVALID, information=(too_many,)).declaration(file)
+        status = Status(value=StatusValue.NOK, code=OutcomeCode.CONTENT_INVALID, information=(too_many,))
+        return WriteResult(status=status, ssin=told.ssin)
+    of_lines = () if added is None else _anomalies_of_addition(changed, added)
     return WriteResult(
         status=Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS),
-        ssin=file.answer,
-        anomalies=(*file.anomalies, *unverified, *of_lines),
+        ssin=told.ssin,
+        anomalies=(*told.anomalies, *of_lines),
         inscriptions=changed.lines,
     )
 
 
 def _write_page(last: Inscription) -> str:
-    """A token for what comes after this line: opaque to callers, and no secret, for it reads only their own lines."""
-    text = json.dumps([last.inscription_context, last.period.begin_date.isoformat()])
-    return base64.urlsafe_b64encode(text.encode()).decode()
+    """A token for what comes after this line: opaque to callers, and no secret.
+
+    It only says a position: whoever makes one up reads no other lines by it than without it.
+    """
+    if last.organization is None:
+        raise AssertionError("the store names the organisation of every line")
+    position = [last.inscription_context, last.period.begin_date.isoformat(), last.organization.key]
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
 def _read_page(token: str | None) -> PageStart | _Refusal | None:
@@ -375,7 +539,11 @@ def _read_page(token: str | None) -> PageStart | _Refusal | None:
     if token is None:
         return None
     try:
-        context, begin_date = json.loads(base64.urlsafe_b64decode(token.encode()))
-        return PageStart(inscription_context=InscriptionContext(context), begin_date=date.fromisoformat(begin_date))
+        context, begin_date, organization = json.loads(base64.urlsafe_b64decode(token.encode()))
+        return PageStart(
+            inscription_context=InscriptionContext(context),
+            begin_date=date.fromisoformat(begin_date),
+            organization=CustomerIdentification.of_key(organization),
+        )
     except (ValueError, TypeError, binascii.Error, RecursionError):
         return _Refusal(code=OutcomeCode.CONTENT_INVALID, information=(Information(field_name="next"),))

@@ -39,13 +39,17 @@ class Admitted(Generic[RequestT_co]):
 class Repertory(Protocol):
     """Inscriptions kept per (ssin, customer, inscription context).
 
+    A declaration that was done before under the same ticket is not done again (rule 38).
     Every answer is a value: refusals by rule are statuses. `RepertoryUnavailable` is raised when an authentic source
     or the repertory does not answer: nothing was written then. `TemporarilyUnavailable` is raised when its store does
     not; when that happens at the commit of a change, whether it was written is unknown.
     """
 
     async def consult(self, asked: Admitted[ConsultInscriptions]) -> ConsultResult:
-        """The customer's own lines, of the number that is current for the SSIN asked (rules 18, 20, 30)."""
+        """The customer's own lines, of the number that is current for the SSIN asked (rules 18, 20).
+
+        Other organisations' too where the permission has a visibility (rule 30).
+        """
         ...
 
     async def insert(self, asked: Admitted[InsertInscription]) -> WriteResult:
