@@ -13,7 +13,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
 export PYTHONUTF8 := 1
 SYNC := UV_PYTHON_DOWNLOADS=never $(UV) sync --quiet --frozen --python $(PYTHON)
 
-.PHONY: sandbox test test-long test-postgresql check format clean
+.PHONY: sandbox test test-long test-postgresql bench-population check format clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -35,6 +35,10 @@ test-long: .venv/.development
 test-postgresql: .venv/.development
 	CBSS_TEST_PG_BIN=$(or $(PG_BIN),$(error name its programs: PG_BIN=/usr/lib/postgresql/15/bin)) \
 	  .venv/bin/pytest --numprocesses 2 --dist loadfile tests/storage tests/repertory $(ARGS)
+
+# How long a million persons and five million inscriptions take to load: ARGS="--persons 100000" for fewer.
+bench-population: .venv/.runtime
+	.venv/bin/python bench/population_load.py $(ARGS)
 
 check: .venv/.development
 	.venv/bin/ruff format --check .

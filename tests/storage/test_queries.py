@@ -16,7 +16,18 @@ from cbss_inscription.storage.queries import QUERIES
 SOURCE = Path(cbss_inscription.__file__).parent
 PARAMETER = re.compile(r"%\((\w+)\)s")
 # PostgreSQL prepares only what has a plan; these are run instead, and undone.
-UTILITIES = {"analyze_persons", "copy_persons", "drop_everything"}
+UTILITIES = {
+    "analyze_population",
+    "copy_inscriptions",
+    "copy_persons",
+    "drop_everything",
+    "drop_keys_of_lines",
+    "export_inscriptions",
+    "export_persons",
+    "lock_population",
+    "one_moment",
+    "restore_keys_of_lines",
+}
 
 
 def prepared(name: str) -> tuple[str, list[str]]:
@@ -50,7 +61,12 @@ def test_every_utility_statement_runs(module_database: str, name: str) -> None:
         if QUERIES[name].rstrip().endswith("FROM STDIN"):
             with cursor.copy(QUERIES[name].encode()):
                 pass
+        elif " TO STDOUT" in QUERIES[name]:
+            with cursor.copy(QUERIES[name].encode()) as copy:
+                assert b"".join(copy).endswith(b"\n")
         else:
+            if name == "restore_keys_of_lines":
+                cursor.execute(QUERIES["drop_keys_of_lines"].encode())
             cursor.execute(QUERIES[name].encode())
         connection.rollback()
 
@@ -98,6 +114,12 @@ def crowded_database(module_database: str) -> str:
             "INSERT INTO inscription SELECT n, '17/1', 'AB', '{[2024-01-01,)}', ARRAY[now()]"
             " FROM generate_series(1, 20000) AS n"
         )
+        connection.execute(
+            "INSERT INTO replacement SELECT n, n - 1, now(), gen_random_uuid() FROM generate_series(30000, 50000) AS n"
+        )
+        connection.execute(
+            "INSERT INTO answered_declaration SELECT '17/1', n::text, '', '', now() FROM generate_series(1, 20000) AS n"
+        )
         connection.execute("ANALYZE")
     return module_database
 
@@ -117,8 +139,11 @@ def plan_of(conninfo: str, name: str, arguments: dict[str, Any]) -> str:
     ("name", "index", "arguments"),
     [
         ("lines", "inscription_pkey", {"ssin": 7, "customer": "17/1", "inscription_contexts": ["AB"]}),
+        ("lines", "replacement_pkey", {"ssin": 7, "customer": "17/1", "other_contexts": ["AB"]}),
         ("chain_of_files", "person_pkey", {"ssin": 7, "hops_max": 10}),
         ("change_line_set", "inscription_pkey", {"ssin": 7, "customer": "17/1", "inscription_context": "AB"}),
+        ("change_line_set", "replacement_pkey", {"ssin": 7, "customer": "17/1", "inscription_context": "AB"}),
+        ("change_line_set", "answered_declaration_pkey", {"ssin": 7, "customer": "17/1", "ticket": "T1"}),
     ],
 )
 def test_one_person_is_found_by_the_primary_key(

@@ -1,26 +1,30 @@
-"""The demo applications of a sandbox: three, of two organisations that do not exist, with different rights.
+"""The demo applications of a sandbox: four, of three organisations that do not exist, with different rights.
 
-CBE numbers begin with 0 or 1, so that the two here, which begin with 9, belong to nobody. URNs, legal contexts and
+CBE numbers begin with 0 or 1, so that those here, which begin with 9, belong to nobody. URNs, legal contexts and
 references are ours [D]; `PCSA:SOCIAL_INQUIRY` is a published example of a legal context (domain.md 3.1).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from cbss_inscription.contract.door import INSCRIPTION_OPERATIONS
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS, SECTOR_FAMILY_ALLOWANCES, SECTOR_PCSA
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.requests import Operation
-from cbss_inscription.governance.access import AccessRule, AccessRules, Permission
+from cbss_inscription.governance.access import AccessRule, AccessRules, Permission, Visibility
 
 ENVIRONMENT: Final = "LOCAL"
 """The environment in the certificates of a sandbox."""
 OTHER_ENVIRONMENT: Final = "ACC"
 """The environment of the certificate that a sandbox refuses for it."""
+PORTAL_OPERATIONS: Final = (*INSCRIPTION_OPERATIONS, Operation.HEALTH_CHECK, Operation.CONSULT_MUTATIONS)
+"""What an application may do that inscribes: the service's five operations and the feed. Registers it does not ask."""
 _VALID_FROM: Final = date(2026, 1, 1)
 
 
@@ -36,7 +40,8 @@ class DemoApplication:
     customer_identification: CustomerIdentification
     legal_contexts: tuple[LegalContext, ...]
     inscription_contexts: tuple[InscriptionContext, ...]
-    operations: tuple[Operation, ...] = tuple(Operation)
+    operations: tuple[Operation, ...] = PORTAL_OPERATIONS
+    visibility: Visibility | None = None
 
 
 def _contexts_of(sector: int) -> tuple[InscriptionContext, ...]:
@@ -46,6 +51,8 @@ def _contexts_of(sector: int) -> tuple[InscriptionContext, ...]:
 _PCSA_CBE_NUMBER: Final = "9000000191"
 _FUND_CBE_NUMBER: Final = "9000000290"
 _PCSA: Final = "PCSA of Nowhere (TEST ONLY)"
+_INTEGRATOR_CBE_NUMBER: Final = "9000000686"
+_INTEGRATOR: Final = "Nowhere Service Integrator (TEST ONLY)"
 _FUND: Final = "Nowhere Family Benefits Fund (TEST ONLY)"
 
 APPLICATIONS: Final = (
@@ -77,14 +84,40 @@ APPLICATIONS: Final = (
         inscription_contexts=(InscriptionContext("PCSA:LIVING_WAGE"),),
         operations=(Operation.CONSULT_INSCRIPTIONS, Operation.HEALTH_CHECK),
     ),
+    # Sees by whom a person is known: of every organisation, in the contexts of both sectors. Its own context is in no
+    # catalogue: it is known by being granted.
+    DemoApplication(
+        name="integrator",
+        application_urn="serviceintegrator:routing:server",
+        cbe_number=_INTEGRATOR_CBE_NUMBER,
+        organization_name=_INTEGRATOR,
+        customer_identification=CustomerIdentification(cbe_number=_INTEGRATOR_CBE_NUMBER),
+        legal_contexts=(LegalContext("SERVICE_INTEGRATION:ROUTING"),),
+        inscription_contexts=(InscriptionContext("SERVICE_INTEGRATION:ROUTING"),),
+        visibility=Visibility(
+            inscription_contexts=frozenset((*_contexts_of(SECTOR_PCSA), *_contexts_of(SECTOR_FAMILY_ALLOWANCES)))
+        ),
+    ),
 )
-"""The three, the first being the one that examples use."""
+"""The four, the first being the one that examples use."""
+
+REPERTORY: Final = DemoApplication(
+    name="repertory",
+    application_urn="nowhere:inscription:repertory",
+    cbe_number="9000000389",
+    organization_name="Crossroads of Nowhere (TEST ONLY)",
+    customer_identification=CustomerIdentification(cbe_number="9000000389"),
+    legal_contexts=(LegalContext("REPERTORY:IDENTIFICATION"),),
+    inscription_contexts=(),
+    operations=(Operation.SEARCH_PERSON_BY_SSIN, Operation.SEARCH_PERSON_PHONETICALLY, Operation.HEALTH_CHECK),
+)
+"""The façade itself, as it is known to the National Register that it asks."""
 
 UNKNOWN_URN: Final = "nowhere:unknown:application"
 """The URN of a certificate that is trusted, and that no access rule names."""
 
 
-def demo_access_rules() -> AccessRules:
+def demo_access_rules(applications: Sequence[DemoApplication] = APPLICATIONS) -> AccessRules:
     """The access rules and permissions of the demo applications."""
     return AccessRules(
         version=1,
@@ -97,7 +130,7 @@ def demo_access_rules() -> AccessRules:
                 operations=application.operations,
                 valid_from=_VALID_FROM,
             )
-            for number, application in enumerate(APPLICATIONS, start=1)
+            for number, application in enumerate(applications, start=1)
         ),
         permissions=tuple(
             Permission(
@@ -108,8 +141,9 @@ def demo_access_rules() -> AccessRules:
                 legal_contexts=frozenset(application.legal_contexts),
                 inscription_contexts=frozenset(application.inscription_contexts),
                 operations=application.operations,
+                visibility=application.visibility,
                 valid_from=_VALID_FROM,
             )
-            for number, application in enumerate(APPLICATIONS, start=1)
+            for number, application in enumerate(applications, start=1)
         ),
     )

@@ -14,7 +14,7 @@ Why nobody bears the numbers: docs/decisions/0003-numbers-that-nobody-bears.md. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import Enum, IntEnum, StrEnum
 from functools import cache
@@ -51,6 +51,10 @@ PERSONS_MAX: Final[Mapping[NumberSpace, int]] = MappingProxyType(
 """Files for which a space has numbers, with room to spare in each of its enumerations."""
 DECEASE_YEAR_MAX: Final = 2025
 """No decease after this year, so that no file speaks of the future."""
+INCEPTION_DAYS: Final = range(date(1991, 3, 1).toordinal(), date(2026, 1, 1).toordinal())
+"""Days on which files came to KSZ: from the royal decree of 8 February 1991 on, and before today."""
+RECIPE_VERSION: Final = 2
+"""Goes up when the same size, seed and space make other rows: whoever has the former ones makes them anew."""
 SCENARIO_NAMES: Final = (
     "nr_active",
     "bis_active",
@@ -130,6 +134,14 @@ def make_population(*, persons: int, seed: int, number_space: NumberSpace = Numb
     return Population(
         persons=Persons(persons, seed, number_space),
         scenarios=MappingProxyType(_scenarios(number_space, seed)),
+    )
+
+
+def recipe_of(*, persons: int, seed: int, number_space: NumberSpace, inscriptions: int) -> str:
+    """What a population is made from, as databases and files keep it: the same text, the same rows."""
+    return (
+        f"version={RECIPE_VERSION} persons={persons} seed={seed} numbers={number_space.value}"
+        f" inscriptions={inscriptions}"
     )
 
 
@@ -528,7 +540,33 @@ def _single_file(
         birth_date=birth_date,
         gender=gender,
         decease_date=decease_date,
+        register_inception_date=_inception_date(ssin, register, birth_date, decease_date),
     )
+
+
+def _inception_date(
+    ssin: Ssin,
+    register: Register,
+    birth_date: IncompleteDate,
+    decease_date: IncompleteDate | None,
+    *,
+    place: int = 0,
+    places: int = 1,
+) -> date | None:
+    # From the number, not by a throw: throws would give everybody other names. Of several files of one person, each
+    # has its part of the time, in their order. Unknown for who died before there was a register.
+    if register is Register.NR:
+        return None
+    first = max(INCEPTION_DAYS.start, date(birth_date.year + 1, 1, 1).toordinal())
+    after = INCEPTION_DAYS.stop if decease_date is None else date(decease_date.year, 1, 1).toordinal()
+    days = (after - first) // places
+    if days < 1:
+        return None
+    return date.fromordinal(first + place * days + ssin.number // 100 * _INCEPTION_STRIDE % days)
+
+
+_INCEPTION_STRIDE: Final = 7_919
+"""A prime that no number of days here has: neighbours among the numbers get days far apart."""
 
 
 def _linked_files(
@@ -545,27 +583,26 @@ def _linked_files(
     # `register` are the newest file's.
     ssins, birth_date = numbers.linked(links, gender, dice)
     last_name, given_names = _names(dice, gender)
-    newest = Person(
-        ssin=ssins[-1],
-        register=register or _REGISTER_OF_SERIES[links[-1]],
-        status=status,
-        last_name=last_name,
-        given_names=given_names,
-        birth_date=birth_date,
-        gender=gender,
-        decease_date=_decease_date_or_none(birth_date, dice) if is_deceased is None else None,
-    )
-    older = [
-        replace(
-            newest,
+    decease_date = _decease_date_or_none(birth_date, dice) if is_deceased is None else None
+    registers = [_REGISTER_OF_SERIES[series] for series in links[:-1]] + [register or _REGISTER_OF_SERIES[links[-1]]]
+    files = [
+        Person(
             ssin=ssin,
-            register=_REGISTER_OF_SERIES[series],
-            status=FileStatus.REPLACED,
+            register=of_register,
+            status=FileStatus.REPLACED if replaced_by else status,
             replaced_by=replaced_by,
+            last_name=last_name,
+            given_names=given_names,
+            birth_date=birth_date,
+            gender=gender,
+            decease_date=decease_date,
+            register_inception_date=_inception_date(
+                ssin, of_register, birth_date, decease_date, place=place, places=len(links)
+            ),
         )
-        for ssin, series, replaced_by in zip(ssins, links, ssins[1:], strict=False)
+        for place, (ssin, of_register, replaced_by) in enumerate(zip(ssins, registers, [*ssins[1:], None], strict=True))
     ]
-    return [newest, *reversed(older)]
+    return files[::-1]
 
 
 def _other_files(numbers: _Numbers, seed: int) -> Iterator[Person]:
