@@ -51,6 +51,15 @@ def test_the_limits_of_the_settings_are_those_of_http() -> None:
     assert ours == {name: getattr(Limits(), name) for name in Limits.__struct_fields__}
 
 
+def test_rule_38_how_long_tickets_are_kept_is_a_setting(tmp_path: Path) -> None:
+    """Three days unless it is said otherwise: an hour at least, a year at most, in whole hours (rule 38)."""
+    assert read(tmp_path, LEAST).tickets_kept_hours == 72
+    assert read(tmp_path, f"tickets_kept_hours = 1\n{LEAST}").tickets_kept_hours == 1
+    for wrong in ("0", "-1", "8785", "1.5", '"72"', "true"):
+        with pytest.raises(UsageError, match="tickets_kept_hours"):
+            read(tmp_path, f"tickets_kept_hours = {wrong}\n{LEAST}")
+
+
 def test_two_listeners_cannot_share_a_port(tmp_path: Path) -> None:
     """The application server would bind the port for both, and callers would meet one of them at random."""
     path = tmp_path / "settings.toml"

@@ -1,4 +1,4 @@
-"""One listener of a façade as a process: the application server with its workers, until told to stop.
+"""One listener of a service as a process: the application server with its workers, until told to stop.
 
 Run as `python -m cbss_inscription.app.listener SETTINGS tls|plain`. It ends when its standard input does, so that it
 never outlives the process that started it, however that one ended.

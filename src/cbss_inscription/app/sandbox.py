@@ -12,36 +12,39 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
+import psycopg
 from cryptography.hazmat.primitives.asymmetric import rsa
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cbss_inscription.app.serving import Listeners, refuse_taken, serving
-from cbss_inscription.app.settings import LOOPBACK
+from cbss_inscription.app.settings import LOOPBACK, Service
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import ServiceUnavailable, UsageError
-from cbss_inscription.domain.legal_data import Person
+from cbss_inscription.domain.legal_data import Register
 from cbss_inscription.governance.access import write_access_rules
 from cbss_inscription.sandbox.demonstration import (
     APPLICATIONS,
     ENVIRONMENT,
     OTHER_ENVIRONMENT,
+    REPERTORY,
     UNKNOWN_URN,
     DemoApplication,
     demo_access_rules,
 )
 from cbss_inscription.sandbox.pki import Credential, TestPki
-from cbss_inscription.sandbox.population import NumberSpace, Population, Scenario, make_population
+from cbss_inscription.sandbox.population import NumberSpace, Scenario
+from cbss_inscription.sandbox.population_files import Made, made_rows
 from cbss_inscription.storage.database import CONNECTIONS_MAX
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.migration import migrate
-from cbss_inscription.storage.population import empty_database, load_population, loaded_recipe
+from cbss_inscription.storage.population import Rows, empty_database, load_rows, loaded_recipe, rows_of_registers
 
 MANIFEST: Final = "sandbox.json"
 """The file in the directory that says what the sandbox is."""
@@ -63,7 +66,11 @@ class SandboxOptions:
     persons: int = 10_000
     seed: int = 1
     number_space: NumberSpace = NumberSpace.FUTURE
+    inscriptions: int = 0
+    """Inscriptions per person, on average, that are there from the beginning."""
     workers: int = 1
+    national_register: bool = False
+    """Whether the National Register's persons are in a service of their own, which the façade asks."""
     database: str | None = None
     """A PostgreSQL ≥ 15 to use instead of the bundled one."""
     pg_bin: Path | None = None
@@ -72,7 +79,14 @@ class SandboxOptions:
     @property
     def recipe(self) -> str:
         """What the population is made from, as the database keeps it."""
-        return f"persons={self.persons} seed={self.seed} numbers={self.number_space.value}"
+        return self.made.recipe
+
+    @property
+    def made(self) -> Made:
+        """The population, to be made on the fly."""
+        return Made(
+            persons=self.persons, inscriptions=self.inscriptions, seed=self.seed, number_space=self.number_space
+        )
 
 
 class Report(Protocol):
@@ -82,8 +96,8 @@ class Report(Protocol):
         """Something begins."""
         ...
 
-    def counted(self, sentence: str, persons: Iterable[Person], total: int) -> Iterable[Person]:
-        """The same persons, shown as they pass."""
+    def counted(self, sentence: str, rows: Iterable[Rows], total: int) -> Iterable[Rows]:
+        """The same rows, shown as they pass."""
         ...
 
 
@@ -94,9 +108,12 @@ class Sandbox:
     directory: Path
     facade_url: str
     plain_url: str | None
+    register_url: str | None
+    """Where the National Register is, when it is a service of its own."""
     scenarios: dict[str, Scenario]
     _server: EmbeddedServer | None
     _listeners: Listeners
+    _national_register: Listeners | None = None
 
     @property
     def manifest(self) -> Path:
@@ -117,6 +134,9 @@ class Sandbox:
         if self._listeners.ended():
             raise ServiceUnavailable(f"the façade ended unexpectedly: {self.directory / _LOG} says why")
         self._listeners.restart_silent()
+        if self._national_register is not None:
+            # One that ended is silent too: the façade lives without it, so whoever ended it has time to see how.
+            self._national_register.restart_silent()
 
 
 @contextlib.contextmanager
@@ -135,10 +155,13 @@ def running_sandbox(options: SandboxOptions, report: Report) -> Iterator[Sandbox
 
 def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) -> Sandbox:
     # What can be refused is refused before anything is made.
-    population = make_population(persons=options.persons, seed=options.seed, number_space=options.number_space)
+    options.made.check()
+    population = options.made.population()
     directory = options.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     held.enter_context(_locked(directory))
+    if options.national_register and options.database is not None:
+        raise UsageError("the National Register has a database of its own, in the bundled PostgreSQL only")
     if options.port == options.plain_port:
         raise UsageError(f"the two listeners cannot share port {options.port}")
     for taken in (options.port, options.plain_port):
@@ -153,11 +176,21 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         server = EmbeddedServer(directory, binaries=options.pg_bin)
         held.callback(server.stop)
         database = server.start()
-    _prepare_database(database, options, population, report, is_ours=server is not None)
+    _prepare_database(
+        database,
+        options,
+        report,
+        is_ours=server is not None,
+        registers=_OWN_REGISTERS if options.national_register else _EVERY_REGISTER,
+    )
     _prepare_pki(directory, report)
+    national_register: Listeners | None = None
+    register_url: str | None = None
+    if options.national_register:
+        register_url, national_register = _start_national_register(directory, options, report, held, database=database)
 
     port = options.port or _free_port()
-    _write_settings(directory, options, database=database, port=port)
+    _write_settings(directory, options, database=database, port=port, register_url=register_url)
     url = f"https://localhost:{port}{Door.FACADE.path}"
     plain_url = f"http://localhost:{options.plain_port}{Door.FACADE.path}" if options.plain_port else None
     for application in APPLICATIONS:
@@ -165,24 +198,67 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     report.step("The façade starts")
     log = held.enter_context(_open_log(directory / _LOG))
     listeners = held.enter_context(serving(directory / _SETTINGS, log=log))
-    _write_manifest(directory, url=url, plain_url=plain_url, database=database, scenarios=population.scenarios)
+    _write_manifest(
+        directory,
+        url=url,
+        plain_url=plain_url,
+        database=database,
+        scenarios=population.scenarios,
+        national_register=None
+        if national_register is None
+        else {
+            "url": register_url,
+            "settings": _REGISTER_SETTINGS,
+            "access_rules": _REGISTER_ACCESS_RULES,
+            "log": _REGISTER_LOG,
+            "database": _register_database(database),
+            "pid": national_register.process_ids[0],
+        },
+    )
     return Sandbox(
         directory=directory,
         facade_url=url,
         plain_url=plain_url,
+        register_url=register_url,
         scenarios=dict(population.scenarios),
         _server=server,
         _listeners=listeners,
+        _national_register=national_register,
     )
 
 
+def _start_national_register(
+    directory: Path, options: SandboxOptions, report: Report, held: contextlib.ExitStack, *, database: str
+) -> tuple[str, Listeners]:
+    """The address of a National Register that answers, and its listeners."""
+    own_database = _register_database(database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (_REGISTER_DATABASE,)).fetchone() is None:
+            connection.execute(f"CREATE DATABASE {_REGISTER_DATABASE}")
+    _prepare_database(own_database, options, report, is_ours=True, registers=frozenset({Register.NR}))
+    _prepare_repertory_certificate(directory)
+    port = _free_port()
+    _write_register_settings(directory, options, database=own_database, port=port)
+    report.step("The National Register starts")
+    log = held.enter_context(_open_log(directory / _REGISTER_LOG))
+    listeners = serving(directory / _REGISTER_SETTINGS, service=Service.NATIONAL_REGISTER, log=log)
+    return f"https://localhost:{port}{Door.PERSON.path}", held.enter_context(listeners)
+
+
+def _register_database(database: str) -> str:
+    return make_conninfo(database, dbname=_REGISTER_DATABASE)
+
+
 def _prepare_database(
-    database: str, options: SandboxOptions, population: Population, report: Report, *, is_ours: bool
+    database: str, options: SandboxOptions, report: Report, *, is_ours: bool, registers: Collection[Register]
 ) -> None:
-    """Nothing; the database has the schema and the population. Only one of ours is ever emptied."""
+    """Nothing; the database has the schema and the population of these registers. Only one of ours is ever emptied."""
     migrate(database)
     recipe = loaded_recipe(database)
-    if recipe == options.recipe:
+    wanted = options.recipe
+    if registers != _EVERY_REGISTER:
+        wanted += f" registers={','.join(sorted(registers))}"
+    if recipe == wanted:
         return
     if recipe is not None:
         if not is_ours:
@@ -190,8 +266,16 @@ def _prepare_database(
         report.step(f"The population of another recipe ({recipe}) goes")
         empty_database(database)
         migrate(database)
-    persons = report.counted("The population is made", population.persons, len(population.persons))
-    load_population(database, persons, recipe=options.recipe)
+    rows = made_rows(options.made)
+    line_sets: Iterable[Rows] = ()
+    if options.inscriptions and registers != {Register.NR}:
+        line_sets = report.counted("Their inscriptions", rows.line_sets, options.persons * options.inscriptions)
+    load_rows(
+        database,
+        rows_of_registers(report.counted("The population is made", rows.persons, options.persons), registers),
+        line_sets,
+        recipe=wanted,
+    )
 
 
 # -- what lies in the directory ----------------------------------------------------------------------------------------
@@ -202,6 +286,12 @@ _SETTINGS: Final = "settings.toml"
 _ACCESS_RULES: Final = "access-rules.yaml"
 _PKI: Final = "pki"
 _REFUSED: Final = ("expired", "unknown-urn", "other-environment")
+_REGISTER_LOG: Final = "national-register.log"
+_REGISTER_SETTINGS: Final = "national-register.toml"
+_REGISTER_ACCESS_RULES: Final = "national-register-rules.yaml"
+_REGISTER_DATABASE: Final = "national_register"
+_EVERY_REGISTER: Final = frozenset(Register)
+_OWN_REGISTERS: Final = frozenset({Register.BIS, Register.RAD})
 
 
 @contextlib.contextmanager
@@ -254,6 +344,19 @@ def _whole_pki(folder: Path) -> TestPki | None:
     return pki if authorities == pki.authorities_pem else None
 
 
+def _prepare_repertory_certificate(directory: Path) -> None:
+    """Nothing; the PKI has a certificate for the façade as a caller of the National Register."""
+    folder = directory / _PKI
+    paths = _credential_paths(folder, REPERTORY.name)
+    with contextlib.suppress(UsageError, OSError):
+        Credential.read(*paths)
+        return
+    pki = TestPki.read(folder, environment=ENVIRONMENT)
+    pki.issue_application_certificate(
+        REPERTORY.application_urn, REPERTORY.cbe_number, REPERTORY.organization_name, not_before=datetime.now(UTC)
+    ).write(*paths)
+
+
 def _issue_refused(pki: TestPki, folder: Path, now: datetime) -> None:
     """Certificates that the façade refuses, one for each reason, to try a client with; they share a key."""
     subject = APPLICATIONS[0]
@@ -299,7 +402,9 @@ def _write_text(path: Path, text: str, *, database: str) -> None:
         file.write(text)
 
 
-def _write_settings(directory: Path, options: SandboxOptions, *, database: str, port: int) -> None:
+def _write_settings(
+    directory: Path, options: SandboxOptions, *, database: str, port: int, register_url: str | None
+) -> None:
     (directory / _ACCESS_RULES).write_bytes(write_access_rules(demo_access_rules()))
     lines = [
         "# Written by `cbss-inscription sandbox` at every start.",
@@ -308,6 +413,7 @@ def _write_settings(directory: Path, options: SandboxOptions, *, database: str, 
         f"database = {_toml(database)}",
         f"database_connections_max = {_connections_of_worker(options)}",
         f"access_rules = {_toml(_ACCESS_RULES)}",
+        "synthetic_numbers = true",
         "validate_responses = true",
         "",
         "[tls]",
@@ -321,12 +427,48 @@ def _write_settings(directory: Path, options: SandboxOptions, *, database: str, 
     ]
     if options.plain_port is not None:
         lines += ["", "[plain]", f"port = {options.plain_port}", f"workers = {options.workers}"]
+    if register_url is not None:
+        certificate, private_key = _credential_paths(Path(_PKI), REPERTORY.name)
+        lines += [
+            "",
+            "[national_register]",
+            f"url = {_toml(register_url)}",
+            f"ca = {_toml(f'{_PKI}/tls-ca.crt.pem')}",
+            f"certificate = {_toml(str(certificate))}",
+            f"private_key = {_toml(str(private_key))}",
+            f"legal_context = {_toml(REPERTORY.legal_contexts[0])}",
+            f"customer_identification = {{ cbe_number = {_toml(REPERTORY.cbe_number)} }}",
+        ]
     _write_text(directory / _SETTINGS, "\n".join(lines) + "\n", database=database)
+
+
+def _write_register_settings(directory: Path, options: SandboxOptions, *, database: str, port: int) -> None:
+    (directory / _REGISTER_ACCESS_RULES).write_bytes(write_access_rules(demo_access_rules((REPERTORY,))))
+    lines = [
+        "# Written by `cbss-inscription sandbox` at every start: for `cbss-inscription national-register`.",
+        f"service = {_toml(Service.NATIONAL_REGISTER)}",
+        f"environment = {_toml(ENVIRONMENT)}",
+        f"public_url = {_toml(f'https://localhost:{port}')}",
+        f"database = {_toml(database)}",
+        f"database_connections_max = {_connections_of_worker(options)}",
+        f"access_rules = {_toml(_REGISTER_ACCESS_RULES)}",
+        "synthetic_numbers = true",
+        "validate_responses = true",
+        "",
+        "[tls]",
+        f"port = {port}",
+        f"certificate = {_toml(f'{_PKI}/server.crt.pem')}",
+        f"private_key = {_toml(f'{_PKI}/server.key.pem')}",
+        "",
+        "[trust]",
+        f"application_authorities = {_toml(f'{_PKI}/authorities.pem')}",
+    ]
+    _write_text(directory / _REGISTER_SETTINGS, "\n".join(lines) + "\n", database=database)
 
 
 def _connections_of_worker(options: SandboxOptions) -> int:
     """What each worker may have of the connections that the bundled server grants."""
-    workers = options.workers * (1 if options.plain_port is None else 2)
+    workers = options.workers * (1 if options.plain_port is None else 2) + options.national_register
     return max(1, min(CONNECTIONS_MAX, CONNECTIONS_OF_SANDBOX_MAX // workers))
 
 
@@ -352,7 +494,13 @@ def _write_profile(directory: Path, application: DemoApplication, *, url: str) -
 
 
 def _write_manifest(
-    directory: Path, *, url: str, plain_url: str | None, database: str, scenarios: Mapping[str, Scenario]
+    directory: Path,
+    *,
+    url: str,
+    plain_url: str | None,
+    database: str,
+    scenarios: Mapping[str, Scenario],
+    national_register: Mapping[str, str | int | None] | None,
 ) -> None:
     def paths(name: str) -> dict[str, str]:
         certificate, private_key = _credential_paths(Path(_PKI), name)
@@ -362,6 +510,7 @@ def _write_manifest(
         "facade": {"url": url, "plain_url": plain_url, "wsdl": f"{url}?wsdl"},
         "ca": f"{_PKI}/tls-ca.crt.pem",
         "database": database,
+        **({} if national_register is None else {"national_register": national_register}),
         "applications": [
             {
                 "name": application.name,
@@ -371,6 +520,9 @@ def _write_manifest(
                 "customer_identification": _customer(application.customer_identification),
                 "legal_contexts": list(application.legal_contexts),
                 "inscription_contexts": list(application.inscription_contexts),
+                "visible_contexts": sorted(application.visibility.inscription_contexts)
+                if application.visibility
+                else [],
                 "operations": [operation.value for operation in application.operations],
                 "profile": _profile_path(Path(), application).name,
             }

@@ -1,4 +1,4 @@
-"""Starts and stops the listeners of a façade, and says plainly why one does not start."""
+"""Starts and stops the listeners of a service, and says plainly why one does not start."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from cbss_inscription.app.settings import LOOPBACK, Settings, read_file, read_settings
+from cbss_inscription.app.settings import LOOPBACK, Service, Settings, read_file, read_settings
 from cbss_inscription.app.wiring import build_application
-from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.storage.migration import check_schema
 
@@ -35,17 +34,19 @@ _LOOK_SECONDS: Final = 0.02
 
 
 class Listeners:
-    """The listener processes of one façade; they end when this process does."""
+    """The listener processes of one service; they end when this process does."""
 
     def __init__(
         self,
         settings_path: Path,
         *,
+        service: Service = Service.FACADE,
         log: IO[bytes] | None = None,
         probe_seconds: float = PROBE_SECONDS,
         silent_seconds_max: float = SILENT_SECONDS_MAX,
     ) -> None:
         self._path = settings_path
+        self._service = service
         self._log = log
         self._probe_seconds = probe_seconds
         self._silent_seconds_max = silent_seconds_max
@@ -60,6 +61,8 @@ class Listeners:
         Raises `UsageError`: a file or setting is wrong, a port is taken, or a listener ended instead of answering.
         """
         settings = read_settings(self._path)
+        if settings.service is not self._service:
+            raise UsageError(f"{self._path} describes a {settings.service}, not a {self._service}")
         _check_certificate(settings)
         build_application(settings)  # every named file is read here once, so that what is wrong is said here, once
         check_schema(settings.database)
@@ -77,6 +80,11 @@ class Listeners:
                     raise UsageError(f"the {listener} listener does not answer; its log says why")
                 time.sleep(_LOOK_SECONDS)
             self._answered[listener] = time.monotonic()
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """The process of each listener, which is also the group of it and its workers."""
+        return tuple(process.pid for process in self._processes.values())
 
     def ended(self) -> bool:
         """Whether a listener ended though nobody asked it to."""
@@ -126,9 +134,11 @@ class Listeners:
 
 
 @contextlib.contextmanager
-def serving(settings_path: Path, *, log: IO[bytes] | None = None) -> Iterator[Listeners]:
-    """The listeners of the façade that `settings_path` describes, answering until the end. Raises `UsageError`."""
-    listeners = Listeners(settings_path, log=log)
+def serving(
+    settings_path: Path, *, service: Service = Service.FACADE, log: IO[bytes] | None = None
+) -> Iterator[Listeners]:
+    """The listeners of the service that `settings_path` describes, answering until the end. Raises `UsageError`."""
+    listeners = Listeners(settings_path, service=service, log=log)
     try:
         listeners.start()
         yield listeners
@@ -189,7 +199,7 @@ def _answers(settings: Settings, listener: str) -> bool:
         connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS_MAX)
     with contextlib.closing(connection):
         try:
-            connection.request("GET", f"{Door.FACADE.path}?wsdl")
+            connection.request("GET", f"{settings.service.door.path}?wsdl")
             return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False

@@ -1,4 +1,4 @@
-"""The settings of a façade: one TOML file, checked; the only reader of files and environment for the server.
+"""The settings of a service: one TOML file, checked; the only reader of files and environment for the servers.
 
 Paths in the file are relative to it. An unknown key is an error that names it. Private keys are named by path; a
 password of the database belongs into libpq's own password file, not into the connection string.
@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import os
 import tomllib
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 
+from cbss_inscription.contract.door import Door
+from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.governance.access import AccessRules, read_access_rules
+from cbss_inscription.registers.national_register import CACHE_PERSONS_MAX, CACHE_SECONDS, TIMEOUT_SECONDS
 from cbss_inscription.soap.http import HttpLimits
 from cbss_inscription.soap.pipeline import ANSWER_SECONDS_MAX
 from cbss_inscription.storage.database import CONNECTIONS_MAX
@@ -28,6 +33,25 @@ LOOPBACK: Final = "127.0.0.1"
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+TICKETS_KEPT_HOURS: Final = 72
+"""Longer than a weekend: what failed on Friday evening may be sent again on Monday [D]."""
+TICKETS_KEPT_HOURS_MAX: Final = 24 * 366
+"""A year; beyond that an answer is for the history to give [D]."""
+CACHE_SECONDS_MAX: Final = 300
+"""How long the most patient operator may let the National Register's files be used again [D]."""
+
+
+class Service(StrEnum):
+    """Which service the settings are for."""
+
+    FACADE = "facade"
+    NATIONAL_REGISTER = "national-register"
+
+    @property
+    def door(self) -> Door:
+        """The door that the service always has."""
+        return Door.FACADE if self is Service.FACADE else Door.PERSON
 
 
 class TlsListener(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,9 +88,38 @@ class Limits(HttpLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """See `soap.pipeline.ANSWER_SECONDS_MAX`."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything a façade must be told."""
+class NationalRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the National Register is asked, as whom, and how patiently. Raises ValueError."""
 
+    url: str
+    """Its address, path included; TLS, always."""
+    ca: str
+    """The CA bundle that its server certificate is checked with, and no other (SEC-04)."""
+    certificate: str
+    """The certificate that our questions are signed with."""
+    private_key: str
+    customer_identification: CustomerIdentification
+    """The organisation that its permissions know us as."""
+    legal_context: str
+    """The legal context of our questions."""
+    timeout_seconds: Seconds = TIMEOUT_SECONDS
+    """How long it may take for an answer, a second attempt included."""
+    cache_seconds: Annotated[float, msgspec.Meta(ge=0, le=CACHE_SECONDS_MAX)] = CACHE_SECONDS
+    """How long a file of an active number may be used again; 0 = it is asked every time."""
+    cache_persons_max: Positive = CACHE_PERSONS_MAX
+    """Numbers whose files a worker keeps for that time."""
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith("https://"):
+            raise ValueError("the url begins with https://")
+        LegalContext(self.legal_context)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a façade, or a National Register, must be told."""
+
+    service: Service = Service.FACADE
+    """Which of the two: the command that starts it must name the same."""
     environment: str
     """The environment of the certificates that are admitted, as in their OU: PRD, ACC, TST, LOCAL …"""
     public_url: str
@@ -80,7 +133,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls: TlsListener
     trust: Trust
     plain: PlainListener | None = None
+    national_register: NationalRegister | None = None
+    """Where the National Register is, for a façade; absent, its files are in the façade's own store."""
     limits: Limits = msgspec.field(default_factory=Limits)
+    tickets_kept_hours: Annotated[int, msgspec.Meta(ge=1, le=TICKETS_KEPT_HOURS_MAX)] = TICKETS_KEPT_HOURS
+    """How long a declaration that is sent again gets its first answer, at least (rule 38)."""
+    synthetic_numbers: bool = False
+    """Whether new files get numbers that nobody bears, for persons who do not exist (docs/decisions/0003)."""
     validate_responses: bool = False
     """Whether every response is validated against the schema before it leaves: a defect becomes a fault."""
     contact: str | None = None
@@ -99,9 +158,23 @@ def read_settings(path: Path) -> Settings:
         raise UsageError(f"{path}: {error}") from error
     if settings.plain is not None and settings.plain.port == settings.tls.port:
         raise UsageError(f"{path}: the two listeners cannot share port {settings.tls.port}")
+    national_register = settings.national_register
+    if national_register is not None:
+        if settings.service is not Service.FACADE:
+            raise UsageError(f"{path}: only a façade asks another National Register")
+        if national_register.timeout_seconds >= settings.limits.answer_seconds_max:
+            raise UsageError(f"{path}: the National Register may take less time than an answer of ours, not more")
     folder = path.absolute().parent
+    if national_register is not None:
+        national_register = msgspec.structs.replace(
+            national_register,
+            ca=str(folder / national_register.ca),
+            certificate=str(folder / national_register.certificate),
+            private_key=str(folder / national_register.private_key),
+        )
     return msgspec.structs.replace(
         settings,
+        national_register=national_register,
         access_rules=str(folder / settings.access_rules),
         tls=msgspec.structs.replace(
             settings.tls,
@@ -117,7 +190,7 @@ def read_settings(path: Path) -> Settings:
 
 
 def settings_of_worker() -> Settings:
-    """The settings of the façade that started this worker process."""
+    """The settings of the service that started this worker process."""
     path = os.environ.get(SETTINGS_VARIABLE)
     if path is None:
         raise UsageError(f"{SETTINGS_VARIABLE} names no settings file")

@@ -75,8 +75,12 @@ class StructuredExchangeLog:
         self._log.error("failed", exceptions=_told(error), **_fields(progress, seconds))
 
     def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
-        """See `repertory.embedded.DataAnomalyLog`."""
+        """See `registers.port.DataAnomalyLog`."""
         self._log.error("data anomaly", ticket_cbss=str(ticket_cbss), reason=reason)
+
+    def found_source_unavailable(self, *, source: str, reason: str) -> None:
+        """See `registers.national_register.SourceLog`."""
+        self._log.warning("source unavailable", source=source, reason=reason)
 
 
 def _told(error: BaseException | None) -> list[dict[str, object]]:

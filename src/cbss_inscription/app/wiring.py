@@ -1,4 +1,4 @@
-"""The composition root: which adapter stands behind which port, in a worker of a façade."""
+"""The composition root: which adapter stands behind which port, in a worker of a service."""
 
 from __future__ import annotations
 
@@ -6,29 +6,47 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from cbss_inscription import __version__
 from cbss_inscription.app.lifeline import end_with_standard_input
-from cbss_inscription.app.settings import Settings, read_file, read_rules, settings_of_worker
+from cbss_inscription.app.settings import NationalRegister, Service, Settings, read_file, read_rules, settings_of_worker
 from cbss_inscription.app.telemetry import StructuredExchangeLog, configure_logging
+from cbss_inscription.client.profile import Profile, read_signer
+from cbss_inscription.client.transport import AsyncTransport
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment
 from cbss_inscription.domain.errors import ServiceUnavailable
 from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
+from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.legal_data import Register
 from cbss_inscription.governance.access import AccessRules
+from cbss_inscription.registers.authority import AuthorityRegisters
+from cbss_inscription.registers.life import NumberIssue, NumberLife
+from cbss_inscription.registers.national_register import FileCache, RemoteNationalRegister, SourceLog
+from cbss_inscription.registers.port import DataAnomalyLog, PersonRegister
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.safe_xml import XmlLimits
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.trust import TrustStore
-from cbss_inscription.soap.http import SoapApplication
-from cbss_inscription.soap.pipeline import FacadeDoor
+from cbss_inscription.soap.http import SoapApplication, SoapDoor
+from cbss_inscription.soap.operations import (
+    DoorOperations,
+    InscriptionOperations,
+    MutationOperations,
+    PersonOperations,
+)
+from cbss_inscription.soap.pipeline import SecuredDoor
 from cbss_inscription.soap.wsdl import WsdlDocuments
 from cbss_inscription.storage.database import Database
+from cbss_inscription.storage.declarations import StoredDeclarations
 from cbss_inscription.storage.inscriptions import StoredInscriptions
+from cbss_inscription.storage.life import StoredFiles
+from cbss_inscription.storage.mutations import StoredMutations
 from cbss_inscription.storage.persons import StoredPersons
 from cbss_inscription.storage.replay import FORGET_INTERVAL_SECONDS, StoredReplayGuard
 
@@ -56,20 +74,84 @@ def application_of_worker() -> SoapApplication:
     return build_application(settings_of_worker())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registers:
+    """The registers as one, the National Register alone, and which of them our store keeps."""
+
+    every: PersonRegister
+    national: PersonRegister
+    ours: frozenset[Register]
+    remote: RemoteNationalRegister | None = None
+    """The National Register, when it is another service."""
+
+    async def close(self) -> None:
+        """Nothing; connections to another service are closed."""
+        if self.remote is not None:
+            await self.remote.close()
+
+
+def registers_of(settings: Settings, database: Database, *, log: SourceLog) -> Registers:
+    """The registers that the settings name. Raises `UsageError` for a file that is missing or broken."""
+    if settings.service is Service.NATIONAL_REGISTER:
+        national = StoredPersons(database, registers={Register.NR})
+        return Registers(every=national, national=national, ours=frozenset({Register.NR}))
+    if settings.national_register is None:
+        return Registers(
+            every=StoredPersons(database),
+            national=StoredPersons(database, registers={Register.NR}),
+            ours=frozenset(Register),
+        )
+    ours = frozenset({Register.BIS, Register.RAD})
+    remote = _remote(settings.national_register, log)
+    every = AuthorityRegisters(own=StoredPersons(database, registers=ours), national=remote)
+    return Registers(every=every, national=remote, ours=ours, remote=remote)
+
+
+def _remote(settings: NationalRegister, log: SourceLog) -> RemoteNationalRegister:
+    schema_of(Door.PERSON)  # compiled here, not while the first caller waits
+    certificate, private_key = Path(settings.certificate), Path(settings.private_key)
+    profile = Profile(
+        url=settings.url,
+        ca=Path(settings.ca),
+        certificate=certificate,
+        private_key=private_key,
+        timeout_seconds=settings.timeout_seconds,
+    )
+    cached = settings.cache_seconds > 0
+    return RemoteNationalRegister(
+        sender=AsyncTransport(profile),
+        signer=read_signer(certificate, private_key),
+        customer_identification=settings.customer_identification,
+        legal_context=LegalContext(settings.legal_context),
+        log=log,
+        cache=FileCache(seconds=settings.cache_seconds, persons_max=settings.cache_persons_max) if cached else None,
+        timeout_seconds=settings.timeout_seconds,
+    )
+
+
 def build_application(settings: Settings) -> SoapApplication:
-    """The façade in front of the embedded repertory. Raises `UsageError` for a file that is missing or broken."""
+    """The service that the settings describe. Raises `UsageError` for a file that is missing or broken."""
     database = Database(settings.database, connections_max=settings.database_connections_max)
-    rules = read_rules(settings.access_rules)
+    access_rules = FixedAccessRules(read_rules(settings.access_rules))
     replay_guard = StoredReplayGuard(database)
     log = StructuredExchangeLog()
-    repertory = EmbeddedRepertory(
-        registers=StoredPersons(database),
-        lines=StoredInscriptions(database),
-        # An installation's own contexts are known by being granted; the catalogue's are known to everybody.
-        known_contexts=KNOWN_CONTEXTS.keys() | rules.inscription_contexts,
-        data_anomalies=log,
-    )
-    door = FacadeDoor(
+    registers = registers_of(settings, database, log=log)
+    documents = WsdlDocuments(settings.service.door, public_url=settings.public_url)
+    operations: DoorOperations
+    if settings.service is Service.NATIONAL_REGISTER:
+        operations = PersonOperations(
+            access_rules=access_rules, register=registers.national, location=documents.endpoint
+        )
+    else:
+        operations = InscriptionOperations(
+            access_rules=access_rules,
+            repertory=_repertory(database, registers, access_rules.current(), log),
+            location=documents.endpoint,
+            sources=() if registers.remote is None else (registers.remote,),
+        )
+    first = SecuredDoor(
+        door=settings.service.door,
+        operations=operations,
         deployment=Deployment(version=__version__, environment=settings.environment),
         policy=SecurityPolicy(xml_limits=XmlLimits(size_bytes_max=settings.limits.body_bytes_max)),
         trust=TrustStore(
@@ -79,31 +161,69 @@ def build_application(settings: Settings) -> SoapApplication:
             revocation_required=settings.trust.revocation_required,
         ),
         replay_guard=replay_guard,
-        schema=schema_of(Door.FACADE),
-        access_rules=FixedAccessRules(rules),
-        repertory=repertory,
-        documents=WsdlDocuments(Door.FACADE, public_url=settings.public_url),
+        schema=schema_of(settings.service.door),
+        documents=documents,
         log=log,
         contact=settings.contact,
         validate_responses=settings.validate_responses,
         answer_seconds_max=settings.limits.answer_seconds_max,
     )
+    doors: dict[str, SoapDoor] = {first.door.path: first}
+    if settings.service is Service.FACADE:
+        # Beside the façade, with the same security, rules and limits.
+        doors[Door.MUTATIONS.path] = replace(
+            first,
+            door=Door.MUTATIONS,
+            operations=MutationOperations(access_rules=access_rules, feed=StoredMutations(database)),
+            schema=schema_of(Door.MUTATIONS),
+            documents=WsdlDocuments(Door.MUTATIONS, public_url=settings.public_url),
+        )
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         await database.open()
-        forgetting = asyncio.create_task(_forget_expired_messages(replay_guard))
+        forgetting = asyncio.create_task(
+            _forget(replay_guard, StoredDeclarations(database), timedelta(hours=settings.tickets_kept_hours))
+        )
         try:
             yield
         finally:
             forgetting.cancel()
+            await registers.close()
             await database.close()
 
-    return SoapApplication(doors={Door.FACADE.path: door}, limits=settings.limits, lifespan=lifespan)
+    return SoapApplication(doors=doors, limits=settings.limits, lifespan=lifespan)
 
 
-async def _forget_expired_messages(replay_guard: StoredReplayGuard) -> None:
+def _repertory(
+    database: Database, registers: Registers, rules: AccessRules, log: StructuredExchangeLog
+) -> EmbeddedRepertory:
+    return EmbeddedRepertory(
+        registers=registers.every,
+        lines=StoredInscriptions(database),
+        # An installation's own contexts are known by being granted; the catalogue's are known to everybody.
+        known_contexts=KNOWN_CONTEXTS.keys() | rules.inscription_contexts,
+        data_anomalies=log,
+    )
+
+
+def number_life(
+    settings: Settings, database: Database, registers: Registers, *, data_anomalies: DataAnomalyLog
+) -> NumberLife:
+    """What can happen to the files of the registers that our store keeps."""
+    return NumberLife(
+        files=StoredFiles(database),
+        registers=registers.every,
+        national_register=registers.national,
+        ours=registers.ours,
+        data_anomalies=data_anomalies,
+        number_issue=NumberIssue.NOBODY if settings.synthetic_numbers else NumberIssue.ISSUED,
+    )
+
+
+async def _forget(replay_guard: StoredReplayGuard, declarations: StoredDeclarations, tickets_kept: timedelta) -> None:
     while True:
         await asyncio.sleep(FORGET_INTERVAL_SECONDS)
         with contextlib.suppress(ServiceUnavailable):  # the next time does what this one could not
             await replay_guard.forget_expired(now=datetime.now(UTC) - FORGET_GRACE)
+            await declarations.forget(before=datetime.now(UTC) - tickets_kept)

@@ -10,9 +10,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from cbss_inscription import __version__
-from cbss_inscription.cli import operations, servers, signing
+from cbss_inscription.cli import demo, history, mutations, operations, population, register, servers, signing
 from cbss_inscription.cli.exit_codes import ExitCode, exit_code_of_error
-from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, SchemaViolation
+from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, RepertoryUnavailable, SchemaViolation
 
 application = typer.Typer(
     name="cbss-inscription",
@@ -25,13 +25,19 @@ application = typer.Typer(
 )
 application.command()(servers.sandbox)
 application.command()(servers.facade)
+application.command()(servers.national_register)
 application.command()(servers.migrate)
 application.command()(operations.consult)
 application.command()(operations.insert)
 application.command()(operations.update)
 application.command()(operations.delete)
 application.command()(operations.health)
+application.command()(mutations.mutations)
 application.command()(signing.sign)
+application.add_typer(demo.demo, name="demo")
+application.add_typer(history.history, name="history")
+application.add_typer(population.population, name="population")
+application.add_typer(register.register, name="register")
 
 
 @application.callback(invoke_without_command=True)
@@ -79,6 +85,8 @@ def _sentence(error: CbssInscriptionError) -> str:
         return f"the request breaks the contract: {'; '.join(error.paths)}"
     if isinstance(error, MessageRejected):
         return f"the message cannot be used: {error.reason}"
+    if isinstance(error, RepertoryUnavailable):
+        return f"an authentic source does not answer: {error.reason}"
     return str(error)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cbss_inscription.cli.arguments import SsinText
 from cbss_inscription.cli.exit_codes import exit_code_of
 from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
 from cbss_inscription.domain.errors import UsageError
@@ -55,9 +56,6 @@ Ticket = Annotated[
     str | None, typer.Option("--ticket", help="Your own ticket; a UUID is made.", rich_help_panel=_CONNECTION)
 ]
 Xml = Annotated[bool, typer.Option("--xml", help="Print both messages as sent and received, no table.")]
-SsinText = Annotated[
-    str, typer.Argument(metavar="SSIN", help="The number, with or without separators; - reads it from standard input.")
-]
 ContextName = Annotated[str, typer.Argument(metavar="CONTEXT", help="The inscription context.")]
 Day = Annotated[datetime, typer.Option("--begin", formats=[_DATE], help="First day.")]
 DayIfAny = Annotated[datetime | None, typer.Option("--begin", formats=[_DATE], help="First day.")]

@@ -1,4 +1,4 @@
-"""`cbss-inscription sandbox` and `cbss-inscription facade`: programs that stay up until they are told to stop."""
+"""`cbss-inscription sandbox`, `facade` and `national-register`: programs that stay up until they are told to stop."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cbss_inscription.cli.exit_codes import ExitCode
-from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.sandbox.population import NumberSpace
 
 if TYPE_CHECKING:
     from cbss_inscription.app.sandbox import Sandbox
+    from cbss_inscription.app.settings import Service
+    from cbss_inscription.storage.population import Rows
 
 _LOOK_SECONDS: Final = 0.5
-_PROGRESS_EVERY_PERSONS: Final = 500
 
 
 class _ConsoleReport:
@@ -34,14 +34,16 @@ class _ConsoleReport:
     def step(self, sentence: str) -> None:
         self._console.print(f"{sentence} …", highlight=False)
 
-    def counted(self, sentence: str, persons: Iterable[Person], total: int) -> Iterable[Person]:
+    def counted(self, sentence: str, rows: Iterable[Rows], total: int) -> Iterable[Rows]:
         columns = (TextColumn(f"{sentence} …"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self._console) as progress:
             task = progress.add_task(sentence, total=total)
-            for count, person in enumerate(persons, start=1):
-                yield person
-                if count % _PROGRESS_EVERY_PERSONS == 0 or count == total:
-                    progress.update(task, completed=count)
+            done = 0
+            for block in rows:
+                yield block
+                done += block.count
+                progress.update(task, completed=done)
+            progress.update(task, total=done)
 
 
 def sandbox(
@@ -57,7 +59,11 @@ def sandbox(
         NumberSpace,
         typer.Option(help="Numbers that nobody bears yet, or ever; the latter pass other validators too."),
     ] = NumberSpace.FUTURE,
+    inscriptions: Annotated[int, typer.Option(min=0, help="Inscriptions per person, on average, from the start.")] = 0,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes of each port.")] = 1,
+    national_register: Annotated[
+        bool, typer.Option("--national-register", help="The National Register as a service of its own.")
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="Insert and consult once as proof, then stop.")] = False,
     database: Annotated[
         str | None, typer.Option(help="A PostgreSQL ≥ 15 by connection string, instead of the bundled one.")
@@ -76,7 +82,9 @@ def sandbox(
         persons=persons,
         seed=seed,
         number_space=numbers,
+        inscriptions=inscriptions,
         workers=workers,
+        national_register=national_register,
         database=database,
         pg_bin=pg_bin,
     )
@@ -95,11 +103,26 @@ def facade(
     settings: Annotated[Path, typer.Option(help="The settings file (TOML).")],
 ) -> None:
     """The façade alone, in front of a database that is there: what production runs."""
+    from cbss_inscription.app.settings import Service
+
+    _serve(settings, Service.FACADE)
+
+
+def national_register(
+    settings: Annotated[Path, typer.Option(help="The settings file (TOML).")],
+) -> None:
+    """A National Register alone: a service of its own that façades ask for persons."""
+    from cbss_inscription.app.settings import Service
+
+    _serve(settings, Service.NATIONAL_REGISTER)
+
+
+def _serve(settings: Path, service: Service) -> None:
     from cbss_inscription.app.serving import serving
     from cbss_inscription.domain.errors import ServiceUnavailable
 
     console = Console(stderr=True)
-    with _stoppable(console), serving(settings) as listeners:
+    with _stoppable(console), serving(settings, service=service) as listeners:
 
         def check() -> None:
             if listeners.ended():
@@ -183,6 +206,7 @@ def _explain(console: Console, running: Sandbox) -> None:
         f"\n"
         f"The façade    {running.facade_url}  (?wsdl, ?wsdl=x509, ?singleWsdl)\n"
         + (f"without TLS   {running.plain_url}\n" if running.plain_url else "")
+        + (f"National Reg. {running.register_url}\n" if running.register_url else "")
         + f"what is where {running.manifest}\n"
         f"\n"
         f"In another terminal:\n"

@@ -22,6 +22,7 @@ from cbss_inscription.domain.results import (
     Health,
     HealthCheckResult,
     Information,
+    MutationsResult,
     Result,
     SsinAnswer,
     Status,
@@ -40,12 +41,17 @@ def print_result(console: Console, result: Result, information_cbss: Information
         case ConsultResult():
             _print_status(console, result.status, result.ssin)
             _print_lines(console, result.inscriptions)
+            if result.data_filters:
+                _print(console, f"The permission may withhold: {one_line(', '.join(result.data_filters))}")
             if result.next is not None:
                 _print(console, f"More lines follow: --next {shlex.quote(one_line(result.next))}")
         case WriteResult():
             _print_status(console, result.status, result.ssin)
             _print_anomalies(console, (*result.validation_errors, *result.anomalies))
             _print_lines(console, result.inscriptions)
+        case MutationsResult():
+            _print_status(console, result.status, None)
+            _print_mutations(console, result)
     if information_cbss is not None:
         _print(console, (f"ticket {information_cbss.ticket_cbss}", "dim"))
 
@@ -88,6 +94,32 @@ def _print_lines(console: Console, lines: tuple[Inscription, ...]) -> None:
         ]
         table.add_row(*map(Text, cells), *([Text(line.organization.key)] if line.organization else []))
     console.print(table)
+
+
+def _print_mutations(console: Console, result: MutationsResult) -> None:
+    if result.mutations:
+        table = Table(
+            Column("number", justify="right", no_wrap=True),
+            Column("event", no_wrap=True),
+            Column("SSIN", no_wrap=True),
+            Column("current SSIN", no_wrap=True),
+            Column("contexts", overflow="fold"),
+            Column("recorded (UTC)", overflow="fold"),
+        )
+        for mutation in result.mutations:
+            cells = [
+                str(mutation.sequence_number),
+                mutation.event,
+                mutation.ssin.formatted,
+                mutation.current_ssin.formatted if mutation.current_ssin != mutation.ssin else "",
+                ", ".join(mutation.inscription_contexts),
+                f"{mutation.recorded_at:%Y-%m-%d %H:%M:%S}",
+            ]
+            table.add_row(*map(Text, cells))
+        console.print(table)
+    if result.status.value is not StatusValue.NO_RESULT:
+        follow = "More follow" if result.more else "What comes later"
+        _print(console, f"{follow}: --after {result.last_sequence_number}")
 
 
 def _print_health(console: Console, result: HealthCheckResult) -> None:
