@@ -50,7 +50,7 @@ def postgresql(reachable_directory: Path) -> Iterator[EmbeddedServer]:
 
 
 class FoundDataAnomalies:
-    """A `repertory.embedded.DataAnomalyLog` that keeps the reasons, in their order."""
+    """A `registers.port.DataAnomalyLog` that keeps the reasons, in their order."""
 
     def __init__(self) -> None:
         self.reasons: list[str] = []

@@ -7,9 +7,13 @@ network. Messages are text, not made by our mapping, so that a mistake in the ma
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
+import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -17,7 +21,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from uuid import uuid4
 
 import msgspec
 import psycopg
@@ -42,9 +47,11 @@ from cbss_inscription.sandbox.pki import Credential, TestPki
 from cbss_inscription.sandbox.population import Scenario, make_population
 from cbss_inscription.security.sign import Signer, sign
 from cbss_inscription.soap.http import SoapApplication
-from cbss_inscription.soap.pipeline import FacadeDoor
+from cbss_inscription.soap.operations import InscriptionOperations
+from cbss_inscription.soap.pipeline import SecuredDoor
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.population import load_population
+from tests.acceptance.sandbox_processes import family_of
 from tests.conftest import RunningSandbox
 
 FACADE = "http://socialsecurity.be/cbssinscription/v1"
@@ -177,6 +184,7 @@ def secrets_of(scenarios: Iterable[Scenario]) -> set[str]:
 
 def _request(verb: str, noun: str, content: str, head: dict[str, str]) -> str:
     legal_context = head.pop("legal_context", SOCIAL_INQUIRY)
+    head.setdefault("ticket", str(uuid4()))  # each message is one of its own, and no repetition (rule 38)
     name = f"{verb}{noun}Request"
     start = f"{head_of(**head)}<legalContext>{legal_context}</legalContext>"
     return f'<q:{name} xmlns:q="{FACADE}">{start}{content}</q:{name}>'
@@ -408,15 +416,17 @@ class InProcessFacade:
     log: io.StringIO
 
     @property
-    def door(self) -> FacadeDoor:
+    def door(self) -> SecuredDoor:
         """The pipeline behind the façade's path."""
         door = self.application._doors[PATH]
-        assert isinstance(door, FacadeDoor)
+        assert isinstance(door, SecuredDoor)
         return door
 
     def refit(self, **parts: Any) -> None:
-        """Nothing; the door has other parts from now on: a fake repertory, another clock."""
-        self.application._doors[PATH] = replace(self.door, **parts)
+        """Nothing; the door or its operations have other parts from now on: a fake repertory, another clock."""
+        behind = {name: parts.pop(name) for name in ("access_rules", "repertory") if name in parts}
+        operations = replace(cast("InscriptionOperations", self.door.operations), **behind)
+        self.application._doors[PATH] = replace(self.door, operations=operations, **parts)
 
     def ssin(self, scenario: str) -> str:
         """The number of a scenario."""
@@ -710,3 +720,15 @@ def process() -> Command:
         return CommandResult(exit_code=done.returncode, out=done.stdout, err=done.stderr)
 
     return run
+
+
+@pytest.fixture
+def directory(reachable_directory: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A directory for a sandbox of this test; whatever still runs in it afterwards is a failure."""
+    path = reachable_directory / re.sub(r"\W+", "-", request.node.name)
+    yield path
+    left = family_of(path)
+    for process in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.number, signal.SIGKILL)
+    assert not left, sorted(process.command for process in left)

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -21,95 +20,18 @@ import pytest
 from cbss_inscription.client import CallFailed, InscriptionClient, Period
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from tests.acceptance.conftest import Command
-from tests.conftest import RunningSandbox, free_port, start_sandbox, stop_process, wait_for_sandbox
+from tests.acceptance.sandbox_processes import (
+    FEW,
+    await_gone,
+    family_of,
+    listeners_of,
+    postgres_of,
+    started,
+)
+from tests.conftest import RunningSandbox, free_port, stop_process
 
-GONE_SECONDS_MAX = 30
-FEW = ("--port", "0", "--persons", "100")
 CONTEXT = "PCSA:LIVING_WAGE"
 NEW_YEAR = Period(begin_date=date(2026, 1, 1))
-
-
-# -- processes ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process as /proc shows it; its start time tells it from a later one with the same number."""
-
-    number: int
-    parent: int
-    started: str
-    command: str
-
-
-def processes() -> dict[int, Process]:
-    """Every living process of this machine."""
-    found = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue  # it ended meanwhile
-            state, parent, *rest = stat.rpartition(")")[2].split()
-            if state != "Z":
-                number = int(folder.name)
-                found[number] = Process(number, int(parent), rest[17], command)
-    return found
-
-
-def family_of(directory: Path) -> set[Process]:
-    """The processes whose command line names the directory, and all that descend from them."""
-    living = processes()
-    family = {number for number, process in living.items() if str(directory) in process.command}
-    while True:
-        more = {number for number, process in living.items() if process.parent in family} - family
-        if not more:
-            return {living[number] for number in family}
-        family |= more
-
-
-def await_gone(family: set[Process], directory: Path) -> None:
-    """Nothing, once every one of the processes has ended; fails after GONE_SECONDS_MAX."""
-    deadline = time.monotonic() + GONE_SECONDS_MAX
-    while True:
-        left = (family & set(processes().values())) | family_of(directory)
-        # A parent that died leaves its children another parent, so numbers and start times are compared too.
-        living = {(process.number, process.started) for process in processes().values()}
-        left |= {process for process in family if (process.number, process.started) in living}
-        if not left:
-            return
-        if time.monotonic() > deadline:
-            pytest.fail(f"still there: {sorted(process.command for process in left)}")
-        time.sleep(0.05)
-
-
-def postgres_of(family: set[Process]) -> set[Process]:
-    """Those of a family that are PostgreSQL."""
-    return {process for process in family if "postgres" in process.command.split(" ")[0]}
-
-
-def listeners_of(family: set[Process]) -> set[Process]:
-    """Those of a family that are a listener's supervisor or worker."""
-    return {process for process in family if "app.listener" in process.command}
-
-
-@pytest.fixture
-def directory(reachable_directory: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A directory for a sandbox of this test; whatever still runs in it afterwards is a failure."""
-    path = reachable_directory / re.sub(r"\W+", "-", request.node.name)
-    yield path
-    left = family_of(path)
-    for process in left:
-        os.kill(process.number, signal.SIGKILL)
-    assert not left, sorted(process.command for process in left)
-
-
-def started(directory: Path, *arguments: str) -> RunningSandbox:
-    """A sandbox in this directory, answering."""
-    (directory / "sandbox.json").unlink(missing_ok=True)  # an earlier one's: what is awaited is the new one
-    return wait_for_sandbox(start_sandbox(directory, *(arguments or FEW)), directory)
 
 
 def said_by(directory: Path) -> str:

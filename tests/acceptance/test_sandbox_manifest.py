@@ -39,7 +39,7 @@ def test_the_manifest_has_its_shape(sandbox: RunningSandbox) -> None:
     assert manifest["facade"]["url"].startswith("https://localhost:")
     assert manifest["facade"]["plain_url"].startswith("http://localhost:")
     assert manifest["facade"]["wsdl"] == manifest["facade"]["url"] + "?wsdl"
-    assert len(manifest["applications"]) == 3
+    assert len(manifest["applications"]) == 4
     for application in manifest["applications"]:
         assert {
             "name",
@@ -199,6 +199,25 @@ def test_the_demo_applications_have_different_rights(sandbox: RunningSandbox, st
             for legal_context in application["legal_contexts"]:
                 answer = client.consult_inscriptions(stranger, legal_context=legal_context)
                 assert answer.result.status.code in {"MSG00000", "MSG00100"}
+
+
+def test_rule_30_the_integrator_sees_who_knows_a_person(sandbox: RunningSandbox, stranger: str) -> None:
+    """It sees the lines of both organisations, each with its organisation, and can write none of them (rule 30)."""
+    web, fund, integrator = (sandbox.profile(name) for name in ("pcsa-web", "family-fund", "integrator"))
+    wage, child = "PCSA:LIVING_WAGE", "FAMILY_ALLOWANCES:CHILD"
+    assert _code(web, "insert", stranger, wage) == "MSG00000"
+    assert _code(fund, "insert", stranger, child) == "MSG00000"
+    assert _code(integrator, "insert", stranger, wage) == "CBI00201"
+    with InscriptionClient(integrator) as client:
+        everything = client.consult_inscriptions(stranger).result
+        named = client.consult_inscriptions(stranger, inscription_contexts=[wage]).result
+    assert [(line.inscription_context, line.organization) for line in everything.inscriptions] == [
+        (child, fund.customer_identification),
+        (wage, web.customer_identification),
+    ]
+    # Contexts of other sectors are withheld from whoever asks for all; of those it names, nothing is.
+    assert everything.data_filters == ("inscriptions/inscription",)
+    assert (len(named.inscriptions), named.data_filters) == (1, ())
 
 
 def test_the_connection_string_reaches_the_database(sandbox: RunningSandbox, stranger: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cbss_inscription.app.sandbox import _prepare_pki
-from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.sandbox.pki import Credential
+from cbss_inscription.storage.population import Rows
 
 
 class Told:
@@ -21,9 +21,9 @@ class Told:
     def step(self, sentence: str) -> None:
         self.steps.append(sentence)
 
-    def counted(self, sentence: str, persons: Iterable[Person], total: int) -> Iterable[Person]:
+    def counted(self, sentence: str, rows: Iterable[Rows], total: int) -> Iterable[Rows]:
         del sentence, total
-        return persons
+        return rows
 
 
 def test_a_pki_is_kept_while_it_is_whole_and_made_anew_when_it_is_not(tmp_path: Path) -> None:

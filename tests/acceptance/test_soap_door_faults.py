@@ -198,7 +198,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 async def test_a_message_that_cannot_be_processed_is_a_fault(facade: InProcessFacade, name: str) -> None:
-    """A valid SystemError with code, side and ticket, no word of the message, nothing written (SEC-61, SEC-65)."""
+    """A valid SystemError with code, side and ticket, no word of the message, nothing written (E1; SEC-61, 65)."""
     wrong = WRONG[name]
     reply = await facade.post(wrong.body(facade), action=wrong.action, content_type=wrong.content_type)
     assert reply.status == 500
@@ -314,7 +314,7 @@ async def test_what_goes_wrong_at_the_service_is_a_server_fault(
 
 
 async def test_a_defect_has_its_traceback_in_the_log_only(facade: InProcessFacade) -> None:
-    """A defect is SOA-00001 with a ticket and nothing more; the traceback in the log shows code, no data (SEC-74)."""
+    """A defect is SOA-00001 with a ticket and nothing more; the traceback in the log shows code only (E21; SEC-74)."""
     found = facade.scenarios["nr_active"]
     facade.refit(repertory=_Raises(RuntimeError("a defect of this test")))
     reply = await facade.send(insert(found.ssin, legal_data=legal_data_of(found.person), ticket="CANARY-TICKET"))

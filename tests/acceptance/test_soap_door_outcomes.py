@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -159,7 +160,7 @@ async def test_a_replaced_number_is_done_under_its_successor(facade: InProcessFa
 
 @pytest.mark.parametrize("scenario", ["nr_active", "bis_active", "rad_active", "incomplete_birth_date"])
 async def test_every_kind_of_active_file_is_accepted(facade: InProcessFacade, scenario: str) -> None:
-    """No distinction between NR, BIS and RAD: matching legal data give OK without anomaly (product.md part 7)."""
+    """No distinction between NR, BIS and RAD: matching legal data give OK without anomaly (rule 13)."""
     found = facade.scenarios[scenario]
     outcome = (await facade.send(insert(found.ssin, legal_data=legal_data_of(found.person)))).outcome
     assert outcome == Outcome(value="OK", code="MSG00000", ssin=found.ssin, lines=OPEN_LINE)
@@ -218,6 +219,18 @@ async def test_identical_and_merged_inscriptions_are_told(facade: InProcessFacad
     merged = (await facade.send(insert(ssin, begin="2026-02-01", end="2026-02-28"))).outcome
     assert (merged.value, merged.anomalies) == ("OK", (("CBI00402", "INFORMATION"),))
     assert merged.lines == ((LIVING_WAGE, "2026-01-01", "2026-02-28"),)
+
+
+async def test_rule_38_a_declaration_sent_again_gets_the_first_answer(facade: InProcessFacade) -> None:
+    """A new message with the same ticket and content is CBI00404 beside the first answer; another content CBI00405."""
+    ssin = facade.ssin("nr_active")
+    first = (await facade.send(insert(ssin, ticket="my ticket"))).outcome
+    await facade.send(delete(ssin))
+    again = (await facade.send(insert(ssin, ticket="my ticket", sent="2026-03-02T10:20:30Z"))).outcome
+    assert again == replace(first, anomalies=(*first.anomalies, ("CBI00404", "INFORMATION")))
+    other = (await facade.send(insert(ssin, ticket="my ticket", begin="2027-01-01"))).outcome
+    assert other == Outcome(value="NOK", code="CBI00405")
+    assert (await facade.send(consult(ssin))).outcome.code == "MSG00100"
 
 
 async def test_a_line_that_is_not_there_is_not_changed_or_removed(facade: InProcessFacade) -> None:
@@ -304,7 +317,7 @@ async def test_a_health_check_answers(facade: InProcessFacade, kind: str) -> Non
 
 
 async def test_five_hundred_lines_are_a_page_and_next_gives_the_rest(facade: InProcessFacade) -> None:
-    """A page has 500 lines; `next`, sent back, gives what follows, without gap or repetition (contract.md 3)."""
+    """A page has 500 lines; `next`, sent back, gives what follows, without gap or repetition (E22; contract.md 3)."""
     ssin = facade.ssin("nr_active")
     first = datetime(2000, 1, 1, tzinfo=UTC).date()
     days = [first + timedelta(days=2 * number) for number in range(501)]

@@ -1,12 +1,15 @@
-"""The repertory on PostgreSQL against an oracle that knows nothing but sets of days (rules 18, 20, 25 to 36)."""
+"""The repertory and its registers on PostgreSQL against an oracle that knows nothing but sets of days.
+
+Rules 15 to 21, 23, 25 to 38; what is read of the past and of the feed is compared too.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from itertools import count
+from datetime import UTC, date, datetime
+from itertools import count, pairwise
 from typing import Any, ClassVar, Final
 from uuid import uuid4
 
@@ -18,39 +21,71 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
 from cbss_inscription.domain.exchange import Caller, Exchange
+from cbss_inscription.domain.history import KnownLines
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.domain.period import GivenPeriod
-from cbss_inscription.domain.requests import ConsultInscriptions, DeleteInscription, InsertInscription, Operation
-from cbss_inscription.domain.requests import UpdateInscription as Update
-from cbss_inscription.domain.results import InscriptionResult, WriteResult
+from cbss_inscription.domain.legal_data import LegalData, Register
+from cbss_inscription.domain.period import GivenPeriod, IncompleteDate
+from cbss_inscription.domain.requests import (
+    ConsultInscriptions,
+    ConsultMutations,
+    DeleteInscription,
+    InsertInscription,
+    Operation,
+    UpdateInscription,
+)
+from cbss_inscription.domain.results import ConsultResult, MutationsResult, WriteResult
 from cbss_inscription.domain.ssin import Ssin, check_digits
 from cbss_inscription.governance.access import AccessRule, AccessRules, Permission
+from cbss_inscription.registers.life import NumberLife, Refused
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.storage.database import Database
+from cbss_inscription.storage.history import StoredHistory
 from cbss_inscription.storage.inscriptions import StoredInscriptions
+from cbss_inscription.storage.life import StoredFiles
+from cbss_inscription.storage.mutations import StoredMutations
 from cbss_inscription.storage.persons import StoredPersons
 from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
 from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
+from cbss_inscription.usecases.consult_mutations import consult_mutations
 from tests.conftest import FoundDataAnomalies
-
-SEQUENCES: Final = 200
-"""Sequences of operations tried in a run."""
-STEPS_MAX: Final = 20
-"""Operations in a sequence."""
-PROFILE: Final = settings(
-    max_examples=SEQUENCES,
-    stateful_step_count=STEPS_MAX,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
+from tests.repertory.oracle import (
+    DAYS_MAX,
+    EVER,
+    Declaration,
+    File,
+    Line,
+    LineSet,
+    Oracle,
+    Outcome,
+    Span,
+    Stamp,
+    day,
+    days_of,
+    expected_of,
+    index_of,
+    is_reversed,
+    lines_of,
 )
 
-# The calendar: days 0 to 11 have a date; the element EVER stands for all days after them.
-FIRST, DAYS_MAX = date(2024, 2, 25), 12
-EVER = DAYS_MAX
+SEQUENCES, STEPS_MAX = 200, 20
+"""Sequences of operations and events tried in `make test`, and the longest."""
+SEQUENCES_LONG, STEPS_LONG_MAX = 2_000, 40
+"""The same in `make test-long`."""
+HOPS_MAX: Final = 2
+"""Few, so that chains become too long within a sequence."""
 
 CUSTOMERS = (CustomerIdentification(sector=17, institution=1), CustomerIdentification(cbe_number="0200000012"))
 CONTEXTS = (InscriptionContext("PCSA:DEBT_MEDIATION"), InscriptionContext("PCSA:LIVING_WAGE"))
+TICKETS = ("first", "second")
+NAMES = ("Peeters", "Janssens")
+DECEASES = ("2025-06-01", "2025-00-00")
+FILES = (
+    File(is_bis=True, register="bis"),
+    File(is_bis=True, register="bis"),
+    File(is_bis=False, register="nr"),
+    File(is_bis=False, register="nr"),
+)
 GROUND = LegalContext("PCSA:SOCIAL_INQUIRY")
 CALLER = Caller(
     application_urn="urn:app:one",
@@ -85,90 +120,38 @@ RULES = AccessRules(
     ),
 )
 
-Days = frozenset[int]
-Line = tuple[date, date | None]
-Span = tuple[int | None, int | None]
-"""First and last day as a caller gives them; None: no such end."""
-
-
-# -- the oracle ------------------------------------------------------------------------------------------------------
-
-
-def day(index: int) -> date:
-    return FIRST + timedelta(days=index)
-
-
-def days_of(span: Span) -> Days:
-    first, last = span
-    return frozenset(range(0 if first is None else first, (EVER if last is None else last) + 1))
-
-
-def lines_of(days: Days) -> list[Line]:
-    """The maximal runs of consecutive days: what the lines of a set of days must be (rule 32)."""
-    begins = sorted(index for index in days if index - 1 not in days)
-    ends = sorted(index for index in days if index + 1 not in days)
-    return [(day(begin), None if end == EVER else day(end)) for begin, end in zip(begins, ends, strict=True)]
-
-
-def line_of(span: Span) -> Line:
-    first, last = span
-    assert first is not None
-    return day(first), None if last is None else day(last)
-
-
-def touches(days: Days, added: Days) -> bool:
-    """Whether a day of `days` is one of `added`, or the day before or after it (rule 32)."""
-    return any({index - 1, index, index + 1} & days for index in added)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What the rules say of a declaration: the code, the anomalies about lines, and the days afterwards."""
-
-    code: str
-    anomalies: tuple[str, ...]
-    after: Days
-
-
-def is_reversed(span: Span | None) -> bool:
-    return span is not None and span[0] is not None and span[1] is not None and span[1] < span[0]
-
-
-def expected_of(before: Days, removed: Span | None, added: Span | None, *, exactly: bool) -> Expected:
-    """The rules: 27 (reversed), 31 (identical), 32 (merged), 34 (cut out), E17 (not found)."""
-    if is_reversed(removed) or is_reversed(added):
-        return Expected("MSG00008", (), before)
-    rest = before
-    if removed is not None:
-        found = line_of(removed) in lines_of(before) if exactly else bool(before & days_of(removed))
-        if not found:
-            return Expected("CBI00403", (), before)
-        rest = before - days_of(removed)
-    if added is None:
-        return Expected("MSG00000", (), rest)
-    after = rest | days_of(added)
-    if line_of(added) in lines_of(before) and after == before:
-        return Expected("MSG00000", ("CBI00401",), after)
-    return Expected("MSG00000", ("CBI00402",) if touches(rest, days_of(added)) else (), after)
-
-
-# -- the world -------------------------------------------------------------------------------------------------------
-
 
 class World:
-    """The repertory under test in an event loop of its own, and a plain connection to look behind it."""
+    """The repertory and the registers under test in an event loop of their own, and a connection to look behind them.
+
+    Every sequence has numbers and customers' feeds of its own: the numbers are new, and of the feeds only what came
+    after the sequence began is looked at.
+    """
 
     def __init__(self, conninfo: str, runner: asyncio.Runner) -> None:
         self.runner = runner
-        self.database = Database(conninfo, connections_max=1)
+        self.database = Database(conninfo, connections_max=2)
         runner.run(self.database.open())
+        self.anomalies = FoundDataAnomalies()
+        persons = StoredPersons(self.database)
         self.repertory = EmbeddedRepertory(
-            registers=StoredPersons(self.database),
+            registers=persons,
             lines=StoredInscriptions(self.database),
             known_contexts=CONTEXTS,
-            data_anomalies=FoundDataAnomalies(),
+            data_anomalies=self.anomalies,
+            hops_max=HOPS_MAX,
             page_size=1000,
         )
+        self.life = NumberLife(
+            files=StoredFiles(self.database),
+            registers=persons,
+            national_register=StoredPersons(self.database, registers=(Register.NR,)),
+            ours=tuple(Register),
+            data_anomalies=self.anomalies,
+            hops_max=HOPS_MAX,
+        )
+        self.history = StoredHistory(self.database, hops_max=HOPS_MAX)
+        self.feed = StoredMutations(self.database)
         self.behind = psycopg.connect(conninfo, autocommit=True)
         self._numbers = count(1)
 
@@ -176,33 +159,41 @@ class World:
         self.behind.close()
         self.runner.run(self.database.close())
 
-    def new_person(self) -> tuple[Ssin, Ssin]:
-        """An old number and the current one that replaces it, both never used before."""
-        old, current = self._new_ssin(), self._new_ssin()
-        for ssin, status, successor in ((current, "active", None), (old, "replaced", current.number)):
+    def new_numbers(self) -> list[Ssin]:
+        """A number never used before for each of FILES, with an active file."""
+        ssins = []
+        for file in FILES:
+            number = next(self._numbers)
+            digits = f"{number // 998:06d}"[-2:] + ("4101" if file.is_bis else "0101") + f"{number % 998 + 1:03d}"
+            ssin = Ssin.parse(digits + check_digits(digits, century=1900))
             self.behind.execute(
-                "INSERT INTO person (ssin, register, status, replaced_by, last_name, given_names, gender_code)"
-                " VALUES (%s, 'nr', %s, %s, 'Peeters', '{}', 0)",
-                (ssin.number, status, successor),
+                "INSERT INTO person (ssin, register, status, last_name, given_names, gender_code)"
+                " VALUES (%s, %s, 'active', %s, '{}', 0)",
+                (ssin.number, file.register, file.last_name),
             )
-        return old, current
+            ssins.append(ssin)
+        return ssins
 
-    def _new_ssin(self) -> Ssin:
-        number = next(self._numbers)
-        first_nine = f"{number // 998:06d}"[:2] + "0101" + f"{number % 998 + 1:03d}"
-        return Ssin.parse(first_nine + check_digits(first_nine, century=1900))
-
-    def ask(self, request: Any) -> InscriptionResult:
+    def ask(self, request: Any) -> Any:
         exchange = Exchange(ticket_cbss=uuid4(), timestamp_receive=datetime(2024, 6, 1, tzinfo=UTC), caller=CALLER)
         match request:
             case ConsultInscriptions():
                 return self.runner.run(consult_inscriptions(request, exchange, rules=RULES, repertory=self.repertory))
             case InsertInscription():
                 return self.runner.run(insert_inscription(request, exchange, rules=RULES, repertory=self.repertory))
-            case Update():
+            case UpdateInscription():
                 return self.runner.run(update_inscription(request, exchange, rules=RULES, repertory=self.repertory))
-            case _:
+            case DeleteInscription():
                 return self.runner.run(delete_inscription(request, exchange, rules=RULES, repertory=self.repertory))
+            case _:
+                return self.runner.run(consult_mutations(request, exchange, rules=RULES, feed=self.feed))
+
+    def now(self) -> datetime:
+        """A moment that is over when this returns: what happens next has a later time, in milliseconds."""
+        row = self.behind.execute("SELECT date_trunc('milliseconds', clock_timestamp())").fetchone()
+        assert row is not None
+        time.sleep(0.0011)
+        return row[0]
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +207,8 @@ def world(module_database: str) -> Iterator[World]:
 # -- the machine -----------------------------------------------------------------------------------------------------
 
 KEYS = st.tuples(st.sampled_from(CUSTOMERS), st.sampled_from(CONTEXTS))
-BY_OLD_NUMBER = st.booleans()
+NUMBER = st.integers(0, len(FILES) - 1)
+TICKET = st.none() | st.sampled_from(TICKETS)
 DAY = st.integers(0, DAYS_MAX - 1)
 # Sometimes reversed; mostly short, so that lines stand apart often enough.
 SPANS = st.one_of(
@@ -224,6 +216,7 @@ SPANS = st.one_of(
     st.tuples(DAY, st.none() | DAY),
 )
 CUTS = st.none() | SPANS | st.tuples(st.none(), DAY)
+Key = tuple[CustomerIdentification, InscriptionContext]
 
 
 def given(span: Span) -> GivenPeriod:
@@ -231,163 +224,290 @@ def given(span: Span) -> GivenPeriod:
     return GivenPeriod(begin_date=None if first is None else day(first), end_date=None if last is None else day(last))
 
 
-Key = tuple[CustomerIdentification, InscriptionContext]
-
-
 class RepertoryMachine(RuleBasedStateMachine):
     world: ClassVar[World]
 
     def __init__(self) -> None:
         super().__init__()
-        self.old, self.current = self.world.new_person()
-        self.days: dict[Key, Days] = {
-            (customer, context): frozenset() for customer in CUSTOMERS for context in CONTEXTS
-        }
-        self.last_changes: dict[Key, dict[Line, datetime]] = {key: {} for key in self.days}
-        self.changes: dict[Key, list[tuple[str, Days, Days]]] = {key: [] for key in self.days}
+        self.ssins = self.world.new_numbers()
+        self.oracle = Oracle(FILES, hops_max=HOPS_MAX)
+        self.run = uuid4().hex[:8]  # tickets of other sequences are other tickets
+        self.began = {customer: self.page(customer, 0).last_sequence_number for customer in CUSTOMERS}
+        self.moment()
 
-    def head(self, customer: CustomerIdentification, *, by_old: bool) -> dict[str, Any]:
-        return {
-            "information_customer": InformationCustomer(customer_identification=customer),
-            "legal_context": GROUND,
-            "ssin": (self.old if by_old else self.current).digits,
-        }
+    # -- what is told
 
-    def declare(self, key: Key, request: Any, expected: Expected, *, by_old: bool) -> None:
+    def bind(self, stamp: Stamp, told: datetime | None) -> None:
+        """A line's last change is the same whenever it is told."""
+        assert told is not None
+        if stamp.at is None:
+            stamp.at = told
+        assert told == stamp.at
+
+    def bind_lines(self, stamps: dict[Line, Stamp], told: dict[Line, datetime | None]) -> None:
+        assert [*told] == [*stamps]
+        for line, stamp in stamps.items():
+            self.bind(stamp, told[line])
+        # Times follow the order of the changes.
+        ordered = sorted(stamps.values(), key=lambda stamp: stamp.order)
+        assert [stamp.at for stamp in ordered] == sorted(told.values(), key=str)
+
+    def moment(self) -> None:
+        self.oracle.pass_moment(self.world.now())
+
+    def page(self, customer: CustomerIdentification, after: int, limit: int = 1_000) -> MutationsResult:
+        request = ConsultMutations(
+            information_customer=InformationCustomer(customer_identification=customer),
+            legal_context=GROUND,
+            after_sequence_number=after,
+            limit=limit,
+        )
+        result = self.world.ask(request)
+        assert isinstance(result, MutationsResult)
+        return result
+
+    # -- declarations
+
+    def declare(self, request: Any, asked: Declaration, ticket: str | None) -> None:
+        expected = self.oracle.declare(asked, ticket)
         result = self.world.ask(request)
         assert isinstance(result, WriteResult)
-        before, former = self.days[key], self.last_changes[key]
-        refused = expected.code != "MSG00000"
-        assert (result.status.value, result.status.code) == ("NOK" if refused else "OK", expected.code)
-        assert result.ssin is not None
-        assert (result.ssin.current, result.ssin.replaces) == (self.current, self.old if by_old else None)
-        warned = ("CBI00102",) if by_old and not refused else ()
-        assert tuple(anomaly.code for anomaly in result.anomalies) == warned + expected.anomalies
-        told = {
-            (line.period.begin_date, line.period.end_date): line.last_change
-            for line in result.inscriptions
-            if line.last_change is not None
-        }
-        if expected.code == "MSG00008":
-            assert told == {}
+        assert (result.status.value, result.status.code) == ("OK" if expected.is_done else "NOK", expected.code)
+        assert tuple(anomaly.code for anomaly in result.anomalies) == expected.anomalies
+        self.check_number(result, asked.asked, expected)
+        told = {(line.period.begin_date, line.period.end_date): line.last_change for line in result.inscriptions}
+        self.bind_lines(expected.lines or {}, told)
+        assert {line.inscription_context for line in result.inscriptions} <= {asked.context}
+        self.moment()
+
+    def check_number(self, result: WriteResult | ConsultResult, asked: int, expected: Outcome) -> None:
+        if expected.current is None:
+            assert result.ssin is None
             return
-        assert [*told] == lines_of(expected.after)
-        assert {line.inscription_context for line in result.inscriptions} <= {key[1]}
-        # Lines that stood there keep their last change; new ones share one, of this very change.
-        assert {line: told[line] for line in told if line in former} == {
-            line: former[line] for line in told if line in former
+        assert result.ssin is not None
+        replaces = self.ssins[asked] if asked != expected.current else None
+        assert (result.ssin.current, result.ssin.replaces, result.ssin.canceled) == (
+            self.ssins[expected.current],
+            replaces,
+            expected.canceled,
+        )
+
+    def head(self, customer: CustomerIdentification, number: int, ticket: str | None) -> dict[str, Any]:
+        whole = None if ticket is None else f"{self.run}-{ticket}"
+        return {
+            "information_customer": InformationCustomer(customer_identification=customer, ticket=whole),
+            "legal_context": GROUND,
+            "ssin": self.ssins[number].digits,
         }
-        fresh = {told[line] for line in told if line not in former}
-        assert len(fresh) <= 1
-        assert not fresh or not former or min(fresh) >= max(former.values())
-        if expected.after != before:
-            self.changes[key].append((type(request).__name__, before, expected.after))
-        self.days[key], self.last_changes[key] = expected.after, told
 
-    @rule(key=KEYS, span=SPANS, by_old=BY_OLD_NUMBER)
-    def insert(self, key: Key, span: Span, *, by_old: bool) -> None:
-        request = InsertInscription(**self.head(key[0], by_old=by_old), inscription_context=key[1], period=given(span))
-        self.declare(key, request, expected_of(self.days[key], None, span, exactly=False), by_old=by_old)
+    @rule(key=KEYS, span=SPANS, number=NUMBER, ticket=TICKET)
+    def insert(self, key: Key, span: Span, number: int, ticket: str | None) -> None:
+        head = self.head(key[0], number, ticket)
+        request = InsertInscription(**head, inscription_context=key[1], period=given(span))
+        self.declare(request, Declaration("insertInscription", number, key[0].key, key[1], None, span), ticket)
 
-    def change_to(self, key: Key, span: Span, new: Span, *, by_old: bool) -> None:
-        request = Update(
-            **self.head(key[0], by_old=by_old), inscription_context=key[1], period=given(span), new_period=given(new)
-        )
-        self.declare(key, request, expected_of(self.days[key], span, new, exactly=True), by_old=by_old)
+    def change_to(self, key: Key, span: Span, new: Span, number: int, ticket: str | None) -> None:
+        head = self.head(key[0], number, ticket)
+        request = UpdateInscription(**head, inscription_context=key[1], period=given(span), new_period=given(new))
+        self.declare(request, Declaration("updateInscription", number, key[0].key, key[1], span, new), ticket)
 
-    @rule(key=KEYS, span=SPANS, new=SPANS, by_old=BY_OLD_NUMBER)
-    def update(self, key: Key, span: Span, new: Span, *, by_old: bool) -> None:
-        self.change_to(key, span, new, by_old=by_old)
+    @rule(key=KEYS, span=SPANS, new=SPANS, number=NUMBER, ticket=TICKET)
+    def update(self, key: Key, span: Span, new: Span, number: int, ticket: str | None) -> None:
+        self.change_to(key, span, new, number, ticket)
 
-    @precondition(lambda self: any(self.days.values()))
-    @rule(data=st.data(), new=SPANS, by_old=BY_OLD_NUMBER)
-    def update_a_line(self, data: st.DataObject, new: Span, *, by_old: bool) -> None:
-        key = data.draw(st.sampled_from([key for key, days in self.days.items() if days]))
-        begin, end = data.draw(st.sampled_from(lines_of(self.days[key])))
-        span = ((begin - FIRST).days, None if end is None else (end - FIRST).days)
-        self.change_to(key, span, data.draw(st.just(span) | st.just(new)), by_old=by_old)
+    @precondition(lambda self: any(set_.days for set_ in self.oracle.sets.values()))
+    @rule(data=st.data(), new=SPANS, ticket=TICKET)
+    def update_a_line(self, data: st.DataObject, new: Span, ticket: str | None) -> None:
+        """A line that is there, by a number that leads to it."""
+        where = data.draw(st.sampled_from([key for key, set_ in self.oracle.sets.items() if set_.days]))
+        ways = [number for number in range(len(FILES)) if self.oracle.end_of(number) == where[0]]
+        begin, end = data.draw(st.sampled_from(lines_of(self.oracle.sets[where].days)))
+        span = (index_of(begin), None if end is None else index_of(end))
+        key = (CustomerIdentification.of_key(where[1]), InscriptionContext(where[2]))
+        number = data.draw(st.sampled_from(ways))
+        self.change_to(key, span, data.draw(st.just(span) | st.just(new)), number, ticket)
 
-    @rule(key=KEYS, cut=CUTS, by_old=BY_OLD_NUMBER)
-    def delete(self, key: Key, cut: Span | None, *, by_old: bool) -> None:
-        request = DeleteInscription(
-            **self.head(key[0], by_old=by_old),
-            inscription_context=key[1],
-            period=None if cut is None else given(cut),
-        )
-        self.declare(key, request, expected_of(self.days[key], cut or (None, None), None, exactly=False), by_old=by_old)
+    @rule(key=KEYS, cut=CUTS, number=NUMBER, ticket=TICKET)
+    def delete(self, key: Key, cut: Span | None, number: int, ticket: str | None) -> None:
+        head = self.head(key[0], number, ticket)
+        request = DeleteInscription(**head, inscription_context=key[1], period=None if cut is None else given(cut))
+        # To delete all and to cut out all days come to the same, yet they are different declarations.
+        operation = "deleteInscription" if cut is not None else "deleteInscription of all"
+        asked = Declaration(operation, number, key[0].key, key[1], cut or (None, None), None)
+        self.declare(request, asked, ticket)
+
+    # -- the life of numbers
+
+    def happen(self, expected: str | None, event: Any) -> None:
+        done = self.world.runner.run(event)
+        assert (done.reason.value if isinstance(done, Refused) else None) == expected
+        self.moment()
+
+    @rule(number=NUMBER, successor=NUMBER)
+    def replace(self, number: int, successor: int) -> None:
+        expected = self.oracle.replace(number, successor)
+        before = len(self.world.anomalies.reasons)
+        self.happen(expected, self.world.life.replace(self.ssins[number], self.ssins[successor], operator="oracle"))
+        # What would make a circle or too long a chain is reported (rule 16).
+        assert self.world.anomalies.reasons[before:] == ([expected] if expected in {"cycle", "too-long"} else [])
+
+    @rule(number=NUMBER)
+    def cancel(self, number: int) -> None:
+        self.happen(self.oracle.cancel(number), self.world.life.cancel(self.ssins[number], operator="oracle"))
+
+    @rule(number=NUMBER)
+    def rad_in(self, number: int) -> None:
+        self.happen(self.oracle.rad_in(number), self.world.life.rad_in(self.ssins[number], operator="oracle"))
+
+    @rule(number=NUMBER)
+    def rad_out(self, number: int) -> None:
+        self.happen(self.oracle.rad_out(number), self.world.life.rad_out(self.ssins[number], operator="oracle"))
+
+    @rule(number=NUMBER, decease_date=st.sampled_from(DECEASES))
+    def decease(self, number: int, decease_date: str) -> None:
+        event = self.world.life.decease(self.ssins[number], IncompleteDate.parse(decease_date), operator="oracle")
+        self.happen(self.oracle.decease(number, decease_date), event)
+
+    @rule(number=NUMBER, name=st.sampled_from(NAMES))
+    def correct(self, number: int, name: str) -> None:
+        event = self.world.life.correct(self.ssins[number], LegalData(last_name=name), operator="oracle")
+        self.happen(self.oracle.correct(number, name), event)
+
+    # -- what is read
 
     @rule(
         customer=st.sampled_from(CUSTOMERS),
         contexts=st.lists(st.sampled_from(CONTEXTS), unique=True),
         span=st.none() | SPANS,
-        by_old=BY_OLD_NUMBER,
+        number=NUMBER,
     )
     def consult(
-        self, customer: CustomerIdentification, contexts: list[InscriptionContext], span: Span | None, *, by_old: bool
+        self, customer: CustomerIdentification, contexts: list[InscriptionContext], span: Span | None, number: int
     ) -> None:
         request = ConsultInscriptions(
-            **self.head(customer, by_old=by_old),
+            **self.head(customer, number, None),
             inscription_contexts=tuple(contexts),
             period=None if span is None else given(span),
         )
         result = self.world.ask(request)
-        if is_reversed(span):
-            assert (result.status.value, result.status.code) == ("NO_RESULT", "MSG00008")
+        current = self.oracle.end_of(number)
+        canceled = self.oracle.files[current].status != "active"
+        self.check_number(result, number, Outcome("", current, canceled=canceled))
+        if canceled or is_reversed(span):
+            code = "CBI00101" if canceled else "MSG00008"
+            assert (result.status.value, result.status.code) == ("NO_RESULT", code)
             return
         asked = days_of(span or (None, None))
-        expected = [
-            (context, line, self.last_changes[customer, context][line])
-            for context in CONTEXTS
-            if context in (contexts or CONTEXTS)
-            for line in lines_of(self.days[customer, context])
-            if asked & days_of(((line[0] - FIRST).days, None if line[1] is None else (line[1] - FIRST).days))
-        ]
+        expected = list(self.oracle.known(current, customer.key, contexts or CONTEXTS, asked))
         assert [
-            (line.inscription_context, (line.period.begin_date, line.period.end_date), line.last_change)
-            for line in result.inscriptions
-        ] == expected
+            (line.inscription_context, (line.period.begin_date, line.period.end_date)) for line in result.inscriptions
+        ] == [(context, line) for context, line, _ in expected]
+        for line, (_, _, stamp) in zip(result.inscriptions, expected, strict=True):
+            self.bind(stamp, line.last_change)
         assert result.status.value == ("DATA_FOUND" if expected else "NO_DATA_FOUND")
         assert result.status.code == ("MSG00000" if expected else "MSG00100")
 
+    @rule(data=st.data(), number=NUMBER)
+    def consult_as_of(self, data: st.DataObject, number: int) -> None:
+        moment = data.draw(st.sampled_from(self.oracle.moments))
+        known = self.world.runner.run(self.world.history.known_as_of(self.ssins[number], moment.at))
+        assert isinstance(known, KnownLines)
+        current, expected = self.oracle.known_as_of(moment, number)
+        assert known.current == self.ssins[current]
+        assert known.replaces == (self.ssins[number] if current != number else None)
+        told = {
+            (line.organization.key, str(line.inscription_context), (line.period.begin_date, line.period.end_date)): line
+            for line in known.lines
+            if line.organization is not None
+        }
+        assert told.keys() == {(customer, context, line) for customer, context, line, _ in expected}
+        for customer, context, line, stamp in expected:
+            self.bind(stamp, told[customer, context, line].last_change)
+
+    @rule(customer=st.sampled_from(CUSTOMERS), limit=st.sampled_from((1, 3, 1_000)))
+    def pull_mutations(self, customer: CustomerIdentification, limit: int) -> None:
+        """Page by page, however often: every mutation once, in order, without a gap."""
+        after = self.began[customer]
+        told = []
+        while True:
+            page = self.page(customer, after, limit)
+            told += page.mutations
+            after = page.last_sequence_number
+            if not page.more:
+                break
+        first = self.began[customer] + 1
+        assert [mutation.sequence_number for mutation in told] == list(range(first, first + len(told)))
+        assert [
+            (mutation.event.value, mutation.ssin, mutation.current_ssin, mutation.inscription_contexts)
+            for mutation in told
+        ] == [
+            (item.event, self.ssins[item.ssin], self.ssins[item.current], item.contexts)
+            for item in self.oracle.feeds.get(customer.key, [])
+        ]
+
     def teardown(self) -> None:
-        """History: before of each row is after of the former, the last after is the state (rule 35)."""
-        for key, changes in self.changes.items():
-            where = (self.current.number, key[0].key, str(key[1]))
-            rows = self.world.behind.execute(
-                "SELECT operation, before, after, changed_at FROM inscription_history"
-                " WHERE (ssin, customer, inscription_context) = (%s, %s, %s) ORDER BY change_number",
-                where,
-            ).fetchall()
-            told = [(operation, stored_lines(before), stored_lines(after)) for operation, before, after, _ in rows]
-            assert told == [
-                (name[0].lower() + name[1:], lines_of(before), lines_of(after)) for name, before, after in changes
-            ]
-            # A line's last change is the time of the row that brought the line.
-            for line, last_change in self.last_changes[key].items():
-                brought = [row for row in rows if line in stored_lines(row[2]) and line not in stored_lines(row[1])]
-                assert last_change == brought[-1][3]
+        """The history replays to the state, of lines and of files (rules 19, 35)."""
+        for customer in CUSTOMERS:
+            self.pull_mutations(customer, 1_000)
+        for index, ssin in enumerate(self.ssins):
+            found = self.world.runner.run(self.world.history.verify(ssin))
+            assert found.discrepancies == ()
             state = self.world.behind.execute(
-                "SELECT periods, last_changes FROM inscription"
-                " WHERE (ssin, customer, inscription_context) = (%s, %s, %s)",
-                where,
-            ).fetchone()
-            periods, last_changes = state or ([], [])
-            assert dict(zip(stored_lines(periods), last_changes, strict=True)) == self.last_changes[key]
-        strangers = self.world.behind.execute(
-            "SELECT count(*) FROM inscription WHERE ssin = %s", (self.old.number,)
+                "SELECT customer, inscription_context, periods FROM inscription WHERE ssin = %s", (ssin.number,)
+            ).fetchall()
+            assert {(customer, context): stored_lines(periods) for customer, context, periods in state if periods} == {
+                (customer, context): lines_of(set_.days)
+                for (number, customer, context), set_ in self.oracle.sets.items()
+                if number == index and set_.days
+            }
+            self.check_file(index, ssin)
+
+    def check_file(self, index: int, ssin: Ssin) -> None:
+        events = self.world.behind.execute(
+            "SELECT event, before, after FROM person_history WHERE ssin = %s ORDER BY change_number", (ssin.number,)
+        ).fetchall()
+        assert [event for event, _, _ in events] == self.oracle.events[index]
+        for (_, _, after), (_, before, _) in pairwise(events):
+            assert after == before
+        row = self.world.behind.execute(
+            "SELECT to_jsonb(person) FROM person WHERE ssin = %s", (ssin.number,)
         ).fetchone()
-        assert strangers == (0,)
+        assert row is not None
+        (state,) = row
+        assert not events or events[-1][2] == state
+        file = self.oracle.files[index]
+        successor = None if file.replaced_by is None else self.ssins[file.replaced_by].number
+        assert (state["register"], state["status"], state["replaced_by"]) == (file.register, file.status, successor)
+        assert (state["last_name"], state["decease_date"]) == (file.last_name, file.deceased)
 
 
 def stored_lines(periods: Any) -> list[Line]:
     """The lines of a datemultirange, whose upper ends are exclusive."""
-    return [(part.lower, None if part.upper is None else part.upper - timedelta(days=1)) for part in periods]
+    return [
+        (part.lower, None if part.upper is None else date.fromordinal(part.upper.toordinal() - 1)) for part in periods
+    ]
 
 
-def test_rules_25_to_36_every_sequence_of_operations_is_answered_as_the_oracle_says(world: World) -> None:
-    """Answers, lines, their last changes and the history are those of plain sets of days (rules 18, 20, 25 to 36)."""
+def run_machine(world: World, *, sequences: int, steps: int) -> None:
     machine = type("Machine", (RepertoryMachine,), {"world": world})
-    run_state_machine_as_test(machine, settings=PROFILE)
+    profile = settings(
+        max_examples=sequences,
+        stateful_step_count=steps,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    run_state_machine_as_test(machine, settings=profile)
+
+
+def test_rules_15_to_38_every_sequence_of_operations_and_events_is_answered_as_the_oracle_says(world: World) -> None:
+    """Answers, lines, last changes, history, feed and files are those of plain sets of days (rules 15 to 38)."""
+    run_machine(world, sequences=SEQUENCES, steps=STEPS_MAX)
+
+
+@pytest.mark.long
+def test_rules_15_to_38_many_long_sequences_are_answered_as_the_oracle_says(world: World) -> None:
+    """The same over thousands of longer sequences (rules 15 to 38)."""
+    run_machine(world, sequences=SEQUENCES_LONG, steps=STEPS_LONG_MAX)
 
 
 def test_the_oracle_knows_the_rules_by_example() -> None:
@@ -399,3 +519,15 @@ def test_the_oracle_knows_the_rules_by_example() -> None:
     assert expected_of(frozenset({0, 1}), (0, 1), (0, 1), exactly=True).anomalies == ("CBI00401",)
     assert expected_of(frozenset({0, 1}), (0, 0), (5, 6), exactly=True).code == "CBI00403"
     assert expected_of(frozenset({0, 1}), (0, 0), None, exactly=False).after == {1}
+
+
+def test_the_oracle_knows_the_life_of_numbers_by_example() -> None:
+    """The oracle itself: a chain of two hops is allowed, a third is not, and a circle never is; lines follow."""
+    oracle = Oracle(FILES, hops_max=2)
+    oracle.sets[0, "17/1", "C"] = LineSet(frozenset({1}), {(day(1), day(1)): Stamp(0)})
+    assert [oracle.replace(0, 2), oracle.replace(2, 3), oracle.replace(3, 0)] == [None, None, "cycle"]
+    assert oracle.replace(1, 0) == "too-long"
+    assert oracle.end_of(0) == 3
+    assert oracle.sets[3, "17/1", "C"].days == {1}
+    assert [told.event for told in oracle.feeds["17/1"]] == ["replaced", "replaced"]
+    assert (oracle.cancel(3), oracle.cancel(3), oracle.cancel(0)) == (None, "nothing-changes", "not-active")

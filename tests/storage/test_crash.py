@@ -21,16 +21,20 @@ from cbss_inscription.domain.errors import TemporarilyUnavailable
 from cbss_inscription.domain.exchange import Caller, Exchange
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.legal_data import Register
 from cbss_inscription.domain.line_set import Change, LineKey
 from cbss_inscription.domain.period import Period
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.domain.results import Health
-from cbss_inscription.domain.ssin import Ssin
+from cbss_inscription.domain.ssin import Ssin, check_digits
+from cbss_inscription.registers.life import Done, NumberLife, Refused
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.storage import database as database_module
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.embedded_server import EmbeddedServer
+from cbss_inscription.storage.history import StoredHistory
 from cbss_inscription.storage.inscriptions import StoredInscriptions
+from cbss_inscription.storage.life import StoredFiles
 from cbss_inscription.storage.migration import migrate
 from cbss_inscription.storage.persons import StoredPersons
 from cbss_inscription.storage.replay import StoredReplayGuard
@@ -38,6 +42,7 @@ from tests.conftest import FoundDataAnomalies
 
 WRITERS = 4
 ACKNOWLEDGED_BEFORE_KILL = 120
+REPLACED_BEFORE_KILL, REPLACEMENTS_MAX = 40, 400
 CUSTOMER = CustomerIdentification(sector=17, institution=1)
 CONTEXT = InscriptionContext("PCSA:LIVING_WAGE")
 CALLER = Caller(
@@ -61,6 +66,13 @@ def insertion(ssin: int, day: date) -> Change:
         customer_ticket=None,
         exchange=Exchange(ticket_cbss=uuid4(), timestamp_receive=NOW, caller=CALLER),
     )
+
+
+async def start_anew(server: EmbeddedServer) -> None:
+    """Nothing; a server that was killed runs again. Its backends notice its end sooner than its parent is told."""
+    while not server.crashed:
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(server.start)
 
 
 def message_key(ticket: UUID) -> bytes:
@@ -119,7 +131,7 @@ async def test_rule_37_a_killed_server_loses_nothing_acknowledged_and_keeps_noth
     acknowledged, under_way = await write_until_killed(own_server)
     assert len(acknowledged) >= ACKNOWLEDGED_BEFORE_KILL
     assert len(under_way) == WRITERS
-    await asyncio.to_thread(own_server.start)
+    await start_anew(own_server)
     with psycopg.connect(own_server.connection_string) as connection:
         state: dict[int, Any] = dict(connection.execute("SELECT ssin, periods FROM inscription").fetchall())
         history = connection.execute(
@@ -149,6 +161,89 @@ async def test_rule_37_a_killed_server_loses_nothing_acknowledged_and_keeps_noth
             assert not await guard.admit(message_key(change.exchange.ticket_cbss), until=UNTIL, now=NOW)
     finally:
         await database.close()
+
+
+async def replace_until_killed(server: EmbeddedServer) -> tuple[list[Done], list[Done | Refused]]:
+    """The replacements that were acknowledged before the postmaster was killed, and what else was answered."""
+    with psycopg.connect(server.connection_string) as connection:
+        for number in range(1, 2 * REPLACEMENTS_MAX + 1):
+            connection.execute(
+                "INSERT INTO person (ssin, register, status, last_name, given_names, gender_code)"
+                " VALUES (%s, 'nr', 'active', 'Peeters', '{}', 0)",
+                (number_of(number).number,),
+            )
+    database = Database(server.connection_string, connections_max=WRITERS + 2)
+    await database.open()
+    store, persons = StoredInscriptions(database), StoredPersons(database)
+    life = NumberLife(
+        files=StoredFiles(database),
+        registers=persons,
+        national_register=persons,
+        ours=tuple(Register),
+        data_anomalies=FoundDataAnomalies(),
+    )
+    done: list[Done] = []
+    other: list[Done | Refused] = []
+
+    async def registrar() -> None:
+        for number in range(1, REPLACEMENTS_MAX + 1):
+            old, new = number_of(number), number_of(REPLACEMENTS_MAX + number)
+            for ssin in (old, new):
+                await store.change(insertion(ssin.number, date(2025, 1, 1)))
+            result = await life.replace(old, new, operator="registrar")
+            (done if isinstance(result, Done) else other).append(result)  # type: ignore[arg-type]  # told apart here
+            if len(done) == REPLACED_BEFORE_KILL:
+                process_id = server.process_id
+                assert process_id is not None
+                asyncio.get_running_loop().call_later(0.005, os.kill, process_id, signal.SIGKILL)
+
+    async def writer(number: int) -> None:
+        for day in count():
+            await store.change(insertion(number_of(number).number, date(2024, 1, 1) + timedelta(days=2 * day)))
+
+    try:
+        # The first to notice ends all: every connection is lost at once.
+        with pytest.raises(TemporarilyUnavailable):
+            await asyncio.gather(registrar(), *(writer(REPLACEMENTS_MAX + 1 + number) for number in range(WRITERS)))
+    finally:
+        await asyncio.sleep(0.05)
+        await database.close()
+    return done, other
+
+
+def number_of(index: int) -> Ssin:
+    """A number of the National Register for each index up to 1 800."""
+    first_nine = f"{50 + index // 900:02d}0101{index % 900 + 1:03d}"
+    return Ssin.parse(first_nine + check_digits(first_nine, century=1900))
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_rule_19_a_killed_server_leaves_no_replacement_half_done(own_server: EmbeddedServer) -> None:
+    """After kill -9 in a stream of replacements each is done with its lines, history and mutation, or not at all."""
+    if own_server.process_id is None:
+        await asyncio.to_thread(own_server.start)
+    done, other = await replace_until_killed(own_server)
+    assert len(done) >= REPLACED_BEFORE_KILL
+    assert other == []
+    await start_anew(own_server)
+    database = Database(own_server.connection_string, connections_max=1)
+    await database.open()
+    try:
+        # Lines under a number that is replaced, or a history that does not lead to the lines, would be told here.
+        assert (await StoredHistory(database, hops_max=10).verify()).discrepancies == ()
+        replaced = {row[0] for row in await rows(database, "SELECT ssin FROM person WHERE status = 'replaced'")}
+        assert {item.ssin.number for item in done} <= replaced
+        for table in ("replacement", "mutation", "person_history"):
+            assert {row[0] for row in await rows(database, f"SELECT ssin FROM {table}")} == replaced
+        numbers = [row[0] for row in await rows(database, "SELECT sequence_number FROM mutation ORDER BY 1")]
+        assert numbers == list(range(1, len(replaced) + 1))
+    finally:
+        await database.close()
+
+
+async def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
+    async with database.connection() as connection:
+        return await (await connection.execute(query)).fetchall()  # type: ignore[arg-type]  # texts of this module
 
 
 @pytest.mark.usefixtures("impatient")

@@ -63,6 +63,7 @@ def results_with(text: str, context: str = "PCSA:LIVING_WAGE") -> list[Result]:
     return [
         ConsultResult(
             status=Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS, information=information),
+            data_filters=(text,),
             inscriptions=(line,),
             next=text,
         ),

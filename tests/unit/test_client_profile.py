@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cbss_inscription.client.profile import TIMEOUT_SECONDS, Profile
+from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 
@@ -60,3 +61,28 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, word: str) -
     assert text.startswith(str(tmp_path / "profile.toml"))
     assert word in text
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "feed"),
+    [
+        ("https://portal.example/CBSSInscription/v1", "https://portal.example/InscriptionMutations/v1"),
+        ("https://portal.example:9443/a/CBSSInscription/v1/", "https://portal.example:9443/a/InscriptionMutations/v1"),
+    ],
+)
+def test_the_feed_lies_beside_the_service(tmp_path: Path, url: str, feed: str) -> None:
+    """The address of the mutation feed has the base of the service's, whatever stands before the path."""
+    profile = read(tmp_path, FULL.replace("https://portal.example/CBSSInscription/v1", url))
+    assert profile.address_of(Door.FACADE) == url
+    assert profile.address_of(Door.MUTATIONS) == feed
+
+
+def test_the_feed_may_lie_elsewhere(tmp_path: Path) -> None:
+    """`mutations_url` says where the feed is; without it, an address behind a gateway of its own gives none."""
+    behind = FULL.replace("/CBSSInscription/v1", "/gateway/7")
+    profile = read(tmp_path, 'mutations_url = "https://feed.example/x"\n' + behind)
+    assert profile.address_of(Door.MUTATIONS) == "https://feed.example/x"
+    assert profile.address_of(Door.FACADE) == "https://portal.example/gateway/7"
+    for text in (behind, FULL.replace("/v1", "/v1?x=/CBSSInscription/v1x")):
+        with pytest.raises(UsageError, match="mutations_url"):
+            read(tmp_path, text).address_of(Door.MUTATIONS)

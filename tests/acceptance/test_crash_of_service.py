@@ -1,0 +1,133 @@
+"""The service is killed while applications write: what they send again with the same ticket is done once (rule 38)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import psycopg
+
+from cbss_inscription.client import CallFailed, InscriptionClient, Period, Profile
+from tests.acceptance.sandbox_processes import await_gone, family_of, listeners_of, postgres_of, started
+from tests.conftest import RunningSandbox, free_port, stop_process
+
+WRITERS = 4
+ANSWERED_BEFORE_EACH_KILL = 25
+KILLS_OF_A_WORKER = 2
+PATIENCE_SECONDS = 60.0
+CALL_SECONDS_MAX = 3.0
+"""An application that waits for a service which is gone asks again after that."""
+CONTEXT = "PCSA:LIVING_WAGE"
+SCENARIOS = ("nr_active", "bis_active", "rad_active", "accents")
+MONDAY = date(2026, 1, 5)
+
+
+@dataclass
+class Log:
+    """What the writers were answered: ticket -> the codes of the anomalies, and which day each ticket inserted."""
+
+    answers: dict[str, set[str]] = field(default_factory=dict)
+    days: dict[str, tuple[str, date]] = field(default_factory=dict)
+    failures: list[BaseException] = field(default_factory=list)
+
+
+def write_on(profile: Profile, ssin: str, first: int, log: Log, stopped: threading.Event) -> None:
+    """Inserts a day after the other, each under a ticket of its own, and each again until there is an answer."""
+    try:
+        number = first
+        while not stopped.is_set():
+            ticket, day = str(uuid4()), MONDAY + timedelta(days=2 * number)
+            log.days[ticket] = (ssin, day)
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while ticket not in log.answers:
+                try:
+                    with InscriptionClient(profile) as client:
+                        answer = client.insert_inscription(
+                            ssin,
+                            inscription_context=CONTEXT,
+                            period=Period(begin_date=day, end_date=day),
+                            ticket=ticket,
+                        )
+                except CallFailed:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+                else:
+                    assert answer.result.status.code == "MSG00000"
+                    assert day in {line.period.begin_date for line in answer.result.inscriptions}
+                    log.answers[ticket] = {anomaly.code.value for anomaly in answer.result.anomalies}
+            number += 1
+    except BaseException as error:
+        log.failures.append(error)
+
+
+@contextmanager
+def writers(sandbox: RunningSandbox, first: int, log: Log) -> Iterator[None]:
+    """Inside, applications write all the time."""
+    stopped = threading.Event()
+    profile = msgspec.structs.replace(sandbox.profile(), timeout_seconds=CALL_SECONDS_MAX)
+    threads = [
+        threading.Thread(target=write_on, args=(profile, sandbox.ssin(scenario), first, log, stopped))
+        for scenario in SCENARIOS[:WRITERS]
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join(PATIENCE_SECONDS)
+
+
+def await_answers(log: Log, count: int) -> None:
+    """Nothing, once so many declarations were answered."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(log.answers) < count:
+        assert not log.failures, log.failures
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_rule_38_what_a_killed_service_left_unanswered_is_done_once_when_it_is_sent_again(directory: Path) -> None:
+    """kill -9 of workers, of PostgreSQL and of everything: each ticket has one answer and one effect (rule 37)."""
+    arguments = ("--port", str(free_port()), "--persons", "100", "--workers", "2")
+    log = Log()
+    sandbox = started(directory, *arguments)
+    with writers(sandbox, 0, log):
+        for _ in range(KILLS_OF_A_WORKER):
+            await_answers(log, len(log.answers) + ANSWERED_BEFORE_EACH_KILL)
+            listeners = listeners_of(family_of(directory))
+            parents = {process.parent for process in listeners}
+            worker = min(process.number for process in listeners if process.number not in parents)
+            os.kill(worker, signal.SIGKILL)
+        await_answers(log, len(log.answers) + ANSWERED_BEFORE_EACH_KILL)
+        # Now everything at once, PostgreSQL first; a new sandbox takes up what the old one left.
+        family = family_of(directory)
+        for process in sorted(family, key=lambda process: process not in postgres_of(family)):
+            with suppress(ProcessLookupError):  # some end by themselves when another does
+                os.kill(process.number, signal.SIGKILL)
+        sandbox.process.wait()
+        await_gone(family, directory)
+        sandbox = started(directory, *arguments)
+        await_answers(log, len(log.answers) + ANSWERED_BEFORE_EACH_KILL)
+    assert not log.failures, log.failures
+    try:
+        with psycopg.connect(sandbox.manifest["database"]) as connection:
+            effects = connection.execute(
+                "SELECT customer_ticket, count(*) FROM inscription_history GROUP BY customer_ticket"
+            ).fetchall()
+            lines = connection.execute("SELECT lpad(ssin::text, 11, '0'), periods FROM inscription").fetchall()
+    finally:
+        stop_process(sandbox.process)
+    assert dict(effects) == dict.fromkeys(log.answers, 1)
+    there = {(ssin, part.lower) for ssin, periods in lines for part in periods}
+    assert {log.days[ticket] for ticket in log.answers} == there
