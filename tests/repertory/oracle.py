@@ -191,6 +191,15 @@ class Oracle:
         former = [number for number, file in enumerate(self.files) if file.replaced_by == index]
         return max((1 + self.hops_to(number) for number in former), default=0)
 
+    def any_canceled(self) -> bool:
+        return any(file.status == "canceled" for file in self.files)
+
+    def has_days(self, index: int, customer: str, context: str) -> bool:
+        return bool(self.sets.get((index, customer, context), LineSet()).days)
+
+    def holds(self, index: int) -> bool:
+        return any(set_.days for (number, _, _), set_ in self.sets.items() if number == index)
+
     # -- declarations
 
     def declare(self, asked: Declaration, ticket: str | None) -> Outcome:

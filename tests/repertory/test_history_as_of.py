@@ -689,3 +689,15 @@ def test_the_history_hides_numbers_where_they_could_be_logged(world: World) -> N
     assert ssin.digits not in repr((world.known(ssin, moment), page))
     fake = Discrepancy(kind=DiscrepancyKind.STATE, ssin=ssin, customer="17/1", inscription_context="AB")
     assert ssin.digits not in repr(fake)
+
+
+def test_rule_35_a_line_to_the_last_day_of_the_calendar_is_told_as_it_was(world: World) -> None:
+    """A line that ends on 9999-12-31, a day of the calendar for callers, is known as of any moment (rule 35)."""
+    ssin, last = new_ssin(), Period(begin_date=day(0), end_date=date.max)
+    changed = world.change(ssin, 0, 0, Operation.INSERT_INSCRIPTION, None, last)
+    (line,) = changed.lines
+    assert line.last_change is not None
+    assert [known.period for known in world.known(ssin, line.last_change).lines] == [last]
+    (told,) = world.runner.run(world.history.changes_of(ssin)).changes
+    assert (told.before, told.after) == ((), (last,))
+    assert world.verify(ssin).discrepancies == ()

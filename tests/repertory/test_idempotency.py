@@ -211,6 +211,14 @@ async def test_rule_38_the_same_ticket_with_other_content_is_refused(
     assert first_answer(await office.insert(ONE, JANUARY, ticket="T1")) == first
 
 
+async def test_rule_38_another_new_period_is_another_content(office: Office) -> None:
+    """An update of the same line to another period is another declaration: CBI00405, and not done (rule 38)."""
+    await office.insert(ONE, JANUARY)
+    assert (await office.update(ONE, JANUARY, MARCH, ticket="moved")).status.code == "MSG00000"
+    assert (await office.update(ONE, JANUARY, MAY, ticket="moved")).status.code == "CBI00405"
+    assert lines_of(await office.consult(ONE)) == [MARCH]
+
+
 async def test_rule_38_a_ticket_is_a_customers_own_and_counts_whole(office: Office) -> None:
     """Another customer may have the same ticket; of one that is no UUID all 36 characters count, not 32 (rule 38)."""
     await office.insert(ONE, JANUARY, ticket="x" * 36)

@@ -33,6 +33,7 @@ from cbss_inscription.registers.port import PersonRegister
 from cbss_inscription.registers.resolution import HOPS_MAX, Found, resolve
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.life import OpenedFiles, StoredFiles
+from cbss_inscription.storage.migration import make_phonetic_keys
 from cbss_inscription.storage.persons import StoredPersons
 from tests.conftest import FoundDataAnomalies
 
@@ -314,10 +315,11 @@ def test_rule_22_candidates_are_bounded_and_in_order(world: World) -> None:
     assert {file.given_names for file in world.run(StoredPersons(world.database).like(complete))} == {()}
 
 
-def test_rule_22_files_from_before_phonetic_keys_are_found_too(world: World) -> None:
-    """A database that was migrated has files without a key: they are compared by name, and only alike ones match."""
+def test_rule_22_files_from_before_phonetic_keys_are_found_once_migrated(world: World) -> None:
+    """Files from before migration 0002 have no key: `migrate` makes them, and only alike ones match (rule 22)."""
     world.hold(person(number(1)), person(number(3), last_name="Maes"))
     world.behind.execute("UPDATE person SET phonetic_key = NULL")
+    assert make_phonetic_keys(world.conninfo) == 2
     found = world.run(StoredPersons(world.database).like(PhoneticCriteria(last_name="Peters")))
     assert [file.ssin for file in found] == [number(1)]
 

@@ -16,7 +16,7 @@ from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
 from cbss_inscription.domain.legal_data import FileStatus, Gender, LegalData, Person, Register
 from cbss_inscription.domain.period import IncompleteDate
-from cbss_inscription.domain.person_search import PhoneticCriteria
+from cbss_inscription.domain.person_search import CANDIDATES_MAX, PhoneticCriteria
 from cbss_inscription.domain.results import WriteResult
 from cbss_inscription.domain.ssin import Series, Ssin, check_digits
 from cbss_inscription.registers.authority import AuthorityRegisters
@@ -262,3 +262,45 @@ async def test_rule_22_a_new_bis_file_is_compared_with_both_registers(world: Wor
     with pytest.raises(RepertoryUnavailable):
         await world.life.create(anna, operator=OPERATOR)
     assert world.written() == before
+
+
+async def test_rules_14_and_22_a_file_that_is_ours_is_no_candidate_of_the_national_register(world: World) -> None:
+    """Rules 14, 22: what the National Register still keeps of a file that is RAD's now is nobody's candidate."""
+    anna = LegalData(
+        last_name="Peeters", given_names=("Anna",), birth_date=IncompleteDate(1985, 7, 30), gender=Gender.FEMALE
+    )
+    criteria = PhoneticCriteria(last_name="Peeters")
+    world.hold(person(NR, Register.NR), person(number(5), Register.NR))
+    assert isinstance(await world.life.rad_in(NR, operator=OPERATOR), Done)
+    both = await world.registers.like(criteria)
+    assert [(file.ssin, file.register) for file in both] == [(NR, Register.RAD), (number(5), Register.NR)]
+    assert isinstance(await world.life.cancel(NR, operator=OPERATOR), Done)
+    assert [file.ssin for file in await world.registers.like(criteria)] == [number(5)]
+    candidates = await world.life.create(anna, operator=OPERATOR)
+    assert isinstance(candidates, Candidates)
+    assert [file.ssin for file in candidates.persons] == [number(5)]
+
+
+async def test_rule_22_candidates_of_two_registers_are_bounded_and_in_order() -> None:
+    """Rule 22: at most 50 candidates, by rising number; our store is asked about each of the other's at most once."""
+    ours = {number(index): person(number(index), Register.RAD) for index in range(2, 120, 2)}
+    theirs = {number(index): person(number(index), Register.NR) for index in range(1, 120)}
+    asked: list[Ssin] = []
+
+    class Files:
+        def __init__(self, files: dict[Ssin, Person]) -> None:
+            self._files = files
+
+        async def chain_of(self, ssin: Ssin, *, hops_max: int) -> tuple[Person, ...]:
+            assert (self._files, hops_max) == (ours, 0)
+            asked.append(ssin)
+            return (self._files[ssin],) if ssin in self._files else ()
+
+        async def like(self, criteria: PhoneticCriteria) -> tuple[Person, ...]:
+            del criteria
+            return tuple(file for ssin, file in sorted(self._files.items()) if ssin != number(4))[:CANDIDATES_MAX]
+
+    found = await AuthorityRegisters(own=Files(ours), national=Files(theirs)).like(PhoneticCriteria(last_name="P"))
+    expected = [theirs[number(i)] if i % 2 else ours[number(i)] for i in range(1, 53) if i != 4]
+    assert list(found) == expected[:CANDIDATES_MAX]
+    assert len(asked) == len(set(asked)) <= CANDIDATES_MAX

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import count, pairwise
 from typing import Any, ClassVar, Final
@@ -22,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
 from cbss_inscription.domain.exchange import Caller, Exchange
 from cbss_inscription.domain.history import KnownLines
-from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.legal_data import LegalData, Register
 from cbss_inscription.domain.period import GivenPeriod, IncompleteDate
@@ -140,7 +142,7 @@ class World:
             known_contexts=CONTEXTS,
             data_anomalies=self.anomalies,
             hops_max=HOPS_MAX,
-            page_size=1000,
+            page_size=1,
         )
         self.life = NumberLife(
             files=StoredFiles(self.database),
@@ -224,16 +226,41 @@ def given(span: Span) -> GivenPeriod:
     return GivenPeriod(begin_date=None if first is None else day(first), end_date=None if last is None else day(last))
 
 
+REACHED_MIN: Final = 3
+"""Sequences in which each of the states below must have been met: a machine that misses them proves little."""
+STATES: Final = (
+    "a replacement merges lines",
+    "a merged line keeps its last change",
+    "lines go over a second replacement",
+    "a repeated ticket",
+    "a reused ticket",
+    "a chain too long",
+    "a circle",
+    "a declaration by a replaced number",
+    "as of a moment before a replacement",
+    "a page that is not the last",
+)
+
+
 class RepertoryMachine(RuleBasedStateMachine):
     world: ClassVar[World]
+    reached: ClassVar[Counter[str]]
 
     def __init__(self) -> None:
         super().__init__()
         self.ssins = self.world.new_numbers()
         self.oracle = Oracle(FILES, hops_max=HOPS_MAX)
         self.run = uuid4().hex[:8]  # tickets of other sequences are other tickets
+        self.remembered: list[tuple[Any, Declaration, str]] = []
+        self.met: set[str] = set()
         self.began = {customer: self.page(customer, 0).last_sequence_number for customer in CUSTOMERS}
         self.moment()
+
+    def meet(self, state: str, is_met: bool) -> None:
+        """Notes one of STATES, once a sequence."""
+        if is_met and state not in self.met:
+            self.met.add(state)
+            self.reached[state] += 1
 
     # -- what is told
 
@@ -270,6 +297,11 @@ class RepertoryMachine(RuleBasedStateMachine):
 
     def declare(self, request: Any, asked: Declaration, ticket: str | None) -> None:
         expected = self.oracle.declare(asked, ticket)
+        if ticket is not None and expected.is_done:
+            self.remembered.append((request, asked, ticket))
+        self.meet("a repeated ticket", "CBI00404" in expected.anomalies)
+        self.meet("a reused ticket", expected.code == "CBI00405")
+        self.meet("a declaration by a replaced number", expected.is_done and expected.current != asked.asked)
         result = self.world.ask(request)
         assert isinstance(result, WriteResult)
         assert (result.status.value, result.status.code) == ("OK" if expected.is_done else "NOK", expected.code)
@@ -302,6 +334,16 @@ class RepertoryMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS, span=SPANS, number=NUMBER, ticket=TICKET)
     def insert(self, key: Key, span: Span, number: int, ticket: str | None) -> None:
+        self.insert_line(key, span, number, ticket)
+
+    @rule(key=KEYS, first=st.integers(0, 5), number=NUMBER)
+    def insert_apart(self, key: Key, first: int, number: int) -> None:
+        """Two lines with days between them, and all that is known then."""
+        for begin in (first, first + 3):
+            self.insert_line(key, (begin, begin), number, None)
+        self.consult_lines(key[0], [], None, number)
+
+    def insert_line(self, key: Key, span: Span, number: int, ticket: str | None) -> None:
         head = self.head(key[0], number, ticket)
         request = InsertInscription(**head, inscription_context=key[1], period=given(span))
         self.declare(request, Declaration("insertInscription", number, key[0].key, key[1], None, span), ticket)
@@ -336,6 +378,13 @@ class RepertoryMachine(RuleBasedStateMachine):
         asked = Declaration(operation, number, key[0].key, key[1], cut or (None, None), None)
         self.declare(request, asked, ticket)
 
+    @precondition(lambda self: self.remembered)
+    @rule(data=st.data())
+    def resend(self, data: st.DataObject) -> None:
+        """A declaration that was done, once more under its ticket."""
+        request, asked, ticket = data.draw(st.sampled_from(self.remembered))
+        self.declare(request, asked, ticket)
+
     # -- the life of numbers
 
     def happen(self, expected: str | None, event: Any) -> None:
@@ -343,16 +392,57 @@ class RepertoryMachine(RuleBasedStateMachine):
         assert (done.reason.value if isinstance(done, Refused) else None) == expected
         self.moment()
 
-    @rule(number=NUMBER, successor=NUMBER)
-    def replace(self, number: int, successor: int) -> None:
+    def replace_by(self, number: int, successor: int) -> None:
+        both = [
+            (customer, context)
+            for (index, customer, context), set_ in self.oracle.sets.items()
+            if index == number and set_.days and self.oracle.has_days(self.oracle.end_of(successor), customer, context)
+        ]
+        came = any(end == number for end in self.oracle.moved.values()) and self.oracle.holds(number)
+        kept = [line for where in both for line in self.oracle.sets[number, *where].stamps]
         expected = self.oracle.replace(number, successor)
         before = len(self.world.anomalies.reasons)
-        self.happen(expected, self.world.life.replace(self.ssins[number], self.ssins[successor], operator="oracle"))
+        event = self.world.life.replace(self.ssins[number], self.ssins[successor], operator="oracle")
+        self.happen(expected, event)
         # What would make a circle or too long a chain is reported (rule 16).
         assert self.world.anomalies.reasons[before:] == ([expected] if expected in {"cycle", "too-long"} else [])
+        end = self.oracle.end_of(successor)
+        merged = expected is None and bool(both)
+        self.meet("a replacement merges lines", merged)
+        self.meet(
+            "a merged line keeps its last change",
+            merged and any(line in self.oracle.sets[end, *where].stamps for where in both for line in kept),
+        )
+        self.meet("lines go over a second replacement", expected is None and came)
+        self.meet("a chain too long", expected == "too-long")
+        self.meet("a circle", expected == "cycle")
 
+    @rule(number=NUMBER, successor=NUMBER)
+    def replace(self, number: int, successor: int) -> None:
+        self.replace_by(number, successor)
+
+    @precondition(lambda self: any(set_.days for set_ in self.oracle.sets.values()))
+    @rule(data=st.data(), shared=st.booleans(), span=SPANS)
+    def replace_a_holder(self, data: st.DataObject, shared: bool, span: Span) -> None:
+        """A number with lines, often by one that has lines of the same key."""
+        where = data.draw(st.sampled_from([key for key, set_ in self.oracle.sets.items() if set_.days]))
+        successor = data.draw(st.sampled_from([index for index in range(len(FILES)) if index != where[0]]))
+        if shared:
+            key = (CustomerIdentification.of_key(where[1]), InscriptionContext(where[2]))
+            self.insert_line(key, span, successor, None)
+        self.replace_by(where[0], successor)
+
+    # Fatal events late and few: most of what can happen happens to active files.
+    @precondition(lambda self: len(self.oracle.moments) > 12 and not self.oracle.any_canceled())
     @rule(number=NUMBER)
     def cancel(self, number: int) -> None:
+        self.happen(self.oracle.cancel(number), self.world.life.cancel(self.ssins[number], operator="oracle"))
+
+    @precondition(lambda self: self.oracle.any_canceled())
+    @rule(data=st.data())
+    def cancel_again(self, data: st.DataObject) -> None:
+        canceled = [index for index, file in enumerate(self.oracle.files) if file.status == "canceled"]
+        number = data.draw(st.sampled_from(canceled))
         self.happen(self.oracle.cancel(number), self.world.life.cancel(self.ssins[number], operator="oracle"))
 
     @rule(number=NUMBER)
@@ -384,12 +474,24 @@ class RepertoryMachine(RuleBasedStateMachine):
     def consult(
         self, customer: CustomerIdentification, contexts: list[InscriptionContext], span: Span | None, number: int
     ) -> None:
+        self.consult_lines(customer, contexts, span, number)
+
+    @precondition(lambda self: any(set_.days for set_ in self.oracle.sets.values()))
+    @rule(data=st.data())
+    def consult_a_holder(self, data: st.DataObject) -> None:
+        """All lines of somebody who has some."""
+        number, customer, _ = data.draw(st.sampled_from([key for key, set_ in self.oracle.sets.items() if set_.days]))
+        self.consult_lines(CustomerIdentification.of_key(customer), [], None, number)
+
+    def consult_lines(
+        self, customer: CustomerIdentification, contexts: list[InscriptionContext], span: Span | None, number: int
+    ) -> None:
         request = ConsultInscriptions(
             **self.head(customer, number, None),
             inscription_contexts=tuple(contexts),
             period=None if span is None else given(span),
         )
-        result = self.world.ask(request)
+        result, inscriptions = self.pages(request)
         current = self.oracle.end_of(number)
         canceled = self.oracle.files[current].status != "active"
         self.check_number(result, number, Outcome("", current, canceled=canceled))
@@ -400,16 +502,28 @@ class RepertoryMachine(RuleBasedStateMachine):
         asked = days_of(span or (None, None))
         expected = list(self.oracle.known(current, customer.key, contexts or CONTEXTS, asked))
         assert [
-            (line.inscription_context, (line.period.begin_date, line.period.end_date)) for line in result.inscriptions
+            (line.inscription_context, (line.period.begin_date, line.period.end_date)) for line in inscriptions
         ] == [(context, line) for context, line, _ in expected]
-        for line, (_, _, stamp) in zip(result.inscriptions, expected, strict=True):
+        for line, (_, _, stamp) in zip(inscriptions, expected, strict=True):
             self.bind(stamp, line.last_change)
         assert result.status.value == ("DATA_FOUND" if expected else "NO_DATA_FOUND")
         assert result.status.code == ("MSG00000" if expected else "MSG00100")
 
+    def pages(self, request: ConsultInscriptions) -> tuple[ConsultResult, list[Inscription]]:
+        """The first page, and the lines of all."""
+        first = result = self.world.ask(request)
+        lines = list(result.inscriptions)
+        while result.next is not None:
+            self.meet("a page that is not the last", True)
+            result = self.world.ask(replace(request, next=result.next))
+            lines += result.inscriptions
+        return first, lines
+
     @rule(data=st.data(), number=NUMBER)
     def consult_as_of(self, data: st.DataObject, number: int) -> None:
         moment = data.draw(st.sampled_from(self.oracle.moments))
+        later = number in self.oracle.moved and number not in moment.moved
+        self.meet("as of a moment before a replacement", later)
         known = self.world.runner.run(self.world.history.known_as_of(self.ssins[number], moment.at))
         assert isinstance(known, KnownLines)
         current, expected = self.oracle.known_as_of(moment, number)
@@ -489,7 +603,8 @@ def stored_lines(periods: Any) -> list[Line]:
 
 
 def run_machine(world: World, *, sequences: int, steps: int) -> None:
-    machine = type("Machine", (RepertoryMachine,), {"world": world})
+    reached: Counter[str] = Counter()
+    machine = type("Machine", (RepertoryMachine,), {"world": world, "reached": reached})
     profile = settings(
         max_examples=sequences,
         stateful_step_count=steps,
@@ -497,6 +612,7 @@ def run_machine(world: World, *, sequences: int, steps: int) -> None:
         suppress_health_check=[HealthCheck.too_slow],
     )
     run_state_machine_as_test(machine, settings=profile)
+    assert {state: reached[state] for state in STATES if reached[state] < REACHED_MIN} == {}
 
 
 def test_rules_15_to_38_every_sequence_of_operations_and_events_is_answered_as_the_oracle_says(world: World) -> None:

@@ -298,6 +298,18 @@ async def test_rule_20_pages_go_on_over_a_replacement(world: World) -> None:
     assert lines_of(page) + lines_of(rest) == [JANUARY, *months]
 
 
+async def test_rule_20_a_page_that_meets_a_replacement_begins_where_its_token_says(world: World) -> None:
+    """A page whose number is replaced while it is read begins after the former page, not anew (rule 20)."""
+    months = [f"2024-{month:02d}-01..2024-{month:02d}-10" for month in (3, 5, 7)]
+    for month in months:
+        await world.office.insert(OLD, month)
+    world.office.repertory._page_size = 2  # type: ignore[attr-defined]
+    page = await world.office.consult(OLD)
+    world.registers.then = [lambda: world.replace(OLD, NEW)]
+    rest = await world.office.consult(OLD, after=page.next)
+    assert lines_of(page) + lines_of(rest) == [JANUARY, *months]
+
+
 async def test_rule_18_a_file_replaced_without_moved_lines_is_followed_as_ever(world: World) -> None:
     """A loaded population knows replaced files without any moved line: resolution alone follows them (rule 18)."""
     world.registers.put(person_of(NEWER, successor=NEW))

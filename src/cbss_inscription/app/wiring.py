@@ -145,7 +145,7 @@ def build_application(settings: Settings) -> SoapApplication:
     else:
         operations = InscriptionOperations(
             access_rules=access_rules,
-            repertory=_repertory(database, registers, access_rules.current(), log),
+            repertory=_repertory(settings, database, registers, access_rules.current(), log),
             location=documents.endpoint,
             sources=() if registers.remote is None else (registers.remote,),
         )
@@ -196,7 +196,7 @@ def build_application(settings: Settings) -> SoapApplication:
 
 
 def _repertory(
-    database: Database, registers: Registers, rules: AccessRules, log: StructuredExchangeLog
+    settings: Settings, database: Database, registers: Registers, rules: AccessRules, log: StructuredExchangeLog
 ) -> EmbeddedRepertory:
     return EmbeddedRepertory(
         registers=registers.every,
@@ -204,6 +204,10 @@ def _repertory(
         # An installation's own contexts are known by being granted; the catalogue's are known to everybody.
         known_contexts=KNOWN_CONTEXTS.keys() | rules.inscription_contexts,
         data_anomalies=log,
+        # Only another service can have replaced a number without this one being told.
+        successions=None
+        if registers.remote is None
+        else number_life(settings, database, registers, data_anomalies=log),
     )
 
 

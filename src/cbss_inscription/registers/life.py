@@ -57,11 +57,13 @@ class RefusalReason(StrEnum):
     UNKNOWN = "unknown"
     NOT_OURS = "not-ours"
     NOT_ACTIVE = "not-active"
+    NOT_ACTIVE_THERE = "not-active-there"
     NOTHING_CHANGES = "nothing-changes"
     OTHER_REGISTER = "other-register"
     SUCCESSOR_UNKNOWN = "successor-unknown"
     SUCCESSOR_NOT_ACTIVE = "successor-not-active"
     OTHER_SUCCESSOR = "other-successor"
+    LINES_ELSEWHERE = "lines-elsewhere"
     CYCLE = "cycle"
     TOO_LONG = "too-long"
     NO_NUMBER = "no-number"
@@ -75,11 +77,14 @@ _SENTENCES: Final = MappingProxyType(
         RefusalReason.UNKNOWN: "No register knows the number.",
         RefusalReason.NOT_OURS: "Another register manages the file.",
         RefusalReason.NOT_ACTIVE: "The file is replaced or canceled.",
+        RefusalReason.NOT_ACTIVE_THERE: "The National Register has no active file of the number.",
         RefusalReason.NOTHING_CHANGES: "The file is so already.",
         RefusalReason.OTHER_REGISTER: "This does not happen to files of this register here.",
         RefusalReason.SUCCESSOR_UNKNOWN: "No register knows the number that is to replace it.",
         RefusalReason.SUCCESSOR_NOT_ACTIVE: "The number that is to replace it leads to no active file.",
         RefusalReason.OTHER_SUCCESSOR: "Its register says that another number replaces it.",
+        RefusalReason.LINES_ELSEWHERE: "Lines of it, or of the number that is to replace it, went to another number: "
+        "which belong to whom is for people to say, by the history.",
         RefusalReason.CYCLE: "The number that is to replace it is itself replaced by it, or by itself.",
         RefusalReason.TOO_LONG: f"A chain of more than {HOPS_MAX} replacements would result.",
         RefusalReason.NO_NUMBER: "No number is left for this birth date.",
@@ -164,8 +169,12 @@ class FilesUnderLock(Protocol):
         """How many customers were told, each by one mutation: those with a line on the day, or with any when None."""
         ...
 
-    async def record_replacement(self, ssin: Ssin, replaced_by: Ssin, record: LifeRecord) -> bool:
-        """Whether it was not known before that the lines of `ssin` go to another number."""
+    async def where_lines_went(self, ssin: Ssin) -> Ssin | None:
+        """The number to which the lines of `ssin` were moved; None when they never were."""
+        ...
+
+    async def record_replacement(self, ssin: Ssin, replaced_by: Ssin, record: LifeRecord) -> None:
+        """Nothing; from now on the lines of `ssin` go to another number."""
         ...
 
     async def move_lines(self, ssin: Ssin, record: LifeRecord, *, current_ssin: Ssin) -> int:
@@ -279,20 +288,38 @@ class NumberLife:
                 former = elsewhere
             elif former.status is not FileStatus.ACTIVE:
                 return Refused(reason=RefusalReason.NOT_ACTIVE)
-            current = await self._end_of_chain(files, ssin, replaced_by, ticket)
-            if isinstance(current, Refused):
-                return current
-            await files.lock((ssin, current.ssin))
+            successors = await self._successors(files, ssin, replaced_by, ticket)
+            if isinstance(successors, Refused):
+                return successors
+            current = successors[-1]
+            await files.lock((ssin, current))
+            went = await files.where_lines_went(ssin)
+            if await files.where_lines_went(current) is not None or went not in {None, *successors}:
+                return self._anomaly(RefusalReason.LINES_ELSEWHERE, RefusalReason.LINES_ELSEWHERE, ticket)
             record = await self._record(files, LifeEvent.REPLACED, operator, ticket)
+            if went is not None:
+                return _done(record, ssin, current)
             if is_ours:
-                successor = replace(former, status=FileStatus.REPLACED, replaced_by=replaced_by)
-                await files.update(successor, record)
-            is_new = await files.record_replacement(ssin, current.ssin, record)
-            if is_new and not is_ours:
+                await files.update(replace(former, status=FileStatus.REPLACED, replaced_by=replaced_by), record)
+            else:
                 await files.record_elsewhere(former, record)
-            mutations = await files.tell_holders(ssin, record, current_ssin=current.ssin, on_day=None)
-            lines = await files.move_lines(ssin, record, current_ssin=current.ssin)
-            return _done(record, ssin, current.ssin, mutations=mutations, lines=lines)
+            await files.record_replacement(ssin, current, record)
+            mutations = await files.tell_holders(ssin, record, current_ssin=current, on_day=None)
+            lines = await files.move_lines(ssin, record, current_ssin=current)
+            return _done(record, ssin, current, mutations=mutations, lines=lines)
+
+    async def settle(self, ssin: Ssin, *, operator: str) -> bool:
+        """Whether all lines of the numbers in the chain of `ssin` are where it ends now, as rule 19 has it.
+
+        For replacements that another register made: they become events here when one of their numbers is met.
+        """
+        chain = await self._registers.chain_of(ssin, hops_max=self._hops_max)
+        for former in chain[:-1]:
+            if former.replaced_by is not None and former.register not in self._ours:
+                outcome = await self.replace(former.ssin, former.replaced_by, operator=operator)
+                if isinstance(outcome, Refused):
+                    return False
+        return True
 
     async def cancel(self, ssin: Ssin, *, operator: str) -> Done | Refused:
         """The file is canceled, without a successor and for good (rule 15); its lines stay where they are."""
@@ -321,12 +348,13 @@ class NumberLife:
         if Register.NR in self._ours:
             return await self._change(ssin, LifeEvent.RAD_IN, taken_in, operator, of=(Register.NR, Register.RAD))
         async with self._files.opened() as files:
+            # Asked before the number is locked: whoever changes its lines waits for us, not for another service.
+            chain = await self._national_register.chain_of(ssin, hops_max=0)
             await files.lock((ssin,))
             record = await self._record(files, LifeEvent.RAD_IN, operator)
             ours = await files.file_of(ssin)
             if ours is not None and ours.register is not Register.NR:
                 return Refused(reason=_reason_of_ours(ours))
-            chain = await self._national_register.chain_of(ssin, hops_max=0)
             if not chain:
                 return Refused(reason=RefusalReason.UNKNOWN)
             if chain[0].status is not FileStatus.ACTIVE:
@@ -346,6 +374,11 @@ class NumberLife:
 
         if Register.RAD not in self._ours:
             return Refused(reason=RefusalReason.OTHER_REGISTER)
+        if Register.NR not in self._ours:
+            # Whom the National Register elsewhere does not know would be known nowhere then.
+            chain = await self._national_register.chain_of(ssin, hops_max=0)
+            if not chain or chain[0].status is not FileStatus.ACTIVE:
+                return Refused(reason=RefusalReason.NOT_ACTIVE_THERE)
         return await self._change(
             ssin, LifeEvent.RAD_OUT, given_back, operator, of=(Register.NR, Register.RAD), nothing_if=Register.NR
         )
@@ -410,9 +443,7 @@ class NumberLife:
                 return changed
             if changed == person:
                 return Refused(reason=RefusalReason.NOTHING_CHANGES)
-            refusal = _refusal_of_data(
-                changed.last_name, changed.given_names, changed.birth_date, changed.decease_date, today
-            )
+            refusal = _refusal_of_change(person, changed, today)
             if refusal is not None:
                 return refusal
             await files.update(changed, record)
@@ -440,10 +471,10 @@ class NumberLife:
             return Refused(reason=RefusalReason.OTHER_SUCCESSOR)
         return chain[0]
 
-    async def _end_of_chain(
+    async def _successors(
         self, files: FilesUnderLock, ssin: Ssin, replaced_by: Ssin, ticket: UUID
-    ) -> Person | Refused:
-        """The active file at which the lines of `ssin` arrive when it is replaced (rule 16)."""
+    ) -> tuple[Ssin, ...] | Refused:
+        """The numbers that follow `ssin` when it is replaced: the lines arrive at the last, whose file is active."""
         chain = await self._registers.chain_of(replaced_by, hops_max=self._hops_max)
         if ssin == replaced_by or ssin in {person.ssin for person in chain}:
             return self._anomaly(RefusalReason.CYCLE, RefusalReason.CYCLE, ticket)
@@ -456,11 +487,11 @@ class NumberLife:
                 return self._anomaly(RefusalReason.TOO_LONG, reason, ticket)
             case NotActive(reason=reason):
                 return self._anomaly(RefusalReason.SUCCESSOR_NOT_ACTIVE, reason, ticket)
-            case Found(person=current):
+            case Found():
                 hops = await files.hops_to(ssin, hops_max=self._hops_max) + 1 + len(chain) - 1
                 if hops > self._hops_max:
                     return self._anomaly(RefusalReason.TOO_LONG, RefusalReason.TOO_LONG, ticket)
-                return current
+                return tuple(person.ssin for person in chain)
 
     def _anomaly(self, refusal: RefusalReason, reason: str, ticket: UUID) -> Refused:
         self._data_anomalies.found_data_anomaly(ticket_cbss=ticket, reason=str(reason))
@@ -516,13 +547,13 @@ def _counters(issue: NumberIssue, series: Series, birth_date: IncompleteDate | N
 
 
 def _refusal_of_data(
-    last_name: str,
+    last_name: str | None,
     given_names: tuple[str, ...],
     birth_date: IncompleteDate | None,
     decease_date: IncompleteDate | None,
     today: date,
 ) -> Refused | None:
-    names = (last_name, *given_names)
+    names = given_names if last_name is None else (last_name, *given_names)
     if len(given_names) > GIVEN_NAMES_MAX or not all(map(_is_name, names)):
         return Refused(reason=RefusalReason.NAMES)
     # Only known parts speak: the first day that an incomplete date allows must not lie in the future.
@@ -532,6 +563,18 @@ def _refusal_of_data(
     if birth_date is not None and decease_date is not None and _is_before(decease_date, birth_date):
         return Refused(reason=RefusalReason.DATES)
     return None
+
+
+def _refusal_of_change(former: Person, changed: Person, today: date) -> Refused | None:
+    """Why legal data cannot be changed so; what a file said before is not judged, wherever it came from."""
+    dates_changed = (changed.birth_date, changed.decease_date) != (former.birth_date, former.decease_date)
+    return _refusal_of_data(
+        changed.last_name if changed.last_name != former.last_name else None,
+        changed.given_names if changed.given_names != former.given_names else (),
+        changed.birth_date if dates_changed else None,
+        changed.decease_date if dates_changed else None,
+        today,
+    )
 
 
 def _is_name(name: str) -> bool:

@@ -35,7 +35,8 @@ class DataAnomalyLog(Protocol):
     def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
         """One line, under the ticket of the exchange or event.
 
-        A chain of replacements met is a `loop`, `too-long` or `broken`; one attempted is a `cycle` or `too-long`; a
+        A chain of replacements met is a `loop`, `too-long` or `broken`; one attempted is a `cycle` or `too-long`, or
+        its lines went to another number (`lines-elsewhere`), or cannot follow (`lines-left-behind`); a
         `remembered-answer` cannot be read.
         """
         ...

@@ -62,6 +62,8 @@ PAGE_SIZE_LINES: Final = 500
 """Lines of one consultation's answer; `next` fetches more (contract.md section 3)."""
 LINES_FILTERED: Final = "inscriptions/inscription"
 """What `dataFilters` names: whole lines, of organisations or contexts that the permission does not show [D]."""
+SETTLER: Final = "repertory"
+"""By whose hand lines follow a replacement that a request met, in the history of the number."""
 _EVERYTHING: Final = GivenPeriod(begin_date=None)
 
 WriteT = TypeVar("WriteT", bound=WriteRequest)
@@ -92,8 +94,20 @@ class LineStore(Protocol):
         """What was done under the ticket of this customer, for a declaration about this context."""
         ...
 
+    async def left_behind(self, ssins: Collection[Ssin]) -> frozenset[Ssin]:
+        """Those of some numbers that still have lines."""
+        ...
+
     async def look(self) -> None:
         """Nothing, when the store answers. Raises `ServiceUnavailable`."""
+        ...
+
+
+class Successions(Protocol):
+    """Who moves lines when another register has replaced a number: `registers.life.NumberLife`."""
+
+    async def settle(self, ssin: Ssin, *, operator: str) -> bool:
+        """Whether all lines of the numbers in the chain of `ssin` are where it ends now."""
         ...
 
 
@@ -107,6 +121,7 @@ class EmbeddedRepertory:
         lines: LineStore,
         known_contexts: Collection[InscriptionContext],
         data_anomalies: DataAnomalyLog,
+        successions: Successions | None = None,
         lines_max: int = LINES_MAX,
         hops_max: int = HOPS_MAX,
         page_size: int = PAGE_SIZE_LINES,
@@ -115,6 +130,7 @@ class EmbeddedRepertory:
         self._lines = lines
         self._known_contexts = frozenset(known_contexts)
         self._data_anomalies = data_anomalies
+        self._successions = successions
         self._lines_max = lines_max
         self._hops_max = hops_max
         self._page_size = page_size
@@ -269,7 +285,7 @@ class EmbeddedRepertory:
 
     async def _file_of(self, asked: Admitted[InscriptionRequest]) -> _File | _Refusal:
         """The active file of the number asked, or why there is none to work on."""
-        return self._judge(asked, await self._resolve(asked.ssin))
+        return self._judge(asked, await self._resolve(asked, asked.ssin))
 
     async def _file_after(self, asked: Admitted[InscriptionRequest], moved: Moved, moves: _Moves) -> _File | _Refusal:
         """The active file that carries on, for lines that moved after the number was resolved (rules 18 to 20).
@@ -280,13 +296,30 @@ class EmbeddedRepertory:
         if reason is not None:
             self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason=reason)
             return _Refusal(code=OutcomeCode.SSIN_CANCELED, ssin=_answer_about(asked, moved.continued_by))
-        resolution = await self._resolve(moved.continued_by)
+        resolution = await self._resolve(asked, moved.continued_by)
         if isinstance(resolution, Unknown):
             raise RepertoryUnavailable("register-behind")
         return self._judge(asked, resolution)
 
-    async def _resolve(self, ssin: Ssin) -> Resolution:
-        return resolve(ssin, await self._registers.chain_of(ssin, hops_max=self._hops_max), hops_max=self._hops_max)
+    async def _resolve(self, asked: Admitted[InscriptionRequest], ssin: Ssin) -> Resolution:
+        chain = await self._registers.chain_of(ssin, hops_max=self._hops_max)
+        resolution = resolve(ssin, chain, hops_max=self._hops_max)
+        if isinstance(resolution, Found) and len(chain) > 1:
+            await self._settle(asked, ssin, [person.ssin for person in chain[:-1]])
+        return resolution
+
+    async def _settle(self, asked: Admitted[InscriptionRequest], ssin: Ssin, former: Collection[Ssin]) -> None:
+        """Nothing; no former number of the chain has lines any more (rules 19, 20).
+
+        Some have when another register replaced the number and nobody told us: its word is taken now. Raises
+        `RepertoryUnavailable` when the lines cannot follow: that there are none would be false. Without `Successions`
+        every register is in our store, where a file and its lines are replaced at once.
+        """
+        if self._successions is None or not await self._lines.left_behind(former):
+            return
+        if not await self._successions.settle(ssin, operator=SETTLER):
+            self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason="lines-left-behind")
+            raise RepertoryUnavailable("lines-left-behind")
 
     def _judge(self, asked: Admitted[InscriptionRequest], resolution: Resolution) -> _File | _Refusal:
         match resolution:

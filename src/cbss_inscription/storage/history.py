@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
 from cbss_inscription.domain.customer import CustomerIdentification
@@ -175,8 +175,10 @@ def _read_change(
     customer: str,
     inscription_context: str,
     operation: str,
-    before: Iterable[Any],
-    after: Iterable[Any],
+    before_begins: Sequence[date],
+    before_ends: Sequence[date | None],
+    after_begins: Sequence[date],
+    after_ends: Sequence[date | None],
     changed_at: datetime,
     ticket_cbss: UUID,
     *rest: str | None,
@@ -188,8 +190,8 @@ def _read_change(
         customer=CustomerIdentification.of_key(customer),
         inscription_context=InscriptionContext(inscription_context),
         operation=operation,
-        before=_read_periods(before),
-        after=_read_periods(after),
+        before=_read_periods(before_begins, before_ends),
+        after=_read_periods(after_begins, after_ends),
         changed_at=changed_at,
         ticket_cbss=ticket_cbss,
         customer_ticket=customer_ticket,
@@ -199,9 +201,8 @@ def _read_change(
     )
 
 
-def _read_periods(periods: Iterable[Any]) -> tuple[Period, ...]:
-    """The periods of a datemultirange, whose upper ends are exclusive and ours inclusive (rule 27)."""
+def _read_periods(begin_dates: Sequence[date], end_dates: Sequence[date | None]) -> tuple[Period, ...]:
     return tuple(
-        Period(begin_date=part.lower, end_date=None if part.upper is None else part.upper - timedelta(days=1))
-        for part in periods
+        Period(begin_date=begin_date, end_date=end_date)
+        for begin_date, end_date in zip(begin_dates, end_dates, strict=True)
     )

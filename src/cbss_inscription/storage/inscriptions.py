@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
@@ -112,6 +112,11 @@ class StoredInscriptions:
     ) -> AnsweredBefore | None:
         """See `LineStore.answered_before`."""
         return await self._declarations.answered_before(customer, ticket, context)
+
+    async def left_behind(self, ssins: Collection[Ssin]) -> frozenset[Ssin]:
+        """See `LineStore.left_behind`."""
+        rows = await self._database.rows("left_behind", {"ssins": [ssin.number for ssin in ssins]})
+        return frozenset(Ssin.of_number(number) for (number,) in rows)
 
     async def look(self) -> None:
         """See `LineStore.look`."""

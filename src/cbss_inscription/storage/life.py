@@ -132,11 +132,16 @@ class OpenedFiles:
         parameters = {"ssin": ssin.number, "current_ssin": current_ssin.number, "on_day": on_day}
         return int(await self._value(QUERIES["tell_holders"], parameters | _columns_of(record)))
 
-    async def record_replacement(self, ssin: Ssin, replaced_by: Ssin, record: LifeRecord) -> bool:
+    async def where_lines_went(self, ssin: Ssin) -> Ssin | None:
+        """See `FilesUnderLock.where_lines_went`."""
+        cursor = await self._connection.execute(QUERIES["where_lines_went"], {"ssin": ssin.number})
+        row = await cursor.fetchone()
+        return Ssin.of_number(row[0]) if row is not None else None
+
+    async def record_replacement(self, ssin: Ssin, replaced_by: Ssin, record: LifeRecord) -> None:
         """See `FilesUnderLock.record_replacement`."""
         parameters = {"ssin": ssin.number, "replaced_by": replaced_by.number}
-        cursor = await self._connection.execute(QUERIES["record_replacement"], parameters | _columns_of(record))
-        return await cursor.fetchone() is not None
+        await self._connection.execute(QUERIES["record_replacement"], parameters | _columns_of(record))
 
     async def move_lines(self, ssin: Ssin, record: LifeRecord, *, current_ssin: Ssin) -> int:
         """See `FilesUnderLock.move_lines`."""
