@@ -236,3 +236,19 @@ def test_decision_0003_a_sandbox_gives_numbers_that_nobody_bears(command: Comman
     profile = sandbox.profile_path()
     inserted = command("insert", ssin, "PCSA:LIVING_WAGE", "--begin", "2026-01-01", "--profile", profile)
     assert inserted.exit_code == 0, inserted.out + inserted.err
+
+
+def test_rule_22_migrate_makes_the_phonetic_keys_of_a_former_version(
+    command: Command, settings: Path, fresh_database: str
+) -> None:
+    """Until `migrate` has made missing keys, a register that could not find its persons is not worked on (rule 22)."""
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("INSERT INTO person VALUES (85073003328, 'nr', 'active', NULL, 'Maes', '{}', NULL, 0, NULL)")
+    shown = ("register", "show", "85073003328", "--settings", settings)
+    early = command(*shown)
+    assert early.exit_code == 2
+    assert "persons have no phonetic key yet: run `cbss-inscription migrate` first" in " ".join(early.err.split())
+    for said in ("phonetic keys made: 1\n", "nothing to do: the schema is this version's\n"):
+        done = command("migrate", "--settings", settings)
+        assert (done.exit_code, done.out) == (0, said)
+    assert command(*shown).exit_code == 0

@@ -9,6 +9,7 @@ from psycopg.conninfo import make_conninfo
 from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.migration import check_schema, migrate
+from cbss_inscription.storage.queries import QUERIES
 from cbss_inscription.storage.replay import StoredReplayGuard
 from tests.storage.test_stored_replay_guard import NOW, UNTIL, key
 
@@ -24,10 +25,42 @@ async def test_the_operators_options_hold_for_every_connection(fresh_database: s
     try:
         async with database.connection() as one:
             shown = []
-            for name in ("search_path", "application_name", "statement_timeout", "TimeZone"):
+            for name in (
+                "search_path",
+                "application_name",
+                "statement_timeout",
+                "lock_timeout",
+                "idle_in_transaction_session_timeout",
+                "TimeZone",
+            ):
                 cursor = await one.execute(f"SHOW {name}")
                 shown.append(((await cursor.fetchone()) or ("",))[0])
-        assert shown == ["elsewhere", "mine", "10s", "UTC"]
+        assert shown == ["elsewhere", "mine", "10s", "2s", "30s", "UTC"]
+    finally:
+        await database.close()
+
+
+async def test_sec_53_whoever_stops_within_a_transaction_loses_its_locks(fresh_database: str) -> None:
+    """A holder of a person's lock that says nothing any more is ended by the server; it cannot block others for ever.
+
+    An operator may say another bound in the connection string. The one that was ended is told SOA-02002 (SEC-53).
+    """
+    hasty = make_conninfo(fresh_database, options="-c idle_in_transaction_session_timeout=100ms -c lock_timeout=9s")
+    database = Database(hasty, connections_max=2)
+    await database.open()
+    taken = {"ssin": 98472899765}
+
+    async def stop_within_a_transaction() -> None:
+        async with database.connection() as idle, idle.transaction():
+            await idle.execute(QUERIES["lock_person"], taken)
+            async with database.connection() as other, other.transaction():
+                await other.execute(QUERIES["lock_person"], taken)  # waits until the idle one has been ended
+            await idle.execute(QUERIES["answer"])
+
+    try:
+        with pytest.raises(TemporarilyUnavailable):
+            await stop_within_a_transaction()
+        assert await database.row("answer") == (1,)
     finally:
         await database.close()
 

@@ -11,8 +11,9 @@ import psycopg
 import pytest
 
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.phonetics import phonetic_key
 from cbss_inscription.storage import migration
-from cbss_inscription.storage.migration import Migration, check_schema, migrate, migrations
+from cbss_inscription.storage.migration import Migration, check_schema, make_phonetic_keys, migrate, migrations
 
 MakeDatabase = Callable[[str], str]
 
@@ -146,3 +147,81 @@ def test_a_database_that_cannot_be_reached_is_a_usage_error(migrated: str) -> No
     conninfo = psycopg.conninfo.make_conninfo(migrated, dbname="nobody_made_this")
     with pytest.raises(UsageError, match=r"\Athe database cannot be reached: [^\n]+\Z"):
         migrate(conninfo)
+
+
+def keys_of(conninfo: str) -> dict[str, str | None]:
+    with psycopg.connect(conninfo) as connection:
+        return dict(connection.execute("SELECT last_name, phonetic_key FROM person").fetchall())
+
+
+def hold_files_without_keys(conninfo: str, count: int) -> None:
+    """Files as they were before migration 0002, the first number and a great one among them."""
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(
+            "INSERT INTO person (ssin, register, status, last_name, given_names, gender_code)"
+            " SELECT 1000000000::bigint * i + 1, 'nr', 'active', 'Van den Berghe ' || chr(64 + i), '{}', 0"
+            " FROM generate_series(1, %s) AS i",
+            (count,),
+        )
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 9])
+def test_rule_22_files_of_a_former_version_get_their_phonetic_keys(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """A database at version 1 gets the phonetic keys of all its persons, in batches, and it is said how many."""
+    conninfo = make_database("template0")
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(migrations()[0].sql)
+        connection.execute("INSERT INTO schema_migration (version, name) VALUES (1, 'initial')")
+    hold_files_without_keys(conninfo, count)
+    monkeypatch.setattr(migration, "KEYS_MADE_AT_ONCE", 3)
+    assert migrate(conninfo) == migrations()[1:]
+    assert make_phonetic_keys(conninfo) == count
+    keys = keys_of(conninfo)
+    assert keys == {name: phonetic_key(name) for name in keys}
+    assert len(keys) == count
+    assert make_phonetic_keys(conninfo) == 0
+    check_schema(conninfo)
+
+
+def test_rule_22_phonetic_keys_that_are_there_are_left(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only missing keys are made, wherever they stand among others."""
+    hold_files_without_keys(fresh_database, 8)
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("UPDATE person SET phonetic_key = 'KEPT' WHERE ssin / 1000000000 IN (1, 4, 5, 6)")
+    monkeypatch.setattr(migration, "KEYS_MADE_AT_ONCE", 2)
+    assert make_phonetic_keys(fresh_database) == 4
+    kept = [name for name, key in keys_of(fresh_database).items() if key == "KEPT"]
+    assert sorted(name[-1] for name in kept) == ["A", "D", "E", "F"]
+
+
+def test_an_interrupted_making_of_keys_is_taken_up_again(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch is kept: what ends early leaves a database that is not started on, and the rest is made next time."""
+    hold_files_without_keys(fresh_database, 7)
+    monkeypatch.setattr(migration, "KEYS_MADE_AT_ONCE", 3)
+
+    def failing(name: str) -> str:
+        if name.endswith("E"):
+            raise KeyboardInterrupt
+        return phonetic_key(name)
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(migration, "phonetic_key", failing)
+        with pytest.raises(KeyboardInterrupt):
+            make_phonetic_keys(fresh_database)
+    assert sum(key is not None for key in keys_of(fresh_database).values()) == 3
+    with pytest.raises(UsageError, match=r"\Apersons have no phonetic key yet: run `cbss-inscription migrate` first\Z"):
+        check_schema(fresh_database)
+    assert make_phonetic_keys(fresh_database) == 4
+    check_schema(fresh_database)
+
+
+def test_a_failure_to_write_keys_tells_no_name(fresh_database: str) -> None:
+    """What the database says of a row that it refuses is not repeated: it would quote the person."""
+    hold_files_without_keys(fresh_database, 1)
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("ALTER TABLE person ADD CONSTRAINT refused CHECK (phonetic_key IS NULL)")
+    with pytest.raises(UsageError, match=r"\Athe phonetic keys cannot be written: CheckViolation\Z") as refused:
+        make_phonetic_keys(fresh_database)
+    assert refused.value.__cause__ is None

@@ -17,6 +17,7 @@ SOURCE = Path(cbss_inscription.__file__).parent
 PARAMETER = re.compile(r"%\((\w+)\)s")
 # PostgreSQL prepares only what has a plan; these are run instead, and undone.
 UTILITIES = {
+    "analyze_persons",
     "analyze_population",
     "copy_inscriptions",
     "copy_persons",
@@ -131,7 +132,7 @@ def plan_of(conninfo: str, name: str, arguments: dict[str, Any]) -> str:
     with psycopg.connect(conninfo) as connection:
         connection.execute("SET plan_cache_mode = force_generic_plan")
         connection.execute(statement.encode())
-        rows = connection.execute(f"EXPLAIN EXECUTE {name}({values})".encode()).fetchall()
+        rows = connection.execute(f"EXPLAIN EXECUTE {name}{f'({values})' if values else ''}".encode()).fetchall()
     return "\n".join(str(row[0]) for row in rows)
 
 
@@ -155,3 +156,21 @@ def test_one_person_is_found_by_the_primary_key(
     assert "Seq Scan" not in plan
     conditions = "\n".join(re.findall(r"Index Cond: .*", plan))
     assert "ssin" in conditions
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "condition", "arguments"),
+    [
+        ("files_like", "person_phonetic_key", "phonetic_key =", {"phonetic_key": "PTRS", "registers": ["nr"]}),
+        ("any_missing_key", "person_phonetic_key", "phonetic_key IS NULL", {}),
+        ("names_without_key", "person_pkey", "ssin >", {"after": 7, "row_count_max": 10}),
+    ],
+)
+def test_rule_22_persons_are_found_by_the_index_of_their_phonetic_keys(
+    crowded_database: str, name: str, index: str, condition: str, arguments: dict[str, Any]
+) -> None:
+    """A phonetic search, and the search for persons without a key, read what they give and no whole table (rule 22)."""
+    plan = plan_of(crowded_database, name, arguments)
+    assert index in plan
+    assert "Seq Scan" not in plan
+    assert condition in "\n".join(re.findall(r"Index Cond: .*", plan))

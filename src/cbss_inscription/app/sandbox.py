@@ -43,7 +43,7 @@ from cbss_inscription.sandbox.population import NumberSpace, Scenario
 from cbss_inscription.sandbox.population_files import Made, made_rows
 from cbss_inscription.storage.database import CONNECTIONS_MAX
 from cbss_inscription.storage.embedded_server import EmbeddedServer
-from cbss_inscription.storage.migration import migrate
+from cbss_inscription.storage.migration import make_phonetic_keys, migrate
 from cbss_inscription.storage.population import Rows, empty_database, load_rows, loaded_recipe, rows_of_registers
 
 MANIFEST: Final = "sandbox.json"
@@ -259,6 +259,7 @@ def _prepare_database(
     if registers != _EVERY_REGISTER:
         wanted += f" registers={','.join(sorted(registers))}"
     if recipe == wanted:
+        make_phonetic_keys(database)  # a former version loaded none
         return
     if recipe is not None:
         if not is_ours:

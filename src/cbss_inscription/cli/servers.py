@@ -138,12 +138,17 @@ def migrate(
 ) -> None:
     """Bring the façade's database to the schema of this version."""
     from cbss_inscription.app.settings import read_settings
+    from cbss_inscription.storage.migration import make_phonetic_keys
     from cbss_inscription.storage.migration import migrate as migrate_database
 
-    applied = migrate_database(read_settings(settings).database)
+    database = read_settings(settings).database
+    applied = migrate_database(database)
     for migration in applied:
         sys.stdout.write(f"applied {migration.version:04d} {migration.name}\n")
-    if not applied:
+    key_count = make_phonetic_keys(database)
+    if key_count:
+        sys.stdout.write(f"phonetic keys made: {key_count}\n")
+    if not applied and not key_count:
         sys.stdout.write("nothing to do: the schema is this version's\n")
 
 

@@ -44,9 +44,21 @@ class AuthorityRegisters:
         return tuple(chain.values())
 
     async def like(self, criteria: PhoneticCriteria) -> tuple[Person, ...]:
-        """See `PersonRegister.like`; when one register does not answer, nobody can say that there is no such person."""
-        found = _by_number(await self._national.like(criteria)) | _by_number(await self._own.like(criteria))
-        return tuple(found[ssin] for ssin in sorted(found))[:CANDIDATES_MAX]
+        """See `PersonRegister.like`; when one register does not answer, nobody can say that there is no such person.
+
+        What the National Register still keeps of a file that is RAD's now is no candidate, whatever became of RAD's.
+        """
+        national = _by_number((await self._national.like(criteria))[:CANDIDATES_MAX])
+        own = _by_number(await self._own.like(criteria))
+        found: list[Person] = []
+        for ssin in sorted(own | national):
+            if len(found) == CANDIDATES_MAX:
+                break
+            if ssin in own:
+                found.append(own[ssin])
+            elif not await self._own.chain_of(ssin, hops_max=0):
+                found.append(national[ssin])
+        return tuple(found)
 
 
 def _by_number(persons: tuple[Person, ...]) -> dict[Ssin, Person]:

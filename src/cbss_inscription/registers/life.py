@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 from uuid import UUID, uuid4
 
-from cbss_inscription.domain.legal_data import FileStatus, Gender, LegalData, Person, Register
+from cbss_inscription.domain.legal_data import GIVEN_NAMES_MAX, FileStatus, Gender, LegalData, Person, Register
 from cbss_inscription.domain.life import LifeRecord
 from cbss_inscription.domain.mutation import LifeEvent
 from cbss_inscription.domain.period import IncompleteDate
@@ -26,8 +26,6 @@ from cbss_inscription.registers.resolution import CANCELED, HOPS_MAX, Found, Not
 
 NAME_CHARACTERS_MAX: Final = 256
 """Characters of one name in a file that is made or corrected [D]."""
-GIVEN_NAMES_MAX: Final = 14
-"""Given names of one person (domain.md 2.3: the registers give up to 14)."""
 OPERATOR_CHARACTERS_MAX: Final = 64
 """Characters of the name of whoever lets an event happen."""
 _SEQUENCE_MAX: Final = 998
@@ -367,18 +365,19 @@ class NumberLife:
             return await _told(files, ssin, record)
 
     async def rad_out(self, ssin: Ssin, *, operator: str) -> Done | Refused:
-        """The National Register manages the file again (rule 21)."""
-
-        def given_back(person: Person, _today: date) -> Person:
-            return replace(person, register=Register.NR, register_inception_date=None)
-
+        """The National Register manages the file again (rule 21), when it has an active one."""
         if Register.RAD not in self._ours:
             return Refused(reason=RefusalReason.OTHER_REGISTER)
+        there: tuple[Person, ...] | None = None
         if Register.NR not in self._ours:
+            there = await self._national_register.chain_of(ssin, hops_max=0)
+
+        def given_back(person: Person, _today: date) -> Person | Refused:
             # Whom the National Register elsewhere does not know would be known nowhere then.
-            chain = await self._national_register.chain_of(ssin, hops_max=0)
-            if not chain or chain[0].status is not FileStatus.ACTIVE:
+            if there is not None and (not there or there[0].status is not FileStatus.ACTIVE):
                 return Refused(reason=RefusalReason.NOT_ACTIVE_THERE)
+            return replace(person, register=Register.NR, register_inception_date=None)
+
         return await self._change(
             ssin, LifeEvent.RAD_OUT, given_back, operator, of=(Register.NR, Register.RAD), nothing_if=Register.NR
         )

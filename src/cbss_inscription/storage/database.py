@@ -21,6 +21,8 @@ STATEMENT_TIMEOUT_MILLISECONDS: Final = 10_000
 """How long one statement may take, lock waits included."""
 LOCK_TIMEOUT_MILLISECONDS: Final = 2_000
 """How long a change waits for another of the same person: well below what others wait for a connection."""
+IDLE_IN_TRANSACTION_MILLISECONDS: Final = 30_000
+"""How long a transaction may say nothing before the server ends it: a worker that stopped keeps no person locked."""
 CONNECT_SECONDS_MAX: Final = 5
 """How long a new connection may take."""
 TCP_UNACKNOWLEDGED_MILLISECONDS: Final = 15_000
@@ -64,7 +66,12 @@ class Database:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction) as error:
+        except (
+            psycopg.OperationalError,
+            psycopg.InterfaceError,
+            psycopg.errors.ReadOnlySqlTransaction,
+            psycopg.errors.IdleInTransactionSessionTimeout,
+        ) as error:
             raise TemporarilyUnavailable("database") from error
 
     async def row(self, query: str, parameters: dict[str, object] | None = None) -> Row | None:
@@ -86,8 +93,12 @@ def _completed(conninfo: str) -> str:
         said = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError as error:
         raise UsageError(f"the database's connection string is none: {' '.join(str(error).split())}") from error
-    options = f"{said.get('options') or ''} -c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS}"
-    options += f" -c lock_timeout={LOCK_TIMEOUT_MILLISECONDS} -c timezone=UTC"
+    # Of the same option, the server takes the last: our bounds are defaults, but times are read as UTC.
+    options = (
+        f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS} -c lock_timeout={LOCK_TIMEOUT_MILLISECONDS}"
+        f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MILLISECONDS}"
+        f" {said.get('options') or ''} -c timezone=UTC"
+    )
     ours: dict[str, str | int] = {
         "application_name": "cbss-inscription",
         "connect_timeout": CONNECT_SECONDS_MAX,

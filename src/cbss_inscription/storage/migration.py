@@ -1,4 +1,7 @@
-"""Brings a database to the version of this program: numbered SQL files, applied once, in order."""
+"""Brings a database to the version of this program: numbered SQL files, applied once, in order; then what SQL cannot.
+
+Phonetic keys are made by domain/phonetics.py, so no migration can make those of the persons that are there already.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Final, cast
 import psycopg
 
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.phonetics import phonetic_key
 from cbss_inscription.storage.queries import QUERIES
 
 _FILE_NAME: Final = re.compile(r"(?P<version>\d{4})_(?P<name>\w+)\.sql")
@@ -19,6 +23,8 @@ SERVER_VERSION_MIN: Final = 15
 """PostgreSQL's major version: multiranges and what else schema.sql needs."""
 CONNECT_SECONDS_MAX: Final = 10
 """How long a server may take to let us in."""
+KEYS_MADE_AT_ONCE: Final = 2_000
+"""Persons that one transaction gives their phonetic keys: so long, events in the life of numbers wait."""
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -44,7 +50,7 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def migrate(conninfo: str) -> tuple[Migration, ...]:
-    """The migrations that were missing and are applied now, in one transaction.
+    """The migrations that were missing and are applied now, in one transaction; `make_phonetic_keys` goes after it.
 
     Raises `UsageError` when the database cannot be reached, its server is too old, or its schema is newer than this
     program. Processes that start together wait for each other.
@@ -59,11 +65,50 @@ def migrate(conninfo: str) -> tuple[Migration, ...]:
 
 
 def check_schema(conninfo: str) -> None:
-    """Nothing, when the database has the schema of this program. Raises `UsageError` as `migrate` does."""
+    """Nothing, when the database has the schema of this program and every person is found by name.
+
+    Raises `UsageError` as `migrate` does, and when `migrate` is to be run first: a person without a phonetic key would
+    never be a candidate (rule 22), and a second number be made for it.
+    """
     with _connect(conninfo) as connection:
         missing = _missing_migrations(connection)
+        lacks_key = not missing and connection.execute(QUERIES["any_missing_key"]).fetchone() is not None
     if missing:
         raise UsageError(f"the database lacks {len(missing)} migrations: run `cbss-inscription migrate` first")
+    if lacks_key:
+        raise UsageError("persons have no phonetic key yet: run `cbss-inscription migrate` first")
+
+
+def make_phonetic_keys(conninfo: str) -> int:
+    """How many persons of a former version have got their phonetic key now, of a database that has this schema.
+
+    By rising number, each batch in a transaction of its own: what was made before it ends early is kept. Raises
+    `UsageError` when the database refuses.
+    """
+    made, after = 0, 0
+    try:
+        with psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX, autocommit=True) as connection:
+            if connection.execute(QUERIES["any_missing_key"]).fetchone() is None:
+                return 0
+            while True:
+                with connection.transaction():
+                    # Whoever else changes persons holds it too, another `migrate` as well: no names change meanwhile.
+                    connection.execute(QUERIES["lock_life"])
+                    sought = {"after": after, "row_count_max": KEYS_MADE_AT_ONCE}
+                    rows = connection.execute(QUERIES["names_without_key"], sought).fetchall()
+                    keys = {ssin: phonetic_key(name) for ssin, name in rows if isinstance(name, str)}
+                    if keys:
+                        written = {"ssins": list(keys), "phonetic_keys": list(keys.values())}
+                        connection.execute(QUERIES["write_keys"], written)
+                made += len(keys)
+                if len(rows) < KEYS_MADE_AT_ONCE:
+                    break
+                after = cast("int", rows[-1][0])
+            connection.execute(QUERIES["analyze_persons"])
+    except psycopg.Error as error:
+        # `from None`, and the kind only: the database's words quote rows, which hold numbers and names.
+        raise UsageError(f"the phonetic keys cannot be written: {type(error).__name__}") from None
+    return made
 
 
 @contextmanager

@@ -16,8 +16,7 @@ from cbss_inscription.storage.queries import QUERIES
 FILES_COMPARED_AT_ONCE: Final = 500
 """Files that a phonetic search fetches in one round trip, to compare their given names."""
 EVERY_REGISTER: Final = frozenset(Register)
-_LAST_NAME: Final = 4  # their places in a row of files: most rows of a search become no Person
-_GIVEN_NAMES: Final = 5
+_GIVEN_NAMES: Final = 5  # their place in a row of files: most rows of a search become no Person
 
 
 class StoredPersons:
@@ -39,9 +38,8 @@ class StoredPersons:
 
         The database compares all but the given names; files come from its cursor until enough of them are alike.
         """
-        key = phonetic_key(criteria.last_name)
         parameters = {
-            "phonetic_key": key,
+            "phonetic_key": phonetic_key(criteria.last_name),
             "registers": self._registers,
             "birth_date": str(criteria.birth_date) if criteria.birth_date is not None else None,
             "gender_code": int(criteria.gender),
@@ -57,8 +55,7 @@ class StoredPersons:
                 found += [
                     read_person(row)
                     for row in rows
-                    if phonetic_key(row[_LAST_NAME]) == key
-                    and given_names_alike(criteria.given_names, row[_GIVEN_NAMES], criteria.given_name_mode)
+                    if given_names_alike(criteria.given_names, row[_GIVEN_NAMES], criteria.given_name_mode)
                 ]
         return tuple(found[:CANDIDATES_MAX])
 

@@ -20,12 +20,12 @@ FROM chain
 ORDER BY hop;
 
 -- name: files_like
--- The active files whose last name has this phonetic key, or whose key was never made (before migration 0002), in the
--- order of their numbers; dates are compared part by part, and what is not asked (NULL, 00) or not known excludes none.
+-- The active files whose last name has this phonetic key, in the order of their numbers; dates are compared part by
+-- part, and what is not asked (NULL, 00) or not known excludes none.
 SELECT ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date,
        register_inception_date
 FROM person
-WHERE (phonetic_key = %(phonetic_key)s::text OR phonetic_key IS NULL)
+WHERE phonetic_key = %(phonetic_key)s::text
   AND status = 'active'
   AND register = ANY (%(registers)s::text[])
   AND (%(gender_code)s::smallint = 0 OR gender_code IN (0, %(gender_code)s::smallint))
@@ -117,11 +117,9 @@ VALUES (%(ssin)s::bigint, %(event)s::text, NULL,
         %(recorded_at)s::timestamptz, %(ticket_cbss)s::uuid, %(operator)s::text);
 
 -- name: record_replacement
--- One row when it was not known that the lines of this number go to another, none when it was.
+-- Nothing; the lines of a number go to another from now on. To be run under lock_life, when none of its lines went before.
 INSERT INTO replacement (ssin, replaced_by, replaced_at, ticket_cbss)
-VALUES (%(ssin)s::bigint, %(replaced_by)s::bigint, %(recorded_at)s::timestamptz, %(ticket_cbss)s::uuid)
-ON CONFLICT (ssin) DO NOTHING
-RETURNING true;
+VALUES (%(ssin)s::bigint, %(replaced_by)s::bigint, %(recorded_at)s::timestamptz, %(ticket_cbss)s::uuid);
 
 -- name: tell_holders
 -- How many customers are told of an event: those with a line on a day, or with any line when no day is given. To be run
@@ -351,6 +349,10 @@ UNION ALL
     LIMIT %(line_count_max)s::integer
 );
 
+-- name: left_behind
+-- Those of some numbers that still have lines.
+SELECT DISTINCT ssin FROM inscription WHERE ssin = ANY (%(ssins)s::bigint[]) AND NOT isempty(periods);
+
 -- name: admit_message
 -- One row when the message was not seen before, none when it was. The commit does not wait for the disk: set_config
 -- holds for this statement's own transaction, its commit included.
@@ -529,6 +531,30 @@ CREATE SCHEMA public;
 -- Nothing; one process migrates at a time. The number is this program's own.
 SELECT pg_advisory_xact_lock(-20261123);
 
+-- name: any_missing_key
+-- One row, when a person has no phonetic key. Ordered, so that the index of the keys, which ends with those that are
+-- missing, is read and never the whole table, whatever the planner believes of them.
+SELECT true FROM person WHERE phonetic_key IS NULL ORDER BY phonetic_key LIMIT 1;
+
+-- name: names_without_key
+-- The next numbers after this one, and of each the last name when it has no phonetic key yet.
+SELECT ssin, CASE WHEN phonetic_key IS NULL THEN last_name END
+FROM person
+WHERE ssin > %(after)s::bigint
+ORDER BY ssin
+LIMIT %(row_count_max)s::integer;
+
+-- name: write_keys
+-- Nothing; each of these numbers has its phonetic key.
+UPDATE person
+SET phonetic_key = made.phonetic_key
+FROM unnest(%(ssins)s::bigint[], %(phonetic_keys)s::text[]) AS made (ssin, phonetic_key)
+WHERE person.ssin = made.ssin;
+
+-- name: analyze_persons
+-- Nothing; the planner knows how many share a phonetic key.
+ANALYZE person;
+
 -- name: applied_versions
 -- The versions of the migrations that this database has.
 SELECT version FROM schema_migration ORDER BY version;
@@ -574,7 +600,11 @@ WITH RECURSIVE chain (ssin, hop, seen, again) AS (
 )
 SELECT current.ssin, current.ends, sources.ssins, sources.successors, sources.tickets,
        change.change_number, change.ssin, change.customer, change.inscription_context, change.operation,
-       change.before, change.after, change.changed_at, change.ticket_cbss, change.customer_ticket,
+       ARRAY(SELECT lower(period) FROM unnest(change.before) AS line (period) ORDER BY period),
+       ARRAY(SELECT upper(period) - 1 FROM unnest(change.before) AS line (period) ORDER BY period),
+       ARRAY(SELECT lower(period) FROM unnest(change.after) AS line (period) ORDER BY period),
+       ARRAY(SELECT upper(period) - 1 FROM unnest(change.after) AS line (period) ORDER BY period),
+       change.changed_at, change.ticket_cbss, change.customer_ticket,
        change.legal_context, change.application_urn, change.cbe_number
 FROM current
 CROSS JOIN sources
@@ -591,9 +621,14 @@ LEFT JOIN LATERAL (
 ORDER BY change.change_number;
 
 -- name: changes_of_lines
--- A page of the changes of one number's lines, in order.
-SELECT change_number, ssin, customer, inscription_context, operation, before, after, changed_at, ticket_cbss,
-       customer_ticket, legal_context, application_urn, cbe_number
+-- A page of the changes of one number's lines, in order. First and last days, both included, as arrays: the day after
+-- 9999-12-31, where such a line ends for PostgreSQL, is no `date` of Python's.
+SELECT change_number, ssin, customer, inscription_context, operation,
+       ARRAY(SELECT lower(period) FROM unnest(before) AS line (period) ORDER BY period),
+       ARRAY(SELECT upper(period) - 1 FROM unnest(before) AS line (period) ORDER BY period),
+       ARRAY(SELECT lower(period) FROM unnest(after) AS line (period) ORDER BY period),
+       ARRAY(SELECT upper(period) - 1 FROM unnest(after) AS line (period) ORDER BY period),
+       changed_at, ticket_cbss, customer_ticket, legal_context, application_urn, cbe_number
 FROM inscription_history
 WHERE ssin = %(ssin)s::bigint
   AND change_number > %(after)s::bigint
