@@ -32,6 +32,8 @@ def test_a_population_is_made_loaded_searched_and_exported(
     loaded = command("population", "load", tmp_path / "made", "--database", fresh_database)
     assert loaded.exit_code == 0
     assert loaded.out.startswith(made.out.split(" in ")[0])
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("UPDATE person SET phonetic_key = NULL")  # as a former version left it
     again = command("population", "load", "--database", fresh_database, *SIZE)
     assert (again.exit_code, again.out) == (0, "nothing to do: the database holds this population\n")
 
@@ -116,6 +118,8 @@ def test_a_sandbox_of_a_former_version_gets_its_population_anew(fresh_database: 
         _prepare_database(fresh_database, options, Told(), is_ours=False, registers=frozenset(Register))
 
     _prepare_database(fresh_database, options, Told(), is_ours=True, registers=frozenset(Register))
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("UPDATE person SET phonetic_key = NULL WHERE ssin % 2 = 0")
     _prepare_database(fresh_database, options, Told(), is_ours=True, registers=frozenset(Register))
 
     assert loaded_recipe(fresh_database) == options.recipe

@@ -13,6 +13,7 @@ from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import FileStatus, Person
 from cbss_inscription.domain.phonetics import phonetic_key
 from cbss_inscription.registers.resolution import HOPS_MAX
+from cbss_inscription.repertory.embedded import LINES_MAX
 from cbss_inscription.sandbox.population import NumberSpace, make_population
 from cbss_inscription.sandbox.population_files import Made, PopulationFiles, export_files, made_rows, make_files
 from cbss_inscription.sandbox.population_search import WORDS, parse_search
@@ -177,6 +178,30 @@ def test_awkward_names_survive_load_and_export(fresh_database: str, tmp_path: Pa
     assert found.person.given_names == ("a|b", "c\\d", "{e,f}", "NULL", '"g"')
     export_files(tmp_path / "exported", fresh_database)
     assert (tmp_path / "exported/persons.csv").read_bytes() == (source / "persons.csv").read_bytes()
+
+
+def test_rule_19_what_a_replacement_merged_beyond_the_limit_is_exported_and_loaded(
+    fresh_database: str, make_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    """A line set of more lines than a caller may make, as replacements merge them, is exported and loads again."""
+    load(fresh_database, Made(persons=100, inscriptions=0, seed=2, number_space=NumberSpace.FUTURE))
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute(
+            "INSERT INTO inscription SELECT min(ssin), '17/1', 'PCSA:LIVING_WAGE', range_agg(day), array_agg(at)"
+            " FROM (SELECT ssin FROM person WHERE status = 'active' ORDER BY ssin LIMIT 1) AS holder,"
+            " (SELECT daterange(date '1990-01-01' + 2 * i, date '1990-01-02' + 2 * i) AS day,"
+            "         timestamptz '2024-01-01 08:00Z' AS at FROM generate_series(1, %s) AS i) AS lines",
+            (5 * LINES_MAX,),
+        )
+    export_files(tmp_path / "first", fresh_database)
+    other = make_database("template")
+    files = PopulationFiles(tmp_path / "first")
+    rows = files.rows()
+    assert load_rows(other, rows.persons, rows.line_sets, recipe=files.recipe).inscriptions == 1
+    export_files(tmp_path / "second", other)
+    first, second = ((tmp_path / name / "inscriptions.csv").read_bytes() for name in ("first", "second"))
+    assert first == second
+    assert first.count(b"/") == 5 * LINES_MAX + 1
 
 
 @pytest.mark.parametrize("file", ["persons.csv", "inscriptions.csv"])

@@ -146,7 +146,7 @@ BIS_LINE = person_line(BIS).removesuffix("\n")
         (f"{PERSONS_HEADER}\n{NR.replace('Dupont', 'Du' + chr(0) + 'pont')}", 2, "last_name: a control character"),
         (f"{PERSONS_HEADER}\n{NR.replace('Eric', 'Eric||Jan')}", 2, "given_names: a name without characters"),
         (f"{PERSONS_HEADER}\n{NR.replace('Eric', 'Er' + chr(92) + 'ic')}", 2, "given_names: a backslash before"),
-        (f"{PERSONS_HEADER}\n{NR.replace('Eric', '|'.join('x' * 65))}", 2, "given_names: more than 64 names"),
+        (f"{PERSONS_HEADER}\n{NR.replace('Eric', '|'.join('x' * 15))}", 2, "given_names: more than 14 names"),
         (f"{PERSONS_HEADER}\n{NR.replace('Dupont', 'Du' + chr(34) + 'pont')}", 2, "quotation marks that do not fit"),
         (f"{PERSONS_HEADER}\n{NR.replace('Dupont', chr(34) + 'Dupont')}", 2, "quotation marks that do not fit"),
         (f"{PERSONS_HEADER}\n{NR.replace('1940-00-00', '1940-13-00')}", 2, "birth_date: no such day"),
@@ -225,7 +225,7 @@ def with_lines(directory: Path, *lines: str) -> PopulationFiles:
         ("02T08:00:00.000Z", "02 08:00:00", "last_changes: not yyyy-mm-ddThh:mm:ss.mmmZ"),
         ("02T08:00:00", "02T28:00:00", "last_changes: a moment that no calendar or clock has"),
         (",2020", ",x,2020", "6 fields, not 5"),
-        ("2020-01-01/2020-12-31 ", "2019-01-01/2019-01-01 " * 1_000, "more than 1000 periods"),
+        ("2020-01-01/2020-12-31 ", "2019-01-01/2019-01-01 " * 200_000, f"longer than {LINE_BYTES_MAX} bytes"),
     ],
 )
 def test_a_hostile_line_of_inscriptions_is_refused_by_place_and_rule(
@@ -263,6 +263,12 @@ def test_files_that_are_not_those_of_the_manifest_are_refused(tmp_path: Path) ->
     assert files.recipe.startswith("files persons=")
 
 
+def manifest_of(**changes: str) -> bytes:
+    figures = {"rows": 0, "bytes": 0, "sha256": ""}
+    said = {"format_version": 1, "recipe": "r", "persons": figures, "inscriptions": figures}
+    return json.dumps(said | changes).encode()
+
+
 @pytest.mark.parametrize(
     ("manifest", "rule"),
     [
@@ -274,13 +280,23 @@ def test_files_that_are_not_those_of_the_manifest_are_refused(tmp_path: Path) ->
             % (b'{"rows":0,"bytes":0,"sha256":""}', b'{"rows":0,"bytes":0,"sha256":""}'),
             "format version 2, this program reads 1",
         ),
+        (manifest_of(recipe="two\nlines"), "recipe: not one line of 1 to 512 printable characters"),
+        (manifest_of(recipe="\x1b[2J"), "recipe: not one line"),
+        (manifest_of(recipe="\u202e"), "recipe: not one line"),
+        (manifest_of(recipe=""), "recipe: not one line"),
+        (manifest_of(recipe="r" * 513), "recipe: not one line"),
+        (manifest_of(exported_from="two\nlines"), "exported_from: not one line"),
+        (manifest_of(**{"\x1b[2J\n": "x"}), "unknown field `?[2J?`"),
     ],
 )
 def test_a_broken_manifest_is_refused(tmp_path: Path, manifest: bytes, rule: str) -> None:
     """population.json must be one of this version, and small."""
     written(tmp_path, f"{PERSONS_HEADER}\n")
     (tmp_path / "population.json").write_bytes(manifest)
-    assert rule in refusal(lambda: PopulationFiles(tmp_path))
+    with pytest.raises(UsageError) as refused:
+        PopulationFiles(tmp_path)
+    assert rule in str(refused.value)
+    assert str(refused.value).isprintable()
 
 
 def test_missing_files_and_full_directories_are_refused(tmp_path: Path) -> None:
@@ -302,3 +318,28 @@ def test_a_write_that_ends_early_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="went away"):
         make_files(tmp_path, SMALL, failing)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["persons.csv", "inscriptions.csv", "population.json"])
+def test_a_link_that_leads_nowhere_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A symbolic link at a file's place is refused, and no file comes to be where it points; also if it comes late."""
+    directory, elsewhere = tmp_path / "made", tmp_path / "elsewhere"
+    directory.mkdir()
+    (directory / name).symlink_to(elsewhere)
+    with pytest.raises(UsageError, match=rf"{name} is there already"):
+        make_files(directory, SMALL, lambda _, rows: rows)
+    monkeypatch.setattr(population_files, "_refuse_overwriting", lambda _: None)
+    with pytest.raises(UsageError, match=rf"{name} is there already"):
+        make_files(directory, SMALL, lambda _, rows: rows)
+    assert not elsewhere.exists()
+    assert (directory / name).is_symlink()
+
+
+def test_a_quoted_field_of_any_length_is_read(tmp_path: Path) -> None:
+    """A long field in quotation marks is read, or refused by its rule, as without them; a broken one by its place."""
+    periods = GOOD.split(",")[3]
+    assert text_of(with_lines(tmp_path, GOOD.replace(periods, f'"{periods}"'))) == text_of(with_lines(tmp_path, GOOD))
+    long = "x" * 1_000_000
+    assert "line 2: periods: not yyyy" in refusal(lambda: with_lines(tmp_path, GOOD.replace(periods, f'"{long}"')))
+    marks = '"' * 1_000_001
+    assert "line 2: quotation marks" in refusal(lambda: with_lines(tmp_path, GOOD.replace(periods, marks)))

@@ -95,7 +95,7 @@ def load(
         PopulationFiles,
         made_rows,
     )
-    from cbss_inscription.storage.migration import migrate
+    from cbss_inscription.storage.migration import make_phonetic_keys, migrate
     from cbss_inscription.storage.population import load_rows, loaded_recipe
 
     if (directory is None) == (persons is None):
@@ -110,6 +110,7 @@ def load(
         recipe, rows, expected = made.recipe, made_rows(made), _expected(made)
     migrate(conninfo)
     if loaded_recipe(conninfo) == recipe:
+        make_phonetic_keys(conninfo)  # a former version loaded none
         _say("nothing to do: the database holds this population")
         return
     began = time.monotonic()

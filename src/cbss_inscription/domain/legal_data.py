@@ -10,6 +10,8 @@ from typing import Final
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.ssin import Series, Ssin
 
+GIVEN_NAMES_MAX: Final = 14
+"""Given names of one person: as many as the messages can tell (PersonV1.xsd, InscriptionV1.xsd [D])."""
 _BIS_SERIES: Final = frozenset({Series.BIS_SEX_UNKNOWN, Series.BIS_SEX_KNOWN})
 
 

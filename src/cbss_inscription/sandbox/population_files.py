@@ -6,7 +6,6 @@ is told the first fault by file, line and rule, never by value: what stands ther
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import re
@@ -29,10 +28,9 @@ import msgspec
 from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.inscription import InscriptionContext, InvalidInscriptionContext
-from cbss_inscription.domain.legal_data import FileStatus, Gender, InvalidPerson, Person, Register
+from cbss_inscription.domain.legal_data import GIVEN_NAMES_MAX, FileStatus, Gender, InvalidPerson, Person, Register
 from cbss_inscription.domain.period import IncompleteDate, InvalidDate
 from cbss_inscription.domain.ssin import SSIN_DIGITS, InvalidSsin, Ssin
-from cbss_inscription.repertory.embedded import LINES_MAX
 from cbss_inscription.sandbox.inscriptions import ALIVE, SyntheticInscriptions, copy_text
 from cbss_inscription.sandbox.population import NumberSpace, Population, make_population, recipe_of
 from cbss_inscription.storage.population import Rows, export_population, in_blocks, person_row
@@ -51,19 +49,24 @@ INSCRIPTIONS_HEADER: Final = "ssin,customer,inscription_context,periods,last_cha
 """The first line of inscriptions.csv."""
 FORMAT_VERSION: Final = 1
 """The version of the files' format."""
-LINE_BYTES_MAX: Final = 65_536
-"""Bytes of one line of a file, its line feed included."""
+LINE_BYTES_MAX: Final = 4_194_304
+"""Bytes of one line of a file, its line feed included.
+
+A line set of 85 000 periods: replacements merge line sets beyond what a caller may make, and so many periods with a day
+between two take more than 450 years.
+"""
 MANIFEST_BYTES_MAX: Final = 65_536
 """Bytes of population.json."""
 NAME_LENGTH_MAX: Final = 256
 """Characters of one name."""
-GIVEN_NAMES_MAX: Final = 64
-"""Given names of one person."""
+RECIPE_LENGTH_MAX: Final = 512
+"""Characters of a recipe in population.json."""
 CHAIN_FILES_MAX: Final = 1_000
 """Files that replace one another in one chain; the sandbox's longest scenario has twelve."""
 Word = TypeVar("Word")
 _SORTED_AT_ONCE: Final = 200_000
 _HASHED_AT_ONCE: Final = 1_048_576
+_QUOTED_AT_MOST: Final = 200  # characters of what a parser says of population.json, which may quote it
 
 
 class FileFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -181,8 +184,21 @@ def export_files(directory: Path, conninfo: str) -> Manifest:
 def _refuse_overwriting(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name in (PERSONS_FILE, INSCRIPTIONS_FILE, MANIFEST_FILE):
-        if (directory / name).exists():
-            raise UsageError(f"{directory / name} is there already: give an empty directory")
+        path = directory / name
+        if path.exists() or path.is_symlink():
+            _refuse_taken(path)
+
+
+def _refuse_taken(path: Path) -> NoReturn:
+    raise UsageError(f"{path} is there already: give an empty directory") from None
+
+
+def _create(path: Path) -> IO[bytes]:
+    """The new file; what is there already is refused, and a link that leads nowhere is not followed."""
+    try:
+        return path.open("xb")
+    except FileExistsError:
+        _refuse_taken(path)
 
 
 # -- rows by rising number ---------------------------------------------------------------------------------------------
@@ -262,7 +278,7 @@ class _Written:
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._file = self._path.open("wb")
+        self._file = _create(self._path)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -293,7 +309,8 @@ class _Written:
 
 def _write_manifest(directory: Path, manifest: Manifest) -> None:
     described = {key: value for key, value in msgspec.to_builtins(manifest).items() if value is not None}
-    (directory / MANIFEST_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    with _create(directory / MANIFEST_FILE) as file:
+        file.write(json.dumps(described, indent=2).encode() + b"\n")
 
 
 def _recipe_of_files(persons: FileFigures, inscriptions: FileFigures) -> str:
@@ -387,9 +404,14 @@ def _read_manifest(path: Path) -> Manifest | None:
     try:
         manifest = msgspec.json.decode(text, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from error
+        reason = "".join(letter if letter.isprintable() else "?" for letter in str(error)[:_QUOTED_AT_MOST])
+        raise UsageError(f"{path}: {reason}") from None
     if manifest.format_version != FORMAT_VERSION:
         raise UsageError(f"{path}: format version {manifest.format_version}, this program reads {FORMAT_VERSION}")
+    for name, recipe in (("recipe", manifest.recipe), ("exported_from", manifest.exported_from)):
+        # It is shown on terminals.
+        if recipe is not None and not (0 < len(recipe) <= RECIPE_LENGTH_MAX and recipe.isprintable()):
+            raise UsageError(f"{path}: {name}: not one line of 1 to {RECIPE_LENGTH_MAX} printable characters")
     return manifest
 
 
@@ -460,12 +482,16 @@ class _Lines:
     def _unquoted(self, text: str) -> list[str]:
         if not _CSV.fullmatch(text):
             self.refuse("quotation marks that do not fit")
-        (fields,) = csv.reader([text])
-        return fields
+        # Not by the csv module, whose bound on a field is one for the whole process.
+        return [
+            field[1:-1].replace('""', '"') if field.startswith('"') else field for field in _CSV_FIELD.findall(text)
+        ]
 
 
-_CSV_FIELD: Final = r'(?:"(?:[^"]|"")*"|[^",]*)'
-_CSV: Final = re.compile(f"{_CSV_FIELD}(?:,{_CSV_FIELD})*")
+# Possessive: a line of marks alone takes neither memory nor a second try.
+_QUOTED: Final = r'"(?:[^"]++|"")*+"'
+_CSV: Final = re.compile(f'(?:{_QUOTED}|[^",]*+)(?:,(?:{_QUOTED}|[^",]*+))*+')
+_CSV_FIELD: Final = re.compile(f'(?:^|(?<=,))(?:{_QUOTED}|[^",]*+)(?=,|$)')
 
 
 class _Seen:
@@ -631,8 +657,6 @@ def _problem_of_context(text: str) -> str | None:
 
 def _problem_of_periods(text: str) -> str | None:
     """The rule that the periods break; None for disjoint, rising periods with a day between each two (rule 32)."""
-    if text.count(" ") >= LINES_MAX:
-        return f"more than {LINES_MAX} periods"
     former: int | None = 0
     for period in text.split(" "):
         shape = _PERIOD.fullmatch(period)

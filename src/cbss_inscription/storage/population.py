@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
 from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
@@ -28,7 +27,9 @@ LOAD_OPERATION: Final = "loadPopulation"
 FOUND_MAX: Final = 10_000
 """Persons that one search gives at most."""
 BLOCK_ROWS: Final = 2_000
-"""Rows that are sent at once."""
+"""Rows that are sent at once …"""
+BLOCK_CHARACTERS_MIN: Final = 4_194_304
+"""… or fewer, once they have so many characters: a row may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +261,15 @@ def person_rows(persons: Iterable[Person]) -> Iterator[Rows]:
 
 def in_blocks(rows: Iterable[str]) -> Iterator[Rows]:
     """The rows, many at once."""
-    iterator = iter(rows)
-    while block := list(islice(iterator, BLOCK_ROWS)):
+    block: list[str] = []
+    characters = 0
+    for row in rows:
+        block.append(row)
+        characters += len(row)
+        if len(block) == BLOCK_ROWS or characters >= BLOCK_CHARACTERS_MIN:
+            yield Rows("".join(block).encode(), len(block))
+            block, characters = [], 0
+    if block:
         yield Rows("".join(block).encode(), len(block))
 
 
