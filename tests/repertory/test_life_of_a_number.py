@@ -975,7 +975,7 @@ def test_the_history_of_a_file_tells_every_event(world: World) -> None:
     assert isinstance(made, Done)
     world.run(life.rad_in(made.ssin, operator="two"))
     world.run(life.decease(made.ssin, IncompleteDate(2024, 0, 0), operator="three"))
-    changes = world.run(StoredFiles(world.database).changes_of(made.ssin))
+    changes = world.run(world.life().changes_of(made.ssin))
     assert [(change.record.event, change.record.operator) for change in changes] == [
         (LifeEvent.CREATED, "one"),
         (LifeEvent.RAD_IN, "two"),

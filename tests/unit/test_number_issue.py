@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stdnum.be import bis, nn
 
 from cbss_inscription.domain.legal_data import Gender, LegalData, Person, Register
-from cbss_inscription.domain.life import LifeRecord
+from cbss_inscription.domain.life import FileChange, LifeRecord
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.person_search import PhoneticCriteria
 from cbss_inscription.domain.ssin import Series, Ssin, check_digits
@@ -76,6 +76,9 @@ class FilesInMemory:
         self.made.append(person)
 
     async def lock(self, ssins: Collection[Ssin]) -> None:
+        raise NotImplementedError
+
+    async def changes_of(self, ssin: Ssin) -> tuple[FileChange, ...]:
         raise NotImplementedError
 
     async def file_of(self, ssin: Ssin) -> Person | None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cbss_inscription.client.api import InscriptionClient
     from cbss_inscription.domain.ssin import Ssin
     from cbss_inscription.registers.life import Candidates, Done, NumberLife, Refused
-    from cbss_inscription.storage.database import Database
 
 ATTEMPTS_MAX: Final = 50
 """Persons thought of before the demonstration gives up to find one who is like nobody in the registers."""
@@ -122,17 +121,15 @@ def _created(settings: Path, register: Register, persons: Iterator[LegalData]) -
     raise ServiceUnavailable("every person thought of is like somebody in the registers: try again")
 
 
-def _creation(
-    person: LegalData, register: Register
-) -> Callable[[Database, NumberLife], Awaitable[Done | Candidates | Refused]]:
-    return lambda _, life: life.create(person, register=register, operator=_OPERATOR)
+def _creation(person: LegalData, register: Register) -> Callable[[NumberLife], Awaitable[Done | Candidates | Refused]]:
+    return lambda life: life.create(person, register=register, operator=_OPERATOR)
 
 
 def _replaced(settings: Path, former: Ssin, current: Ssin) -> Done:
     from cbss_inscription.cli.register import with_life
     from cbss_inscription.registers.life import Done
 
-    done = with_life(settings, lambda _, life: life.replace(former, current, operator=_OPERATOR))
+    done = with_life(settings, lambda life: life.replace(former, current, operator=_OPERATOR))
     if not isinstance(done, Done):
         raise ServiceUnavailable("the number was not replaced: somebody else works on the sandbox")
     return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from cbss_inscription.domain.errors import CbssInscriptionError, ServiceUnavailable
+from cbss_inscription.domain.history import HistoryRefused
 from cbss_inscription.domain.results import Health, HealthCheckResult, Result, StatusValue
 
 
@@ -45,4 +46,6 @@ def exit_code_of_error(error: CbssInscriptionError) -> ExitCode:
 
     if isinstance(error, FaultReceived):
         return ExitCode.REJECTED if error.is_ours else ExitCode.UNAVAILABLE
+    if isinstance(error, HistoryRefused):
+        return ExitCode.REFUSED
     return ExitCode.UNAVAILABLE if isinstance(error, (CallFailed, ServiceUnavailable)) else ExitCode.REJECTED

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from cbss_inscription.cli.arguments import Output, OutputFormat, SettingsFile, SsinText, read_ssin
+from cbss_inscription.cli.database import T, with_database
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
-from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
+from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.history import (
     CHANGES_MAX,
     ChangesPage,
     Discrepancy,
-    HistoryRefused,
     KnownLines,
     LineSetChange,
     Verification,
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from typer._click.core import Context  # typer has a click of its own, and no public name for this type
 
     from cbss_inscription.storage.history import StoredHistory
-
-_T = TypeVar("_T")
 
 
 class _ShowByDefault(TyperGroup):
@@ -105,33 +102,12 @@ def verify(
     raise typer.Exit(ExitCode.REFUSED if verification.discrepancies else ExitCode.DONE)
 
 
-def _ask(settings: Path, question: Callable[[StoredHistory], Awaitable[_T]]) -> _T:
+def _ask(settings: Path, question: Callable[[StoredHistory], Awaitable[T]]) -> T:
     """The answer of the history in the database that the settings name."""
-    from cbss_inscription.app.settings import read_settings
     from cbss_inscription.registers.resolution import HOPS_MAX
-    from cbss_inscription.storage.database import Database
     from cbss_inscription.storage.history import StoredHistory
-    from cbss_inscription.storage.migration import check_schema
 
-    conninfo = read_settings(settings).database
-    check_schema(conninfo)
-
-    async def answer() -> _T:
-        database = Database(conninfo, connections_max=1)
-        try:
-            await database.open()
-            return await question(StoredHistory(database, hops_max=HOPS_MAX))
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(answer())
-    except HistoryRefused as error:
-        sys.stderr.write(f"cbss-inscription: {error}\n")
-        raise typer.Exit(ExitCode.REFUSED) from None
-    except TemporarilyUnavailable:
-        sys.stderr.write("cbss-inscription: the database does not answer in time\n")
-        raise typer.Exit(ExitCode.UNAVAILABLE) from None
+    return with_database(settings, lambda _, database: question(StoredHistory(database, hops_max=HOPS_MAX)))
 
 
 # -- what a person typed -----------------------------------------------------------------------------------------------

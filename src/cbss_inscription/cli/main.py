@@ -5,14 +5,20 @@ from __future__ import annotations
 import io
 import sys
 import traceback
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from cbss_inscription import __version__
 from cbss_inscription.cli import demo, history, mutations, operations, population, register, servers, signing
 from cbss_inscription.cli.exit_codes import ExitCode, exit_code_of_error
-from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, RepertoryUnavailable, SchemaViolation
+from cbss_inscription.domain.errors import (
+    CbssInscriptionError,
+    MessageRejected,
+    RepertoryUnavailable,
+    SchemaViolation,
+    TemporarilyUnavailable,
+)
 
 application = typer.Typer(
     name="cbss-inscription",
@@ -80,6 +86,13 @@ def _end(sentence: str, code: ExitCode) -> NoReturn:
     sys.exit(code)
 
 
+_AWAY: Final = {
+    "database": "the database does not answer in time",
+    "life-event": "another event in the life of a number takes too long",
+    "number-taken": "the number was taken meanwhile: try again",
+}
+
+
 def _sentence(error: CbssInscriptionError) -> str:
     if isinstance(error, SchemaViolation):
         return f"the request breaks the contract: {'; '.join(error.paths)}"
@@ -87,6 +100,8 @@ def _sentence(error: CbssInscriptionError) -> str:
         return f"the message cannot be used: {error.reason}"
     if isinstance(error, RepertoryUnavailable):
         return f"an authentic source does not answer: {error.reason}"
+    if isinstance(error, TemporarilyUnavailable):
+        return _AWAY.get(error.reason, error.reason)
     return str(error)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 from uuid import UUID
 
 import typer
 
 from cbss_inscription.cli.arguments import Output, OutputFormat, SettingsFile, SsinText, read_ssin
+from cbss_inscription.cli.database import T, with_database
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Gender, LegalData, Person, Register
@@ -25,6 +25,7 @@ from cbss_inscription.domain.person_search import GivenNameMode
 from cbss_inscription.domain.ssin import Ssin
 
 if TYPE_CHECKING:
+    from cbss_inscription.app.settings import Settings
     from cbss_inscription.registers.life import Candidates, Done, NumberLife, Refused
     from cbss_inscription.storage.database import Database
 
@@ -165,10 +166,8 @@ def show(ssin: SsinText, *, settings: SettingsFile, output: Output = OutputForma
     """Show the file of a number, those that replace it, and what happened to it."""
     number = read_ssin(ssin)
 
-    async def look(database: Database, life: NumberLife) -> tuple[tuple[Person, ...], tuple[FileChange, ...]]:
-        from cbss_inscription.storage.life import StoredFiles
-
-        return await life.chain_of(number), await StoredFiles(database).changes_of(number)
+    async def look(life: NumberLife) -> tuple[tuple[Person, ...], tuple[FileChange, ...]]:
+        return await life.chain_of(number), await life.changes_of(number)
 
     chain, changes = with_life(settings, look)
     if output is OutputFormat.JSON:
@@ -196,28 +195,19 @@ class _AnomaliesOnStandardError:
         """Nothing: the error that follows says it."""
 
 
-def with_life(settings_file: Path, work: Callable[[Database, NumberLife], Awaitable[Any]]) -> Any:  # noqa: ANN401 - the work's
-    """What `work` gives, done with the files of the registers that the settings name. Raises `UsageError`."""
-    from cbss_inscription.app.settings import read_settings
+def with_life(settings_file: Path, work: Callable[[NumberLife], Awaitable[T]]) -> T:
+    """What `work` gives, done with the files of the registers that the settings name. Raises as `with_database`."""
     from cbss_inscription.app.wiring import number_life, registers_of
-    from cbss_inscription.storage.database import Database
-    from cbss_inscription.storage.migration import check_schema
 
-    settings = read_settings(settings_file)
-    check_schema(settings.database)
-
-    async def run() -> Any:  # noqa: ANN401 - the work's
-        database = Database(settings.database, connections_max=CONNECTIONS)
-        await database.open()
+    async def run(settings: Settings, database: Database) -> T:
         log = _AnomaliesOnStandardError()
         registers = registers_of(settings, database, log=log)
         try:
-            return await work(database, number_life(settings, database, registers, data_anomalies=log))
+            return await work(number_life(settings, database, registers, data_anomalies=log))
         finally:
             await registers.close()
-            await database.close()
 
-    return asyncio.run(run())
+    return with_database(settings_file, run, connections_max=CONNECTIONS)
 
 
 def _do(
@@ -227,7 +217,7 @@ def _do(
     event: Callable[[NumberLife, str], Awaitable[Done | Candidates | Refused]],
 ) -> NoReturn:
     name = _operator(operator)
-    outcome = with_life(settings, lambda _, life: event(life, name))
+    outcome = with_life(settings, lambda life: event(life, name))
     raise typer.Exit(_print_outcome(outcome, output))
 
 

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from uuid import UUID, uuid4
 
 from cbss_inscription.domain.legal_data import GIVEN_NAMES_MAX, FileStatus, Gender, LegalData, Person, Register
-from cbss_inscription.domain.life import LifeRecord
+from cbss_inscription.domain.life import FileChange, LifeRecord
 from cbss_inscription.domain.mutation import LifeEvent
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.person_search import GivenNameMode, PhoneticCriteria
@@ -185,6 +185,10 @@ class FileStore(Protocol):
 
     def opened(self) -> AbstractAsyncContextManager[FilesUnderLock]:
         """The files in a transaction: all of it is written, or nothing."""
+        ...
+
+    async def changes_of(self, ssin: Ssin) -> tuple[FileChange, ...]:
+        """What happened to the file of a number, the first event first; a bounded number of them."""
         ...
 
 
@@ -407,6 +411,10 @@ class NumberLife:
     async def chain_of(self, ssin: Ssin) -> tuple[Person, ...]:
         """The file of a number and those that replace it, in whichever register; see `PersonRegister.chain_of`."""
         return await self._registers.chain_of(ssin, hops_max=self._hops_max)
+
+    async def changes_of(self, ssin: Ssin) -> tuple[FileChange, ...]:
+        """What happened to the file of a number; see `FileStore.changes_of`."""
+        return await self._files.changes_of(ssin)
 
     async def _change(
         self,

@@ -65,7 +65,7 @@ class StoredFiles:
             self._turn.release()
 
     async def changes_of(self, ssin: Ssin) -> tuple[FileChange, ...]:
-        """What happened to the file of a number, the first event first: at most FILE_CHANGES_MAX."""
+        """See `FileStore.changes_of`: at most FILE_CHANGES_MAX."""
         rows = await self._database.rows("file_changes", {"ssin": ssin.number, "row_count_max": FILE_CHANGES_MAX})
         return tuple(
             FileChange(
