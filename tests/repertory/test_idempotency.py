@@ -28,7 +28,6 @@ from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import ReplacedNumbers
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.repertory.tickets import Told, content_of, read_told, write_told
-from cbss_inscription.storage import declarations
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.declarations import StoredDeclarations
 from cbss_inscription.storage.inscriptions import StoredInscriptions
@@ -422,7 +421,7 @@ async def test_rule_38_tickets_are_forgotten_in_bounded_statements(
     world: World, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was answered before a time is forgotten, a bounded number at a time, and no younger one (rule 38)."""
-    monkeypatch.setattr(declarations, "FORGOTTEN_ROWS_MAX", 2)
+    monkeypatch.setattr("cbss_inscription.storage.database.DELETED_ROWS_MAX", 2)
     for number in range(7):
         await office.insert(ONE, JANUARY, ticket=f"T{number}")
     with psycopg.connect(office.conninfo) as connection:

@@ -11,7 +11,6 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from cbss_inscription.storage import replay
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.replay import StoredReplayGuard
 
@@ -94,7 +93,7 @@ async def test_sec_54_all_that_expired_is_forgotten_in_bounded_steps(
     database: Database, module_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many have expired, no statement removes more than the limit, and none is left (SEC-54)."""
-    monkeypatch.setattr(replay, "FORGOTTEN_ROWS_MAX", 10)
+    monkeypatch.setattr("cbss_inscription.storage.database.DELETED_ROWS_MAX", 10)
     guard = StoredReplayGuard(database)
     for number in range(25):
         await guard.admit(key(f"old {number}"), until=NOW, now=NOW)

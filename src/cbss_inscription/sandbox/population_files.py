@@ -632,18 +632,11 @@ _READERS: Final[tuple[tuple[str, Callable[[str], object]], ...]] = (
 
 @lru_cache(maxsize=4_096)
 def _problem_of_customer(key: str) -> str | None:
-    sector, slash, institution = key.partition("/")
     try:
-        if slash and _SECTOR.fullmatch(sector) and _SECTOR.fullmatch(institution):
-            customer = CustomerIdentification(sector=int(sector), institution=int(institution))
-        else:
-            customer = CustomerIdentification(cbe_number=key)
+        CustomerIdentification.of_key(key)
     except InvalidCustomer as error:
         return f"customer: {error}"
-    return None if customer.key == key else "customer: leading zeros"
-
-
-_SECTOR: Final = re.compile(r"[0-9]{1,3}")
+    return None
 
 
 @lru_cache(maxsize=4_096)

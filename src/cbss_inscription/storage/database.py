@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -23,6 +24,8 @@ LOCK_TIMEOUT_MILLISECONDS: Final = 2_000
 """How long a change waits for another of the same person: well below what others wait for a connection."""
 IDLE_IN_TRANSACTION_MILLISECONDS: Final = 30_000
 """How long a transaction may say nothing before the server ends it: a worker that stopped keeps no person locked."""
+DELETED_ROWS_MAX: Final = 10_000
+"""Rows removed by one statement of those that forget."""
 CONNECT_SECONDS_MAX: Final = 5
 """How long a new connection may take."""
 TCP_UNACKNOWLEDGED_MILLISECONDS: Final = 15_000
@@ -85,6 +88,17 @@ class Database:
         async with self.connection() as connection:
             cursor = await connection.execute(QUERIES[query], parameters)
             return await cursor.fetchall()
+
+    async def delete(self, query: str, *, before: datetime) -> int:
+        """How many rows from before then the named query removed: all, or what other workers left."""
+        parameters = {"before": before, "row_count_max": DELETED_ROWS_MAX}
+        deleted = 0
+        while True:
+            async with self.connection() as connection:
+                count = (await connection.execute(QUERIES[query], parameters)).rowcount
+            deleted += count
+            if count < DELETED_ROWS_MAX:
+                return deleted
 
 
 def _completed(conninfo: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
@@ -12,10 +12,6 @@ from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.line_set import AnsweredBefore, Changed
 from cbss_inscription.domain.period import Period
 from cbss_inscription.storage.database import Database
-from cbss_inscription.storage.queries import QUERIES
-
-FORGOTTEN_ROWS_MAX: Final = 10_000
-"""Rows removed by one statement."""
 
 
 class StoredDeclarations:
@@ -36,14 +32,7 @@ class StoredDeclarations:
 
     async def forget(self, *, before: datetime) -> int:
         """How many declarations answered before then were forgotten: all, or what other workers left."""
-        forgotten = 0
-        while True:
-            async with self._database.connection() as connection:
-                parameters = {"before": before, "row_count_max": FORGOTTEN_ROWS_MAX}
-                count = (await connection.execute(QUERIES["forget_answered_declarations"], parameters)).rowcount
-            forgotten += count
-            if count < FORGOTTEN_ROWS_MAX:
-                return forgotten
+        return await self._database.delete("forget_answered_declarations", before=before)
 
 
 def read_answer(content: bytes, answer: bytes, *, context: InscriptionContext) -> AnsweredBefore:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
@@ -17,9 +18,9 @@ import psycopg
 
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import FileStatus, Gender, Person, Register
-from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.phonetics import phonetic_key
-from cbss_inscription.domain.ssin import Ssin
+from cbss_inscription.storage.database import Row
+from cbss_inscription.storage.persons import read_person
 from cbss_inscription.storage.queries import QUERIES
 
 LOAD_OPERATION: Final = "loadPopulation"
@@ -298,32 +299,6 @@ def person_row(person: Person) -> str:
 _NULL: Final = "\\N"
 
 
-def _read_found(row: tuple[Any, ...]) -> FoundPerson:
-    (
-        ssin,
-        register,
-        status,
-        replaced_by,
-        last_name,
-        given_names,
-        birth_date,
-        gender_code,
-        decease_date,
-        register_inception_date,
-        line_count,
-    ) = row
-    return FoundPerson(
-        person=Person(
-            ssin=Ssin.of_number(ssin),
-            register=Register(register),
-            status=FileStatus(status),
-            replaced_by=Ssin.of_number(replaced_by) if replaced_by is not None else None,
-            last_name=last_name,
-            given_names=tuple(given_names),
-            birth_date=IncompleteDate.parse(birth_date) if birth_date is not None else None,
-            gender=Gender(gender_code),
-            decease_date=IncompleteDate.parse(decease_date) if decease_date is not None else None,
-            register_inception_date=register_inception_date,
-        ),
-        line_count=line_count,
-    )
+def _read_found(row: Row) -> FoundPerson:
+    *file, line_count = row
+    return FoundPerson(person=read_person(tuple(file)), line_count=line_count)

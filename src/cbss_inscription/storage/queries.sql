@@ -366,7 +366,7 @@ RETURNING true;
 -- Messages whose Timestamp expired: they would be refused for their age now (SEC-54). A bounded number at a time.
 DELETE FROM replay_guard
 WHERE message_key IN (
-    SELECT message_key FROM replay_guard WHERE expires_at < %(now)s LIMIT %(row_count_max)s::integer
+    SELECT message_key FROM replay_guard WHERE expires_at < %(before)s::timestamptz LIMIT %(row_count_max)s::integer
     FOR UPDATE SKIP LOCKED
 );
 

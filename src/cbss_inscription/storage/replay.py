@@ -6,12 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from cbss_inscription.storage.database import Database
-from cbss_inscription.storage.queries import QUERIES
 
 FORGET_INTERVAL_SECONDS: Final = 60
 """How often a worker should forget what has expired."""
-FORGOTTEN_ROWS_MAX: Final = 10_000
-"""Rows removed by one statement."""
 
 
 class StoredReplayGuard:
@@ -32,11 +29,4 @@ class StoredReplayGuard:
 
     async def forget_expired(self, *, now: datetime) -> int:
         """How many expired messages were forgotten: all, or what other workers left (SEC-54)."""
-        forgotten = 0
-        while True:
-            async with self._database.connection() as connection:
-                parameters = {"now": now, "row_count_max": FORGOTTEN_ROWS_MAX}
-                count = (await connection.execute(QUERIES["forget_expired_messages"], parameters)).rowcount
-            forgotten += count
-            if count < FORGOTTEN_ROWS_MAX:
-                return forgotten
+        return await self._database.delete("forget_expired_messages", before=now)
