@@ -16,6 +16,7 @@ from lxml.etree import SubElement, _Element
 
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss, InformationCustomer
 from cbss_inscription.domain.errors import ContentViolation
+from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.outcome_codes import CATALOGUE, Origin, OutcomeCode
 from cbss_inscription.domain.period import IncompleteDate
@@ -170,8 +171,19 @@ def read_ssin_answer(element: _Element) -> SsinAnswer:
     return SsinAnswer(
         current=read_ssin(element),
         replaces=None if replaces is None else read_ssin(replaces),
-        canceled=element.get("canceled", "false").strip() in ("true", "1"),
+        canceled=read_boolean(element.get("canceled", "false")),
     )
+
+
+def read_inscription_context(element: _Element) -> InscriptionContext:
+    """An inscription context. Raises `ContentViolation`."""
+    text = text_of(element)
+    return made("inscription-context", lambda: InscriptionContext(text))
+
+
+def read_boolean(text: str) -> bool:
+    """The truth that the text of an xsd:boolean spells, blanks around it or not."""
+    return text.strip() in {"true", "1"}
 
 
 def read_incomplete_date(element: _Element) -> IncompleteDate:

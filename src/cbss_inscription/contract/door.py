@@ -57,11 +57,11 @@ class Door(StrEnum):
 
     def response_element(self, operation: Operation) -> str:
         """The root element (Clark notation) that answers `operation` at this door."""
-        return _RESPONSE_OF[_REQUEST_OF[self][operation]]
+        return _RESPONSE_OF[self][operation]
 
     def fault_element(self, operation: Operation) -> str:
         """The element of a fault's detail for `operation` at a door with KSZ's faults."""
-        return _FAULT_OF[_REQUEST_OF[self][operation]]
+        return _FAULT_OF[self][operation]
 
     def soap_action(self, operation: Operation) -> str:
         """The soapAction that the WSDL publishes for `operation`; the service never decides by it (SEC-16)."""
@@ -76,12 +76,7 @@ INSCRIPTION_DOORS: Final = (Door.FACADE, Door.KSZ)
 
 def response_element_of(request_element: str) -> str:
     """The root element of the answer to a request's root element; KeyError when it is no request."""
-    return _RESPONSE_OF[request_element]
-
-
-def fault_element_of(request_element: str) -> str | None:
-    """The element of a fault's detail, `<operation>Fault`, at a door with KSZ's faults; None for all other elements."""
-    return _FAULT_OF.get(request_element)
+    return _ANSWERS[request_element]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +128,7 @@ _STYLES: Final[Mapping[Door, _Style]] = MappingProxyType(
 )
 
 
-def _elements_of(door: Door, kind: str) -> dict[Operation, str]:
+def _elements_of(door: Door, kind: str) -> Mapping[Operation, str]:
     """The root elements of a door: what asks (`Request`), answers (`Response`), or tells of a failure (`Fault`)."""
     style = _STYLES[door]
     elements = {operation: style.element(operation, kind) for operation in style.operations}
@@ -145,20 +140,14 @@ def _elements_of(door: Door, kind: str) -> dict[Operation, str]:
 
 
 _REQUEST_OF: Final = {door: _elements_of(door, "Request") for door in Door}
+_RESPONSE_OF: Final = {door: _elements_of(door, "Response") for door in Door}
+_FAULT_OF: Final = {door: _elements_of(door, "Fault") for door in Door if door.has_ksz_faults}
 _REQUESTS: Final[Mapping[Door, Mapping[str, Operation]]] = MappingProxyType(
     {
         door: MappingProxyType({element: operation for operation, element in elements.items()})
         for door, elements in _REQUEST_OF.items()
     }
 )
-_RESPONSE_OF: Final = {
-    element: _elements_of(door, "Response")[operation]
-    for door in Door
-    for operation, element in _REQUEST_OF[door].items()
-}
-_FAULT_OF: Final = {
-    element: _elements_of(door, "Fault")[operation]
-    for door in Door
-    if door.has_ksz_faults
-    for operation, element in _REQUEST_OF[door].items()
+_ANSWERS: Final = {
+    request: _RESPONSE_OF[door][operation] for door in Door for request, operation in _REQUESTS[door].items()
 }

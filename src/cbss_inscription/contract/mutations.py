@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from lxml.etree import SubElement, _Element
 
 from cbss_inscription.contract.common_v3 import (
@@ -11,6 +9,8 @@ from cbss_inscription.contract.common_v3 import (
     Header,
     fields_of,
     made,
+    read_boolean,
+    read_inscription_context,
     read_ssin,
     read_status,
     read_timestamp,
@@ -19,12 +19,9 @@ from cbss_inscription.contract.common_v3 import (
     write_status,
     write_text,
 )
-from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.mutation import MUTATIONS_MAX, LifeEvent, Mutation
 from cbss_inscription.domain.requests import ConsultMutations
 from cbss_inscription.domain.results import MutationsResult
-
-_TRUE: Final = frozenset({"true", "1"})
 
 
 def read_mutation_criteria(header: Header, criteria: _Element) -> ConsultMutations:
@@ -47,7 +44,7 @@ def read_mutations(fields: Fields) -> MutationsResult:
         status=read_status(fields["status"]),
         mutations=tuple(map(_read_mutation, fields["mutations"].iterchildren("*"))) if "mutations" in fields else (),
         last_sequence_number=_read_number(fields["lastSequenceNumber"]),
-        more=text_of(fields["more"]).strip() in _TRUE,
+        more=read_boolean(text_of(fields["more"])),
     )
 
 
@@ -78,14 +75,9 @@ def _read_mutation(element: _Element) -> Mutation:
         event=made("event", lambda: LifeEvent(event)),
         ssin=read_ssin(fields["ssin"]),
         current_ssin=read_ssin(fields["currentSsin"]),
-        inscription_contexts=tuple(map(_read_context, element.iterchildren("inscriptionContext"))),
+        inscription_contexts=tuple(map(read_inscription_context, element.iterchildren("inscriptionContext"))),
         recorded_at=read_timestamp(fields["timestamp"]),
     )
-
-
-def _read_context(element: _Element) -> InscriptionContext:
-    text = text_of(element)
-    return made("inscription-context", lambda: InscriptionContext(text))
 
 
 def _read_number(element: _Element) -> int:

@@ -11,6 +11,7 @@ from cbss_inscription.contract.common_v3 import (
     Header,
     fields_of,
     made,
+    read_boolean,
     read_date,
     read_incomplete_date,
     read_ssin,
@@ -99,7 +100,7 @@ def write_persons(root: _Element, result: PersonsResult) -> None:
 def _read_person(element: _Element) -> Person:
     fields = fields_of(element)
     ssin = fields["ssin"]
-    replaced_by, canceled = ssin.get("replacedBy"), ssin.get("canceled", "false").strip() in {"true", "1"}
+    replaced_by, canceled = ssin.get("replacedBy"), read_boolean(ssin.get("canceled", "false"))
     status = FileStatus.REPLACED if replaced_by else FileStatus.CANCELED if canceled else FileStatus.ACTIVE
     name = fields_of(fields["name"])
     birth = fields_of(fields["birth"]) if "birth" in fields else {}

@@ -25,18 +25,19 @@ from cbss_inscription.contract.common_v3 import (
     read_incomplete_date,
     read_information_cbss,
     read_information_customer,
+    read_inscription_context,
     read_organization,
     read_ssin_answer,
     read_status,
     read_timestamp,
     text_of,
 )
-from cbss_inscription.contract.door import INSCRIPTION_DOORS, INSCRIPTION_OPERATIONS, PERSON_OPERATIONS, Door
+from cbss_inscription.contract.door import INSCRIPTION_OPERATIONS, Door
 from cbss_inscription.contract.mutations import read_mutation_criteria, read_mutations
 from cbss_inscription.contract.persons import read_persons, read_phonetic_criteria, read_ssin_criteria
 from cbss_inscription.domain.customer import InformationCbss, InformationCustomer
 from cbss_inscription.domain.errors import WsdlViolation
-from cbss_inscription.domain.inscription import Inscription, InscriptionContext
+from cbss_inscription.domain.inscription import Inscription
 from cbss_inscription.domain.legal_data import Gender, LegalData
 from cbss_inscription.domain.period import GivenPeriod, Period
 from cbss_inscription.domain.requests import (
@@ -87,7 +88,7 @@ class Response:
 
 
 def read_request(element: _Element) -> Request:
-    """The domain request that a valid root element of the Body spells, at either door.
+    """The domain request that a valid root element of the Body spells, at any door.
 
     `sendTestMessage` reads as a PING. Raises `ContentViolation` for what no schema sees (rule 24 of domain.md, years
     that no calendar has), and `WsdlViolation` for an element that is no request.
@@ -99,7 +100,7 @@ def read_request(element: _Element) -> Request:
 
 
 def read_response(element: _Element) -> Response:
-    """The answer that a valid root element of a response's Body spells, at either door.
+    """The answer that a valid root element of a response's Body spells, at any door.
 
     Raises `ContentViolation` for what cannot be read though valid, such as an outcome code that this program does not
     know, and `WsdlViolation` for an element that is no response. At a client that is the service's fault, not the
@@ -120,7 +121,7 @@ def _read_consult(header: Header, criteria: _Element) -> ConsultInscriptions:
         information_customer=header.information_customer,
         legal_context=header.legal_context,
         ssin=text_of(fields["ssin"]),
-        inscription_contexts=tuple(_context(child) for child in criteria.iterchildren("inscriptionContext")),
+        inscription_contexts=tuple(map(read_inscription_context, criteria.iterchildren("inscriptionContext"))),
         period=_given_period(fields["period"]) if "period" in fields else None,
         next=text_of(fields["next"]) if "next" in fields else None,
     )
@@ -133,7 +134,7 @@ def _read_insert(header: Header, declaration: _Element) -> InsertInscription:
         information_customer=header.information_customer,
         legal_context=header.legal_context,
         ssin=text_of(fields["ssin"]),
-        inscription_context=_context(inscription["inscriptionContext"]),
+        inscription_context=read_inscription_context(inscription["inscriptionContext"]),
         period=_given_period(inscription["period"]),
         legal_data=_legal_data(fields["legalData"]) if "legalData" in fields else None,
     )
@@ -146,7 +147,7 @@ def _read_update(header: Header, declaration: _Element) -> UpdateInscription:
         information_customer=header.information_customer,
         legal_context=header.legal_context,
         ssin=text_of(fields["ssin"]),
-        inscription_context=_context(inscription["inscriptionContext"]),
+        inscription_context=read_inscription_context(inscription["inscriptionContext"]),
         period=_given_period(inscription["period"]),
         new_period=_given_period(fields["newPeriod"]),
     )
@@ -158,7 +159,7 @@ def _read_delete(header: Header, declaration: _Element) -> DeleteInscription:
         information_customer=header.information_customer,
         legal_context=header.legal_context,
         ssin=text_of(fields["ssin"]),
-        inscription_context=_context(fields["inscriptionContext"]),
+        inscription_context=read_inscription_context(fields["inscriptionContext"]),
         period=_given_period(fields["period"]) if "period" in fields else None,
     )
 
@@ -186,35 +187,23 @@ def _read_test_message(_element: _Element) -> HealthCheck:
 # responses
 
 
-def _read_consult_response(element: _Element) -> Response:
-    fields = fields_of(element)
-    result = ConsultResult(
+def _read_consult_result(fields: Fields) -> ConsultResult:
+    return ConsultResult(
         status=read_status(fields["status"]),
         ssin=read_ssin_answer(fields["ssin"]) if "ssin" in fields else None,
         data_filters=tuple(map(text_of, fields["dataFilters"].iterchildren("*"))) if "dataFilters" in fields else (),
         inscriptions=_inscriptions(fields),
         next=text_of(fields["next"]) if "next" in fields else None,
     )
-    return _response(result, fields)
 
 
-def _read_write_response(element: _Element) -> Response:
-    fields = fields_of(element)
-    result = WriteResult(
+def _read_write_result(fields: Fields) -> WriteResult:
+    return WriteResult(
         status=read_status(fields["status"]),
         ssin=read_ssin_answer(fields["ssin"]) if "ssin" in fields else None,
         validation_errors=read_details(fields, "validationErrors"),
         anomalies=read_details(fields, "anomalies"),
         inscriptions=_inscriptions(fields),
-    )
-    return _response(result, fields)
-
-
-def _response(result: Result, fields: Fields) -> Response:
-    return Response(
-        result=result,
-        information_customer=read_information_customer(fields["informationCustomer"]),
-        information_cbss=read_information_cbss(fields["informationCBSS"]),
     )
 
 
@@ -226,21 +215,11 @@ def _inscription(element: _Element) -> Inscription:
     fields = fields_of(element)
     period = _given_period(fields["period"])
     return Inscription(
-        inscription_context=_context(fields["inscriptionContext"]),
+        inscription_context=read_inscription_context(fields["inscriptionContext"]),
         period=made("period", lambda: Period.of(period)),
         organization=read_organization(fields["organization"]) if "organization" in fields else None,
         last_change=read_timestamp(fields["lastChange"]) if "lastChange" in fields else None,
     )
-
-
-def _read_mutations_response(element: _Element) -> Response:
-    fields = fields_of(element)
-    return _response(read_mutations(fields), fields)
-
-
-def _read_persons_response(element: _Element) -> Response:
-    fields = fields_of(element)
-    return _response(read_persons(fields), fields)
 
 
 def _read_health_response(element: _Element) -> Response:
@@ -283,11 +262,6 @@ def _read_test_response(element: _Element) -> Response:
     )
 
 
-def _context(element: _Element) -> InscriptionContext:
-    text = text_of(element)
-    return made("inscription-context", lambda: InscriptionContext(text))
-
-
 def _given_period(element: _Element) -> GivenPeriod:
     fields = fields_of(element)
     return GivenPeriod(
@@ -307,8 +281,17 @@ _CONTENT_READERS: Final[Mapping[Operation, Callable[[Header, _Element], Request]
         Operation.SEARCH_PERSON_PHONETICALLY: read_phonetic_criteria,
     }
 )
-
-
+_RESULT_READERS: Final[Mapping[Operation, Callable[[Fields], Result]]] = MappingProxyType(
+    {
+        Operation.CONSULT_INSCRIPTIONS: _read_consult_result,
+        Operation.INSERT_INSCRIPTION: _read_write_result,
+        Operation.UPDATE_INSCRIPTION: _read_write_result,
+        Operation.DELETE_INSCRIPTION: _read_write_result,
+        Operation.CONSULT_MUTATIONS: read_mutations,
+        Operation.SEARCH_PERSON_BY_SSIN: read_persons,
+        Operation.SEARCH_PERSON_PHONETICALLY: read_persons,
+    }
+)
 _DECLARATIONS: Final = frozenset(INSCRIPTION_OPERATIONS) - {Operation.CONSULT_INSCRIPTIONS}
 
 
@@ -323,33 +306,39 @@ def _request_reader(operation: Operation) -> Callable[[_Element], Request]:
     return read_message
 
 
+def _response_reader(operation: Operation) -> Callable[[_Element], Response]:
+    read = _RESULT_READERS[operation]
+
+    def read_message(element: _Element) -> Response:
+        fields = fields_of(element)
+        return Response(
+            result=read(fields),
+            information_customer=read_information_customer(fields["informationCustomer"]),
+            information_cbss=read_information_cbss(fields["informationCBSS"]),
+        )
+
+    return read_message
+
+
+_UNDER_A_LEGAL_CONTEXT: Final = [
+    (door, operation)
+    for door in Door
+    for operation in door.requests.values()
+    if operation is not Operation.HEALTH_CHECK
+]
 _REQUEST_READERS: Final[Mapping[str, Callable[[_Element], Request]]] = MappingProxyType(
-    {
-        door.request_element(operation): _request_reader(operation)
-        for door in INSCRIPTION_DOORS
-        for operation in INSCRIPTION_OPERATIONS
-    }
+    {door.request_element(operation): _request_reader(operation) for door, operation in _UNDER_A_LEGAL_CONTEXT}
     | {
-        Door.MUTATIONS.request_element(Operation.CONSULT_MUTATIONS): _request_reader(Operation.CONSULT_MUTATIONS),
         Door.FACADE.request_element(Operation.HEALTH_CHECK): _read_health_check,
         Door.KSZ.request_element(Operation.HEALTH_CHECK): _read_test_message,
         Door.PERSON.request_element(Operation.HEALTH_CHECK): _read_test_message,
     }
-    | {Door.PERSON.request_element(operation): _request_reader(operation) for operation in PERSON_OPERATIONS}
 )
 _RESPONSE_READERS: Final[Mapping[str, Callable[[_Element], Response]]] = MappingProxyType(
-    {
-        door.response_element(operation): (
-            _read_consult_response if operation is Operation.CONSULT_INSCRIPTIONS else _read_write_response
-        )
-        for door in INSCRIPTION_DOORS
-        for operation in INSCRIPTION_OPERATIONS
-    }
+    {door.response_element(operation): _response_reader(operation) for door, operation in _UNDER_A_LEGAL_CONTEXT}
     | {
-        Door.MUTATIONS.response_element(Operation.CONSULT_MUTATIONS): _read_mutations_response,
         Door.FACADE.response_element(Operation.HEALTH_CHECK): _read_health_response,
         Door.KSZ.response_element(Operation.HEALTH_CHECK): _read_test_response,
         Door.PERSON.response_element(Operation.HEALTH_CHECK): _read_test_response,
     }
-    | {Door.PERSON.response_element(operation): _read_persons_response for operation in PERSON_OPERATIONS}
 )

@@ -12,7 +12,7 @@ from lxml.etree import _Element
 
 from cbss_inscription import names
 from cbss_inscription.contract.documents import DOOR_SCHEMAS, SCHEMA_PATHS, read_document
-from cbss_inscription.contract.door import Door, fault_element_of, response_element_of
+from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import SchemaViolation, WsdlViolation
 from cbss_inscription.domain.requests import Operation
 
@@ -75,9 +75,9 @@ class Schema:
         # lxml keeps one error log for each XMLSchema: without the lock a thread could read another's errors.
         self._lock = threading.Lock()
         self._requests = door.requests
-        self._responses = frozenset(response_element_of(request) for request in door.requests)
+        self._responses = frozenset(map(door.response_element, door.requests.values()))
         self._faults = frozenset(
-            {fault for request in door.requests if (fault := fault_element_of(request)) is not None}
+            map(door.fault_element, door.requests.values())
             if door.has_ksz_faults
             else {names.SYSTEM_ERROR, names.BUSINESS_ERROR}
         )
