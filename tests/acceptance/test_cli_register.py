@@ -187,7 +187,7 @@ def test_show_of_an_unknown_number_finds_nothing(register: Register) -> None:
         (("cancel", "12345678901"), "not an SSIN: its month is wrong"),
         (("cancel", "85073003329"), "not an SSIN: its check is wrong"),
         (("decease", "85073003328", "2024-02-30"), "that is no date: yyyy-mm-dd, yyyy-mm-00 or yyyy-00-00"),
-        (("create", "--last-name", "Peeters", "--birth-date", "1985"), "that is no date"),
+        (("create", "--last-name", "Peeters", "--birth-date", "1985"), "the birth date is no date"),
         (("correct", "85073003328"), "give at least one of --last-name"),
         (("cancel", "85073003328", "--operator", "x" * 65), "--operator takes 1 to 64 printable characters"),
         (("cancel", "85073003328", "--operator", "\x1b[31m"), "--operator takes 1 to 64 printable characters"),

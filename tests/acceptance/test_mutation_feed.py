@@ -355,7 +355,7 @@ def test_the_command_writes_json_for_programs(
     (page,) = map(json.loads, one.out.splitlines())
     assert (page["status"], page["code"], page["more"]) == ("DATA_FOUND", "MSG00000", True)
     (mutation,) = page["mutations"]
-    assert mutation.pop("recorded_at").endswith("+00:00")
+    assert mutation.pop("recorded_at").endswith("Z")
     assert sorted(mutation.pop("inscription_contexts")) == [DEBT_MEDIATION, LIVING_WAGE]
     assert mutation == {
         "sequence_number": told["after"] + 1,

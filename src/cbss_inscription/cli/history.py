@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from cbss_inscription.cli.answers import print_json, time_as_json
 from cbss_inscription.cli.arguments import Output, OutputFormat, SettingsFile, SsinText, read_ssin
 from cbss_inscription.cli.database import T, with_database
 from cbss_inscription.cli.exit_codes import ExitCode
@@ -156,11 +157,10 @@ def _moment(text: str, *, now: datetime) -> datetime:
 
 
 def _write(output: OutputFormat, value: dict[str, Any], text: str) -> None:
-    import msgspec
-
     if output is OutputFormat.JSON:
-        text = msgspec.json.format(msgspec.json.encode(value)).decode()
-    sys.stdout.write(f"{text}\n")
+        print_json(value)
+    else:
+        sys.stdout.write(f"{text}\n")
 
 
 def _known_as_text(asked: Ssin, known: KnownLines) -> str:
@@ -220,7 +220,7 @@ def _circumstances(change: LineSetChange) -> list[tuple[str, str]]:
 
 def _known_as_json(asked: Ssin, known: KnownLines) -> dict[str, Any]:
     return {
-        "as_of": _json_time(known.as_of),
+        "as_of": time_as_json(known.as_of),
         "ssin": known.current.digits,
         "replaces": asked.digits if known.replaces is not None else None,
         "inscriptions": [_line_as_json(line) for line in known.lines],
@@ -232,7 +232,7 @@ def _line_as_json(line: Inscription) -> dict[str, Any]:
         "customer": line.organization.key if line.organization else None,
         "inscription_context": str(line.inscription_context),
         **_period_as_json(line.period),
-        "last_change": _json_time(line.last_change),
+        "last_change": time_as_json(line.last_change) if line.last_change is not None else None,
     }
 
 
@@ -244,7 +244,7 @@ def _changes_as_json(asked: Ssin, page: ChangesPage) -> dict[str, Any]:
         "changes": [
             {
                 "change_number": change.change_number,
-                "changed_at": _json_time(change.changed_at),
+                "changed_at": time_as_json(change.changed_at),
                 "operation": change.operation,
                 "customer": change.customer.key,
                 "inscription_context": str(change.inscription_context),
@@ -295,7 +295,3 @@ def _period(period: Period) -> str:
 
 def _time(moment: datetime | None) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC" if moment else ""
-
-
-def _json_time(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cbss_inscription.cli.answers import time_as_json
 from cbss_inscription.cli.arguments import OutputFormat
 from cbss_inscription.cli.exit_codes import ExitCode, exit_code_of
 from cbss_inscription.domain.mutation import MUTATIONS_MAX
@@ -95,7 +96,7 @@ def _as_json(result: MutationsResult) -> dict[str, object]:
                 "ssin": mutation.ssin.digits,
                 "current_ssin": mutation.current_ssin.digits,
                 "inscription_contexts": list(mutation.inscription_contexts),
-                "recorded_at": mutation.recorded_at.isoformat(timespec="milliseconds"),
+                "recorded_at": time_as_json(mutation.recorded_at),
             }
             for mutation in result.mutations
         ],

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cbss_inscription.cli.arguments import SsinText
+from cbss_inscription.cli.arguments import (
+    DATE_FORMATS,
+    BirthDate,
+    GenderCode,
+    GivenNames,
+    SsinText,
+    read_legal_data,
+)
 from cbss_inscription.cli.exit_codes import exit_code_of
 from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
 from cbss_inscription.domain.errors import UsageError
-from cbss_inscription.domain.legal_data import Gender, LegalData
-from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, InvalidDate, InvalidPeriod, Period
+from cbss_inscription.domain.legal_data import LegalData
+from cbss_inscription.domain.period import GivenPeriod, InvalidPeriod, Period
 from cbss_inscription.domain.ssin import SSIN_DIGITS, without_separators
 
 if TYPE_CHECKING:
@@ -25,7 +32,6 @@ if TYPE_CHECKING:
     from cbss_inscription.domain.results import Result
 
 _CONNECTION = "Who calls, and where to"
-_DATE = "%Y-%m-%d"
 
 ProfileFile = Annotated[
     Path | None,
@@ -57,9 +63,9 @@ Ticket = Annotated[
 ]
 Xml = Annotated[bool, typer.Option("--xml", help="Print both messages as sent and received, no table.")]
 ContextName = Annotated[str, typer.Argument(metavar="CONTEXT", help="The inscription context.")]
-Day = Annotated[datetime, typer.Option("--begin", formats=[_DATE], help="First day.")]
-DayIfAny = Annotated[datetime | None, typer.Option("--begin", formats=[_DATE], help="First day.")]
-LastDay = Annotated[datetime | None, typer.Option("--end", formats=[_DATE], help="Last day; none = open.")]
+Day = Annotated[datetime, typer.Option("--begin", formats=DATE_FORMATS, help="First day.")]
+DayIfAny = Annotated[datetime | None, typer.Option("--begin", formats=DATE_FORMATS, help="First day.")]
+LastDay = Annotated[datetime | None, typer.Option("--end", formats=DATE_FORMATS, help="Last day; none = open.")]
 
 
 def consult(
@@ -102,9 +108,9 @@ def insert(
     begin: Day,
     end: LastDay = None,
     last_name: Annotated[str | None, typer.Option(help="To be validated against the register.")] = None,
-    given_name: Annotated[list[str] | None, typer.Option(help="In their order; may be repeated.")] = None,
-    birth_date: Annotated[str | None, typer.Option(help="yyyy-mm-dd; 00 for what is unknown.")] = None,
-    gender: Annotated[int | None, typer.Option(min=0, max=2, help="0 unknown, 1 male, 2 female.")] = None,
+    given_name: GivenNames = None,
+    birth_date: BirthDate = None,
+    gender: GenderCode = None,
     xml: Xml = False,
     profile: ProfileFile = None,
     url: Url = None,
@@ -119,14 +125,14 @@ def insert(
 ) -> None:
     """Add an inscription; when legal data are given, only if they match the register's."""
     who = _profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
-    legal_data = _legal_data(last_name, given_name or [], birth_date, gender)
+    legal_data = read_legal_data(last_name, given_name, birth_date, gender)
     _call(
         who,
         lambda client: client.insert_inscription(
             _ssin(ssin),
             inscription_context=context,
             period=_period(begin, end),
-            legal_data=legal_data,
+            legal_data=None if legal_data == LegalData() else legal_data,
             ticket=ticket,
         ),
         xml=xml,
@@ -139,8 +145,8 @@ def update(
     *,
     begin: Day,
     end: LastDay = None,
-    new_begin: Annotated[datetime, typer.Option(formats=[_DATE], help="First day from now on.")],
-    new_end: Annotated[datetime | None, typer.Option(formats=[_DATE], help="Last day from now on.")] = None,
+    new_begin: Annotated[datetime, typer.Option(formats=DATE_FORMATS, help="First day from now on.")],
+    new_end: Annotated[datetime | None, typer.Option(formats=DATE_FORMATS, help="Last day from now on.")] = None,
     xml: Xml = False,
     profile: ProfileFile = None,
     url: Url = None,
@@ -294,20 +300,3 @@ def _period(begin: datetime, end: datetime | None) -> Period:
 
 def _date(day: datetime | None) -> date | None:
     return day.date() if day is not None else None
-
-
-def _legal_data(
-    last_name: str | None, given_names: list[str], birth_date: str | None, gender: int | None
-) -> LegalData | None:
-    if last_name is None and not given_names and birth_date is None and gender is None:
-        return None
-    try:
-        born = IncompleteDate.parse(birth_date) if birth_date is not None else None
-    except InvalidDate as error:
-        raise UsageError("the birth date is no date: yyyy-mm-dd, yyyy-mm-00 or yyyy-00-00") from error
-    return LegalData(
-        last_name=last_name,
-        given_names=tuple(given_names),
-        birth_date=born,
-        gender=Gender(gender) if gender is not None else None,
-    )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column, Table
 from rich.text import Text
 
+from cbss_inscription.cli.answers import person_as_json, print_json
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.sandbox.population import NumberSpace
@@ -146,7 +146,7 @@ def search(
     found = search_population(conninfo, asked.criteria, count=count)
     rows = [_described(asked, person) for person in found]
     if answer_format is AnswerFormat.JSON:
-        sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
+        print_json(rows)
     elif answer_format is AnswerFormat.CSV:
         sys.stdout.write(_as_csv(rows))
     elif rows:
@@ -240,17 +240,8 @@ _SHOWN_WORDS: Final = ", "
 
 
 def _described(asked: PersonSearch, found: FoundPerson) -> dict[str, Any]:
-    person = found.person
     return {
-        "ssin": person.ssin.digits,
-        "register": person.register.value,
-        "status": person.status.value,
-        "replaced_by": person.replaced_by.digits if person.replaced_by else None,
-        "last_name": person.last_name,
-        "given_names": list(person.given_names),
-        "birth_date": str(person.birth_date) if person.birth_date else None,
-        "gender_code": int(person.gender),
-        "decease_date": str(person.decease_date) if person.decease_date else None,
+        **person_as_json(found.person),
         "lines": found.line_count,
         "matches": list(asked.reasons(found)),
     }

@@ -14,13 +14,25 @@ from uuid import UUID
 
 import typer
 
-from cbss_inscription.cli.arguments import Output, OutputFormat, SettingsFile, SsinText, read_ssin
+from cbss_inscription.cli.answers import person_as_json, print_json, time_as_json
+from cbss_inscription.cli.arguments import (
+    DATE_FORMATS,
+    BirthDate,
+    GenderCode,
+    GivenNames,
+    Output,
+    OutputFormat,
+    SettingsFile,
+    SsinText,
+    read_incomplete_date,
+    read_legal_data,
+    read_ssin,
+)
 from cbss_inscription.cli.database import T, with_database
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Gender, LegalData, Person, Register
 from cbss_inscription.domain.life import FileChange
-from cbss_inscription.domain.period import IncompleteDate, InvalidDate
 from cbss_inscription.domain.person_search import GivenNameMode
 from cbss_inscription.domain.ssin import Ssin
 
@@ -31,7 +43,6 @@ if TYPE_CHECKING:
 
 CONNECTIONS: Final = 2
 """Connections of one command: the event's own, and that with which it reads the registers meanwhile."""
-_DATE: Final = "%Y-%m-%d"
 _GENDERS: Final = {Gender.UNKNOWN: "unknown", Gender.MALE: "male", Gender.FEMALE: "female"}
 
 
@@ -45,10 +56,6 @@ class NewRegister(StrEnum):
 OperatorName = Annotated[
     str | None, typer.Option("--operator", help="Who does this, for the history; else the account's name.")
 ]
-GivenNames = Annotated[list[str] | None, typer.Option("--given-name", help="In their order; may be repeated.")]
-BirthDate = Annotated[str | None, typer.Option(help="yyyy-mm-dd; 00 for what is unknown.")]
-GenderCode = Annotated[int | None, typer.Option(min=0, max=2, help="0 unknown, 1 male, 2 female.")]
-
 register = typer.Typer(
     no_args_is_help=True,
     help="The life of a number: make files, replace, cancel, take in, give back and correct them.",
@@ -71,7 +78,7 @@ def create(
     output: Output = OutputFormat.TEXT,
 ) -> None:
     """Make a file with a new number, unless a person like this one is known: then those are shown, status 3."""
-    legal_data = _legal_data(last_name, given_name, birth_date, gender)
+    legal_data = read_legal_data(last_name, given_name, birth_date, gender)
     _do(
         settings,
         operator,
@@ -109,7 +116,7 @@ def cancel(
 def rad_in(
     ssin: SsinText,
     *,
-    since: Annotated[datetime | None, typer.Option(formats=[_DATE], help="The day; none = today.")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=DATE_FORMATS, help="The day; none = today.")] = None,
     settings: SettingsFile,
     operator: OperatorName = None,
     output: Output = OutputFormat.TEXT,
@@ -138,7 +145,7 @@ def decease(
     output: Output = OutputFormat.TEXT,
 ) -> None:
     """Set or correct the date of decease."""
-    number, day = read_ssin(ssin), _incomplete_date(decease_date)
+    number, day = read_ssin(ssin), read_incomplete_date(decease_date)
     _do(settings, operator, output, lambda life, name: life.decease(number, day, operator=name))
 
 
@@ -155,7 +162,7 @@ def correct(
     output: Output = OutputFormat.TEXT,
 ) -> None:
     """Correct legal data; what is not given stays."""
-    number, legal_data = read_ssin(ssin), _legal_data(last_name, given_name, birth_date, gender)
+    number, legal_data = read_ssin(ssin), read_legal_data(last_name, given_name, birth_date, gender)
     if legal_data == LegalData():
         raise UsageError("give at least one of --last-name, --given-name, --birth-date and --gender")
     _do(settings, operator, output, lambda life, name: life.correct(number, legal_data, operator=name))
@@ -171,8 +178,11 @@ def show(ssin: SsinText, *, settings: SettingsFile, output: Output = OutputForma
 
     chain, changes = with_life(settings, look)
     if output is OutputFormat.JSON:
-        _print_json(
-            {"chain": [_file_of(person) for person in chain], "history": [_change_of(change) for change in changes]}
+        print_json(
+            {
+                "chain": [person_as_json(person) for person in chain],
+                "history": [_change_of(change) for change in changes],
+            }
         )
     elif chain or changes:
         _print_files(chain)
@@ -234,24 +244,6 @@ def _operator(given: str | None) -> str:
     return given
 
 
-def _incomplete_date(text: str) -> IncompleteDate:
-    try:
-        return IncompleteDate.parse(text)
-    except InvalidDate as error:
-        raise UsageError("that is no date: yyyy-mm-dd, yyyy-mm-00 or yyyy-00-00") from error
-
-
-def _legal_data(
-    last_name: str | None, given_names: list[str] | None, birth_date: str | None, gender: int | None
-) -> LegalData:
-    return LegalData(
-        last_name=last_name,
-        given_names=tuple(given_names or ()),
-        birth_date=_incomplete_date(birth_date) if birth_date is not None else None,
-        gender=Gender(gender) if gender is not None else None,
-    )
-
-
 # -- printing ----------------------------------------------------------------------------------------------------------
 
 
@@ -259,7 +251,7 @@ def _print_outcome(outcome: Done | Candidates | Refused, output: OutputFormat) -
     from cbss_inscription.registers.life import Candidates, Done
 
     if output is OutputFormat.JSON:
-        _print_json(_outcome_of(outcome))
+        print_json(_outcome_of(outcome))
         return ExitCode.DONE if isinstance(outcome, Done) else ExitCode.REFUSED
     match outcome:
         case Done():
@@ -356,45 +348,23 @@ def _outcome_of(outcome: Done | Candidates | Refused) -> dict[str, object]:
                 "ssin": outcome.ssin.digits,
                 "current_ssin": outcome.current_ssin.digits,
                 "ticket_cbss": str(outcome.ticket_cbss),
-                "recorded_at": outcome.recorded_at.isoformat(),
+                "recorded_at": time_as_json(outcome.recorded_at),
                 "mutations": outcome.mutations,
                 "lines": outcome.lines,
             }
         case Candidates(persons=persons):
-            return {"outcome": "candidates", "persons": [_file_of(person) for person in persons]}
+            return {"outcome": "candidates", "persons": [person_as_json(person) for person in persons]}
         case refused:
             return {"outcome": "refused", "reason": refused.reason.value, "sentence": refused.sentence}
-
-
-def _file_of(person: Person) -> dict[str, object]:
-    inception = person.register_inception_date
-    return {
-        "ssin": person.ssin.digits,
-        "register": person.register.value,
-        "status": person.status.value,
-        "replaced_by": person.replaced_by.digits if person.replaced_by is not None else None,
-        "last_name": person.last_name,
-        "given_names": list(person.given_names),
-        "birth_date": str(person.birth_date) if person.birth_date is not None else None,
-        "gender_code": int(person.gender),
-        "decease_date": str(person.decease_date) if person.decease_date is not None else None,
-        "register_inception_date": inception.isoformat() if inception is not None else None,
-    }
 
 
 def _change_of(change: FileChange) -> dict[str, object]:
     record = change.record
     return {
         "event": record.event.value,
-        "recorded_at": record.recorded_at.isoformat(),
+        "recorded_at": time_as_json(record.recorded_at),
         "operator": record.operator,
         "ticket_cbss": str(record.ticket_cbss),
         "before": _file_as_kept(change.before) if change.before is not None else None,
         "after": _file_as_kept(change.after),
     }
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cbss_inscription.cli.arguments import SettingsFile
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.sandbox.population import NumberSpace
 
@@ -134,7 +135,7 @@ def _serve(settings: Path, service: Service) -> None:
 
 
 def migrate(
-    settings: Annotated[Path, typer.Option(help="The settings file (TOML) that names the database.")],
+    settings: SettingsFile,
 ) -> None:
     """Bring the façade's database to the schema of this version."""
     from cbss_inscription.app.settings import read_settings
