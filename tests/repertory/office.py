@@ -1,11 +1,11 @@
-"""An office that declares and consults in few words: for tests of tickets, moved numbers and other organisations."""
+"""An office that declares and consults in few words: what the tests of the repertory ask with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import psycopg
@@ -120,7 +120,7 @@ class Office:
     rules: AccessRules = field(default_factory=lambda: rules_of(permission_of(OWN), permission_of(OTHER)))
     customer: CustomerIdentification = OWN
 
-    def at(self, customer: CustomerIdentification, *permissions: Permission) -> Office:
+    def at(self, customer: CustomerIdentification, *permissions: Permission) -> Self:
         """The same for another customer, and perhaps under other permissions."""
         return replace(self, customer=customer, rules=rules_of(*permissions) if permissions else self.rules)
 
@@ -138,9 +138,9 @@ class Office:
         head = self._head(index, ticket, legal_context)
         return InsertInscription(**head, inscription_context=context, period=given(period), legal_data=legal_data)
 
-    async def insert(self, index: int, period: str, **said: Any) -> WriteResult:
+    async def insert(self, index: int, period: str, legal_data: LegalData | None = None, **said: Any) -> WriteResult:
         """The answer to an insertion."""
-        request = self.insertion(index, period, **said)
+        request = self.insertion(index, period, legal_data=legal_data, **said)
         return await insert_inscription(request, self._exchange(), rules=self.rules, repertory=self.repertory)
 
     async def update(

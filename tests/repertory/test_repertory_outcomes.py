@@ -6,209 +6,95 @@ import base64
 import copy
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 import pytest_asyncio
 
-from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
-from cbss_inscription.domain.exchange import Caller, Exchange
+from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import InscriptionContext
-from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.domain.legal_data import FileStatus, Gender, LegalData, Person, Register
-from cbss_inscription.domain.period import GivenPeriod, IncompleteDate
-from cbss_inscription.domain.requests import ConsultInscriptions, DeleteInscription, InsertInscription, Operation
-from cbss_inscription.domain.requests import UpdateInscription as Update
+from cbss_inscription.domain.legal_data import Gender, LegalData
+from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.results import (
-    ConsultResult,
     Health,
     Information,
     InscriptionResult,
     StatusValue,
-    WriteResult,
 )
-from cbss_inscription.domain.ssin import Ssin, check_digits
-from cbss_inscription.governance.access import AccessRule, AccessRules, LegalDataProfile, Permission, ReplacedNumbers
+from cbss_inscription.governance.access import AccessRules, LegalDataProfile, ReplacedNumbers
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.inscriptions import StoredInscriptions
 from cbss_inscription.storage.persons import StoredPersons
 from cbss_inscription.storage.population import load_population
-from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
-from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
 from tests.conftest import FoundDataAnomalies
+from tests.repertory.office import (
+    CALLER,
+    GROUND,
+    JANUARY,
+    MARCH,
+    MAY,
+    Office,
+    codes_of,
+    empty_tables,
+    lines_of,
+    permission_of,
+    person_of,
+    rules_of,
+    ssin_of,
+)
+from tests.repertory.office import DEBT as DEBT_MEDIATION
+from tests.repertory.office import OTHER as REFUSER
+from tests.repertory.office import OWN as FOLLOWER
+from tests.repertory.office import THIRD as STRICT
+from tests.repertory.office import WAGE as LIVING_WAGE
 
-LIVING_WAGE = InscriptionContext("PCSA:LIVING_WAGE")
-DEBT_MEDIATION = InscriptionContext("PCSA:DEBT_MEDIATION")
 UNGRANTED = InscriptionContext("PCSA:HEATING")  # known, not granted
 UNKNOWN_GRANTED = InscriptionContext("PCSA:OLD")  # granted, not known
 KNOWN = (LIVING_WAGE, DEBT_MEDIATION, UNGRANTED)
 LINES_MAX = 60
-GROUND = LegalContext("PCSA:SOCIAL_INQUIRY")
-FOLLOWER = CustomerIdentification(sector=17, institution=1)
-REFUSER = CustomerIdentification(sector=17, institution=2)
-STRICT = CustomerIdentification(cbe_number="0200000012")
-CALLER = Caller(
-    application_urn="urn:app:one",
-    cbe_number="0200000012",
-    environment="Acceptation",
-    certificate_fingerprint="00" * 32,
-)
-
-
-def ssin(index: int) -> Ssin:
-    first_nine = f"850730{index:03d}"
-    return Ssin.parse(first_nine + check_digits(first_nine, century=1900))
-
-
-def person(index: int, *, successor: int | None = None, canceled: bool = False, **changes: Any) -> Person:
-    file = Person(
-        ssin=ssin(index),
-        register=Register.NR,
-        status=FileStatus.CANCELED if canceled else FileStatus.ACTIVE if successor is None else FileStatus.REPLACED,
-        replaced_by=None if successor is None else ssin(successor),
-        last_name="Vandenbroeckelaere",
-        given_names=("Wilhelmina", "Josephine"),
-        birth_date=IncompleteDate(1985, 7, 30),
-        gender=Gender.FEMALE,
-    )
-    return replace(file, **changes)
-
 
 ACTIVE, REPLACED, REPLACED_TWICE, CANCELED, REPLACED_BY_CANCELED = 1, 2, 3, 4, 5
 LOOP, BROKEN, DECEASED, SPARSE, DECEASED_BEFORE, REPLACED_BY_DECEASED, NOBODY = 6, 8, 10, 11, 12, 13, 500
 PERSONS = [
-    person(ACTIVE),
-    person(REPLACED, successor=ACTIVE),
-    person(REPLACED_TWICE, successor=REPLACED),
-    person(CANCELED, canceled=True),
-    person(REPLACED_BY_CANCELED, successor=CANCELED),
-    person(LOOP, successor=LOOP + 1),
-    person(LOOP + 1, successor=LOOP),
-    person(BROKEN, successor=501),
-    person(DECEASED, decease_date=IncompleteDate(2020, 1, 0)),
-    person(SPARSE, given_names=(), birth_date=IncompleteDate(1985, 0, 0), gender=Gender.UNKNOWN),
-    person(REPLACED_BY_DECEASED, successor=DECEASED),
-    *(person(100 + hop, successor=101 + hop) for hop in range(11)),
-    person(111),
+    person_of(ACTIVE),
+    person_of(REPLACED, successor=ACTIVE),
+    person_of(REPLACED_TWICE, successor=REPLACED),
+    person_of(CANCELED, canceled=True),
+    person_of(REPLACED_BY_CANCELED, successor=CANCELED),
+    person_of(LOOP, successor=LOOP + 1),
+    person_of(LOOP + 1, successor=LOOP),
+    person_of(BROKEN, successor=501),
+    person_of(DECEASED, decease_date=IncompleteDate(2020, 1, 0)),
+    person_of(SPARSE, given_names=(), birth_date=IncompleteDate(1985, 0, 0), gender=Gender.UNKNOWN),
+    person_of(REPLACED_BY_DECEASED, successor=DECEASED),
+    *(person_of(100 + hop, successor=101 + hop) for hop in range(11)),
+    person_of(111),
 ]
 
 
-def permission(customer: CustomerIdentification, **changes: Any) -> Permission:
-    return Permission(
-        reference=f"KSZ-{customer.key}",
-        customer_identification=customer,
-        cbe_number=CALLER.cbe_number,
-        application_urns=(CALLER.application_urn,),
-        legal_contexts=frozenset({GROUND}),
-        inscription_contexts=frozenset({LIVING_WAGE, DEBT_MEDIATION, UNKNOWN_GRANTED}),
-        operations=tuple(Operation),
-        valid_from=date(2000, 1, 1),
-        **changes,
-    )
-
-
-RULES = AccessRules(
-    version=1,
-    access_rules=(
-        AccessRule(
-            dossier="UD-1",
-            application_urn=CALLER.application_urn,
-            cbe_number=CALLER.cbe_number,
-            environment=CALLER.environment,
-            operations=tuple(Operation),
-            valid_from=date(2000, 1, 1),
-        ),
-    ),
-    permissions=(
-        permission(FOLLOWER),
-        permission(REFUSER, replaced_numbers=ReplacedNumbers.REFUSE),
-        permission(STRICT, legal_data_profile=LegalDataProfile.STRICT),
-    ),
+GRANTED = (LIVING_WAGE, DEBT_MEDIATION, UNKNOWN_GRANTED)
+RULES = rules_of(
+    permission_of(FOLLOWER, GRANTED),
+    permission_of(REFUSER, GRANTED, replaced_numbers=ReplacedNumbers.REFUSE),
+    permission_of(STRICT, GRANTED, legal_data_profile=LegalDataProfile.STRICT),
 )
-
-
-def day(text: str) -> date:
-    return date.fromisoformat(text)
-
-
-def given(text: str) -> GivenPeriod:
-    """`2024-01-01..2024-02-01`, `2024-01-01..` (open), `..2024-02-01` (whatever before)."""
-    begin, end = text.split("..")
-    return GivenPeriod(begin_date=day(begin) if begin else None, end_date=day(end) if end else None)
-
-
-def lines_of(result: InscriptionResult) -> list[str]:
-    return [f"{line.period.begin_date}..{line.period.end_date or ''}" for line in result.inscriptions]
-
-
-def codes_of(result: WriteResult) -> list[str]:
-    return [anomaly.code.value for anomaly in result.anomalies]
 
 
 def information_of(result: InscriptionResult) -> list[tuple[str, str | None]]:
     return [(item.field_name, item.field_value) for item in result.status.information]
 
 
-@dataclass
-class Desk:
-    """A clerk who asks by the index of a person and periods as text, for one customer at a time."""
+@dataclass(kw_only=True)
+class Desk(Office):
+    """An office for three customers, each with a permission of its own kind."""
 
     repertory: EmbeddedRepertory
-    conninfo: str
     found: FoundDataAnomalies
-    customer: CustomerIdentification = FOLLOWER
-    ticket: str | None = None
-
-    def at(self, customer: CustomerIdentification) -> Desk:
-        return replace(self, customer=customer)
-
-    def _head(self, index: int) -> dict[str, Any]:
-        information = InformationCustomer(customer_identification=self.customer, ticket=self.ticket)
-        return {"information_customer": information, "legal_context": GROUND, "ssin": ssin(index).digits}
-
-    def _exchange(self) -> Exchange:
-        return Exchange(ticket_cbss=uuid4(), timestamp_receive=datetime(2024, 6, 1, tzinfo=UTC), caller=CALLER)
-
-    async def insert(
-        self, index: int, period: str, legal_data: LegalData | None = None, context: InscriptionContext = LIVING_WAGE
-    ) -> WriteResult:
-        request = InsertInscription(
-            **self._head(index), inscription_context=context, period=given(period), legal_data=legal_data
-        )
-        return await insert_inscription(request, self._exchange(), rules=RULES, repertory=self.repertory)
-
-    async def update(
-        self, index: int, period: str, new_period: str, context: InscriptionContext = LIVING_WAGE
-    ) -> WriteResult:
-        request = Update(
-            **self._head(index), inscription_context=context, period=given(period), new_period=given(new_period)
-        )
-        return await update_inscription(request, self._exchange(), rules=RULES, repertory=self.repertory)
-
-    async def delete(
-        self, index: int, period: str | None = None, context: InscriptionContext = LIVING_WAGE
-    ) -> WriteResult:
-        request = DeleteInscription(
-            **self._head(index), inscription_context=context, period=None if period is None else given(period)
-        )
-        return await delete_inscription(request, self._exchange(), rules=RULES, repertory=self.repertory)
-
-    async def consult(
-        self, index: int, *contexts: InscriptionContext, period: str | None = None, after: str | None = None
-    ) -> ConsultResult:
-        request = ConsultInscriptions(
-            **self._head(index),
-            inscription_contexts=contexts,
-            period=None if period is None else given(period),
-            next=after,
-        )
-        return await consult_inscriptions(request, self._exchange(), rules=RULES, repertory=self.repertory)
+    rules: AccessRules = field(default_factory=lambda: RULES)
 
     async def every_operation(
         self, index: int, context: InscriptionContext = LIVING_WAGE, period: str = "2024-01-01.."
@@ -226,12 +112,6 @@ class Desk:
         other._lines_max = lines_max
         return other
 
-    def rows(self, table: str) -> int:
-        with psycopg.connect(self.conninfo) as connection:
-            row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-            assert row is not None
-            return int(row[0])
-
     def forget_tickets(self) -> None:
         """Nothing; every ticket may be used anew (rule 38)."""
         with psycopg.connect(self.conninfo) as connection:
@@ -239,7 +119,7 @@ class Desk:
 
     @property
     def nothing_is_written(self) -> bool:
-        return self.rows("inscription") == self.rows("inscription_history") == self.rows("answered_declaration") == 0
+        return self.count("inscription") == self.count("inscription_history") == self.count("answered_declaration") == 0
 
 
 @pytest.fixture(scope="module")
@@ -250,11 +130,7 @@ def populated_database(module_database: str) -> str:
 
 @pytest_asyncio.fixture
 async def desk(populated_database: str) -> AsyncIterator[Desk]:
-    with psycopg.connect(populated_database) as connection:
-        connection.execute("SET LOCAL session_replication_role = replica")  # without the trigger that keeps history
-        connection.execute("DELETE FROM inscription")
-        connection.execute("DELETE FROM inscription_history")
-        connection.execute("DELETE FROM answered_declaration")
+    empty_tables(populated_database)
     database = Database(populated_database, connections_max=1)
     await database.open()
     found = FoundDataAnomalies()
@@ -299,7 +175,11 @@ async def test_rules_17_and_18_a_replaced_number_is_followed_to_its_active_succe
         assert (result.status.value, result.status.code) == ("OK", "MSG00000")
         assert codes_of(result) == ["CBI00102"]
         assert result.ssin is not None
-        assert (result.ssin.current, result.ssin.replaces, result.ssin.canceled) == (ssin(ACTIVE), ssin(asked), False)
+        assert (result.ssin.current, result.ssin.replaces, result.ssin.canceled) == (
+            ssin_of(ACTIVE),
+            ssin_of(asked),
+            False,
+        )
     by_current = await desk.consult(ACTIVE)
     assert lines_of(by_current) == ["2024-01-01..2024-05-31"]
     assert by_current.ssin is not None
@@ -315,14 +195,14 @@ async def test_rule_20_consulting_by_an_old_number_finds_the_lines_under_the_new
         assert (result.status.value, result.status.code) == ("DATA_FOUND", "MSG00000")
         assert lines_of(result) == ["2024-01-01..2024-01-31", "2024-03-01..2024-03-31"]
         assert result.ssin is not None
-        assert result.ssin.replaces == (None if asked == ACTIVE else ssin(asked))
+        assert result.ssin.replaces == (None if asked == ACTIVE else ssin_of(asked))
 
 
 async def test_a_customer_may_have_replaced_numbers_refused(desk: Desk) -> None:
     """Under the policy "refuse" a replaced number is MSG00006, which names the current one, and nothing is written."""
     results = await desk.at(REFUSER).every_operation(REPLACED_TWICE)
     assert outcomes(results) == refusals("MSG00006")
-    assert all(information_of(result) == [("newSSIN", ssin(ACTIVE).digits)] for result in results)
+    assert all(information_of(result) == [("newSSIN", ssin_of(ACTIVE).digits)] for result in results)
     assert desk.nothing_is_written
     assert (await desk.at(REFUSER).insert(ACTIVE, "2024-01-01..")).status.code == "MSG00000"
 
@@ -349,8 +229,8 @@ async def test_rules_15_to_17_a_chain_without_an_active_end_is_refused(
     assert outcomes(results) == refusals("CBI00101")
     for result in results:
         assert result.ssin is not None
-        assert (result.ssin.current, result.ssin.canceled) == (ssin(last), anomaly is None)
-        assert result.ssin.replaces == (None if last == asked else ssin(asked))
+        assert (result.ssin.current, result.ssin.canceled) == (ssin_of(last), anomaly is None)
+        assert result.ssin.replaces == (None if last == asked else ssin_of(asked))
     assert desk.nothing_is_written
     assert desk.found.reasons == ([] if anomaly is None else [anomaly] * len(results))
 
@@ -359,7 +239,7 @@ async def test_rule_16_ten_hops_are_followed(desk: Desk) -> None:
     """A chain of ten replacements is followed to its end (rule 16)."""
     result = await desk.insert(101, "2024-01-01..")
     assert result.ssin is not None
-    assert (result.ssin.current, result.ssin.replaces) == (ssin(111), ssin(101))
+    assert (result.ssin.current, result.ssin.replaces) == (ssin_of(111), ssin_of(101))
 
 
 async def test_rule_23_decease_forbids_nothing_and_is_told(desk: Desk) -> None:
@@ -555,7 +435,7 @@ async def test_rule_18_legal_data_are_compared_with_the_current_file(desk: Desk)
     wrong = await desk.insert(REPLACED, "2024-01-01..", LegalData(last_name="Peeters"))
     assert wrong.status.code == "CBI00301"
     assert wrong.ssin is not None
-    assert wrong.ssin.current == ssin(ACTIVE)
+    assert wrong.ssin.current == ssin_of(ACTIVE)
 
 
 # -- adding ----------------------------------------------------------------------------------------------------------
@@ -567,10 +447,7 @@ async def test_rule_31_adding_the_identical_line_changes_nothing(desk: Desk) -> 
     again = await desk.insert(ACTIVE, "2024-01-01..2024-01-31")
     assert (again.status.value, again.status.code, codes_of(again)) == ("OK", "MSG00000", ["CBI00401"])
     assert again.inscriptions == first.inscriptions
-    assert desk.rows("inscription_history") == 1
-
-
-JANUARY, MARCH, MAY = "2024-01-01..2024-01-31", "2024-03-01..2024-03-31", "2024-05-01..2024-05-31"
+    assert desk.count("inscription_history") == 1
 
 
 @pytest.mark.parametrize(
@@ -658,7 +535,7 @@ async def test_e17_only_exactly_a_line_can_be_updated(desk: Desk, named: str) ->
     result = await desk.update(ACTIVE, named, MAY)
     assert (result.status.value, result.status.code, codes_of(result)) == ("NOK", "CBI00403", [])
     assert lines_of(result) == [JANUARY]
-    assert desk.rows("inscription_history") == 1
+    assert desk.count("inscription_history") == 1
 
 
 async def test_e17_two_lines_together_are_not_a_line(desk: Desk) -> None:
@@ -731,7 +608,7 @@ async def test_e17_a_period_that_meets_no_line_is_not_found(desk: Desk, cut: str
     result = await desk.delete(ACTIVE, cut)
     assert (result.status.value, result.status.code) == ("NOK", "CBI00403")
     assert lines_of(result) == [JANUARY, MARCH]
-    assert desk.rows("inscription_history") == 2
+    assert desk.count("inscription_history") == 2
 
 
 async def test_e17_what_was_never_there_or_is_gone_is_not_found(desk: Desk) -> None:
@@ -861,12 +738,11 @@ async def test_rules_35_and_49_a_change_leaves_who_when_and_why(
     desk: Desk, ticket: str | None, stored: str | None
 ) -> None:
     """Each change is one history row: person, customer, context, operation, before, after, tickets, caller (35, 49)."""
-    clerk = replace(desk, ticket=ticket)
-    await clerk.insert(REPLACED, JANUARY)
-    clerk.forget_tickets()
-    await clerk.update(ACTIVE, JANUARY, MARCH)
-    clerk.forget_tickets()
-    await clerk.delete(ACTIVE)
+    await desk.insert(REPLACED, JANUARY, ticket=ticket)
+    desk.forget_tickets()
+    await desk.update(ACTIVE, JANUARY, MARCH, ticket=ticket)
+    desk.forget_tickets()
+    await desk.delete(ACTIVE, ticket=ticket)
     with psycopg.connect(desk.conninfo) as connection:
         rows = connection.execute(
             "SELECT ssin, customer, inscription_context, operation, before::text, after::text, customer_ticket,"
@@ -874,7 +750,7 @@ async def test_rules_35_and_49_a_change_leaves_who_when_and_why(
         ).fetchall()
         distinct = connection.execute("SELECT count(DISTINCT ticket_cbss) FROM inscription_history").fetchone()
     january, march = "{[2024-01-01,2024-02-01)}", "{[2024-03-01,2024-04-01)}"
-    head = (ssin(ACTIVE).number, "17/1", LIVING_WAGE)
+    head = (ssin_of(ACTIVE).number, "17/1", LIVING_WAGE)
     tail = (stored, GROUND, CALLER.application_urn, CALLER.cbe_number)
     assert rows == [
         (*head, "insertInscription", "{}", january, *tail),
@@ -914,8 +790,8 @@ async def test_the_order_is_existence_context_period_line(desk: Desk) -> None:
     ):
         results: list[InscriptionResult] = [
             await desk.consult(index, context, period=period, after="bogus"),
-            await desk.update(index, period, REVERSED, context),
-            await desk.delete(index, period, context),
+            await desk.update(index, period, REVERSED, context=context),
+            await desk.delete(index, period, context=context),
         ]
         assert outcomes(results) == refusals(code)
     assert (await desk.update(ACTIVE, JANUARY, REVERSED)).status.code == "MSG00008"
@@ -927,13 +803,13 @@ async def test_a_line_set_has_a_limit(desk: Desk) -> None:
     """A write that would leave more lines than the limit is MSG00008 and writes nothing; one that leaves less can."""
     for year in range(2000, 2000 + LINES_MAX):
         assert (await desk.insert(ACTIVE, f"{year}-01-01..{year}-01-31")).status.code == "MSG00000"
-    changes = desk.rows("inscription_history")
+    changes = desk.count("inscription_history")
     one_more = await desk.insert(ACTIVE, "1999-01-01..1999-01-31")
     split = await desk.delete(ACTIVE, "2001-01-10..2001-01-20")
     for refused in (one_more, split):
         assert (refused.status.value, refused.status.code) == ("NOK", "MSG00008")
         assert refused.status.information == (Information(field_name="inscriptions", field_value=str(LINES_MAX)),)
-    assert desk.rows("inscription_history") == changes
+    assert desk.count("inscription_history") == changes
     smaller = replace(desk, repertory=desk.with_lines_max(LINES_MAX // 2))
     assert (await smaller.delete(ACTIVE, "2003-01-01..2003-01-31")).status.code == "MSG00000"
     assert (await desk.insert(ACTIVE, "2001-01-15..2002-01-15")).status.code == "MSG00000"
