@@ -9,7 +9,7 @@ import pytest
 from cbss_inscription.app.settings import SETTINGS_VARIABLE, Limits, Settings, read_settings, settings_of_worker
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.soap.http import HttpLimits
-from cbss_inscription.soap.pipeline import ANSWER_SECONDS_MAX
+from cbss_inscription.soap.message import ANSWER_SECONDS_MAX
 
 LEAST = """
 environment = "TST"

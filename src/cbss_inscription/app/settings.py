@@ -10,7 +10,7 @@ import os
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -18,11 +18,13 @@ from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.governance.access import AccessRules, read_access_rules
 from cbss_inscription.registers.national_register import CACHE_PERSONS_MAX, CACHE_SECONDS, TIMEOUT_SECONDS
 from cbss_inscription.soap.http import HttpLimits
-from cbss_inscription.soap.pipeline import ANSWER_SECONDS_MAX
+from cbss_inscription.soap.message import ANSWER_SECONDS_MAX
 from cbss_inscription.storage.database import CONNECTIONS_MAX
+
+if TYPE_CHECKING:
+    from cbss_inscription.governance.access import AccessRules
 
 SETTINGS_VARIABLE: Final = "CBSS_INSCRIPTION_SETTINGS"
 """The environment variable by which a worker process learns its settings file."""
@@ -85,7 +87,7 @@ class Limits(HttpLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much of HTTP is taken, and how long a reply may take."""
 
     answer_seconds_max: Seconds = ANSWER_SECONDS_MAX
-    """See `soap.pipeline.ANSWER_SECONDS_MAX`."""
+    """See `soap.message.ANSWER_SECONDS_MAX`."""
 
 
 class NationalRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -199,6 +201,8 @@ def settings_of_worker() -> Settings:
 
 def read_rules(path: str) -> AccessRules:
     """The access rules in the file at `path`. Raises `UsageError`."""
+    from cbss_inscription.governance.access import read_access_rules  # and YAML, for servers only
+
     return read_access_rules(read_file(Path(path)), origin=path)
 
 

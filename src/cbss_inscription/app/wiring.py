@@ -6,29 +6,22 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from cbss_inscription import __version__
 from cbss_inscription.app.lifeline import end_with_standard_input
-from cbss_inscription.app.settings import NationalRegister, Service, Settings, read_file, read_rules, settings_of_worker
+from cbss_inscription.app.registers import Registers, number_life, registers_of
+from cbss_inscription.app.settings import Service, Settings, read_file, read_rules, settings_of_worker
 from cbss_inscription.app.telemetry import StructuredExchangeLog, configure_logging
-from cbss_inscription.client.profile import Profile, read_signer
-from cbss_inscription.client.transport import AsyncTransport
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment
 from cbss_inscription.domain.errors import ServiceUnavailable
 from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
-from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.domain.legal_data import Register
 from cbss_inscription.governance.access import AccessRules
-from cbss_inscription.registers.authority import AuthorityRegisters
-from cbss_inscription.registers.life import NumberIssue, NumberLife
-from cbss_inscription.registers.national_register import FileCache, RemoteNationalRegister, SourceLog
-from cbss_inscription.registers.port import DataAnomalyLog, PersonRegister
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.safe_xml import XmlLimits
 from cbss_inscription.security.policy import SecurityPolicy
@@ -45,9 +38,7 @@ from cbss_inscription.soap.wsdl import WsdlDocuments
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.declarations import StoredDeclarations
 from cbss_inscription.storage.inscriptions import StoredInscriptions
-from cbss_inscription.storage.life import StoredFiles
 from cbss_inscription.storage.mutations import StoredMutations
-from cbss_inscription.storage.persons import StoredPersons
 from cbss_inscription.storage.replay import FORGET_INTERVAL_SECONDS, StoredReplayGuard
 
 APPLICATION_FACTORY: Final = "cbss_inscription.app.wiring:application_of_worker"
@@ -72,61 +63,6 @@ def application_of_worker() -> SoapApplication:
     end_with_standard_input()
     configure_logging()
     return build_application(settings_of_worker())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registers:
-    """The registers as one, the National Register alone, and which of them our store keeps."""
-
-    every: PersonRegister
-    national: PersonRegister
-    ours: frozenset[Register]
-    remote: RemoteNationalRegister | None = None
-    """The National Register, when it is another service."""
-
-    async def close(self) -> None:
-        """Nothing; connections to another service are closed."""
-        if self.remote is not None:
-            await self.remote.close()
-
-
-def registers_of(settings: Settings, database: Database, *, log: SourceLog) -> Registers:
-    """The registers that the settings name. Raises `UsageError` for a file that is missing or broken."""
-    if settings.service is Service.NATIONAL_REGISTER:
-        national = StoredPersons(database, registers={Register.NR})
-        return Registers(every=national, national=national, ours=frozenset({Register.NR}))
-    if settings.national_register is None:
-        return Registers(
-            every=StoredPersons(database),
-            national=StoredPersons(database, registers={Register.NR}),
-            ours=frozenset(Register),
-        )
-    ours = frozenset({Register.BIS, Register.RAD})
-    remote = _remote(settings.national_register, log)
-    every = AuthorityRegisters(own=StoredPersons(database, registers=ours), national=remote)
-    return Registers(every=every, national=remote, ours=ours, remote=remote)
-
-
-def _remote(settings: NationalRegister, log: SourceLog) -> RemoteNationalRegister:
-    schema_of(Door.PERSON)  # compiled here, not while the first caller waits
-    certificate, private_key = Path(settings.certificate), Path(settings.private_key)
-    profile = Profile(
-        url=settings.url,
-        ca=Path(settings.ca),
-        certificate=certificate,
-        private_key=private_key,
-        timeout_seconds=settings.timeout_seconds,
-    )
-    cached = settings.cache_seconds > 0
-    return RemoteNationalRegister(
-        sender=AsyncTransport(profile),
-        signer=read_signer(certificate, private_key),
-        customer_identification=settings.customer_identification,
-        legal_context=LegalContext(settings.legal_context),
-        log=log,
-        cache=FileCache(seconds=settings.cache_seconds, persons_max=settings.cache_persons_max) if cached else None,
-        timeout_seconds=settings.timeout_seconds,
-    )
 
 
 def build_application(settings: Settings) -> SoapApplication:
@@ -208,20 +144,6 @@ def _repertory(
         successions=None
         if registers.remote is None
         else number_life(settings, database, registers, data_anomalies=log),
-    )
-
-
-def number_life(
-    settings: Settings, database: Database, registers: Registers, *, data_anomalies: DataAnomalyLog
-) -> NumberLife:
-    """What can happen to the files of the registers that our store keeps."""
-    return NumberLife(
-        files=StoredFiles(database),
-        registers=registers.every,
-        national_register=registers.national,
-        ours=registers.ours,
-        data_anomalies=data_anomalies,
-        number_issue=NumberIssue.NOBODY if settings.synthetic_numbers else NumberIssue.ISSUED,
     )
 
 

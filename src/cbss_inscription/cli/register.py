@@ -207,7 +207,7 @@ class _AnomaliesOnStandardError:
 
 def with_life(settings_file: Path, work: Callable[[NumberLife], Awaitable[T]]) -> T:
     """What `work` gives, done with the files of the registers that the settings name. Raises as `with_database`."""
-    from cbss_inscription.app.wiring import number_life, registers_of
+    from cbss_inscription.app.registers import number_life, registers_of
 
     async def run(settings: Settings, database: Database) -> T:
         log = _AnomaliesOnStandardError()

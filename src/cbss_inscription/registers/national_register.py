@@ -11,10 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
 
-from cbss_inscription.client.call import Answer, PreparedCall, prepare
 from cbss_inscription.client.errors import FaultReceived, Obstacle, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
@@ -31,7 +30,10 @@ from cbss_inscription.domain.person_search import (
 from cbss_inscription.domain.requests import HealthCheck, HealthCheckType, Request
 from cbss_inscription.domain.results import Health, PersonsResult, Result, SanityCheck, StatusValue
 from cbss_inscription.domain.ssin import Ssin
-from cbss_inscription.security.sign import Signer
+
+if TYPE_CHECKING:
+    from cbss_inscription.client.call import Answer, PreparedCall
+    from cbss_inscription.security.sign import Signer
 
 TIMEOUT_SECONDS: Final = 2.0
 """How long the register may take for an answer, by default: well below what our own caller waits for ours."""
@@ -193,6 +195,8 @@ class RemoteNationalRegister:
 
     async def _ask(self, request: Callable[[], Request]) -> Result:
         """The answer to what `request` makes, a new ticket each time. Raises `RepertoryUnavailable`."""
+        from cbss_inscription.client.call import prepare  # not for whoever only wants a setting's default from here
+
         ends = self._clock() + self._timeout_seconds
         sendings = 0
         reason = "timeout"

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 XML_CONTENT_TYPE: Final = "text/xml; charset=utf-8"
+ANSWER_SECONDS_MAX: Final = 15.0
+"""From a message that has arrived whole to its reply (SEC-10); longer than the waits and statements of the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 from lxml import etree
@@ -44,12 +44,9 @@ from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.replay import ReplayGuard
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.security.verify import VerifiedMessage, verify
-from cbss_inscription.soap.message import RawMessage, Reply
+from cbss_inscription.soap.message import ANSWER_SECONDS_MAX, RawMessage, Reply
 from cbss_inscription.soap.operations import DoorOperations
 from cbss_inscription.soap.wsdl import WsdlDocuments
-
-ANSWER_SECONDS_MAX: Final = 15.0
-"""From a message that has arrived whole to its reply (SEC-10); longer than the waits and statements of the database."""
 
 
 class ExchangeLog(Protocol):

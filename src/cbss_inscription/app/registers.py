@@ -1,0 +1,98 @@
+"""Which registers an installation has, and what can happen to their files: without any server around them.
+
+Commands that work on the registers need these and no HTTP, so that is imported only for a register elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cbss_inscription.app.settings import NationalRegister, Service, Settings
+from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.legal_data import Register
+from cbss_inscription.registers.authority import AuthorityRegisters
+from cbss_inscription.registers.life import NumberIssue, NumberLife
+from cbss_inscription.registers.port import DataAnomalyLog, PersonRegister
+from cbss_inscription.storage.database import Database
+from cbss_inscription.storage.life import StoredFiles
+from cbss_inscription.storage.persons import StoredPersons
+
+if TYPE_CHECKING:
+    from cbss_inscription.registers.national_register import RemoteNationalRegister, SourceLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registers:
+    """The registers as one, the National Register alone, and which of them our store keeps."""
+
+    every: PersonRegister
+    national: PersonRegister
+    ours: frozenset[Register]
+    remote: RemoteNationalRegister | None = None
+    """The National Register, when it is another service."""
+
+    async def close(self) -> None:
+        """Nothing; connections to another service are closed."""
+        if self.remote is not None:
+            await self.remote.close()
+
+
+def registers_of(settings: Settings, database: Database, *, log: SourceLog) -> Registers:
+    """The registers that the settings name. Raises `UsageError` for a file that is missing or broken."""
+    if settings.service is Service.NATIONAL_REGISTER:
+        national = StoredPersons(database, registers={Register.NR})
+        return Registers(every=national, national=national, ours=frozenset({Register.NR}))
+    if settings.national_register is None:
+        return Registers(
+            every=StoredPersons(database),
+            national=StoredPersons(database, registers={Register.NR}),
+            ours=frozenset(Register),
+        )
+    ours = frozenset({Register.BIS, Register.RAD})
+    remote = _remote(settings.national_register, log)
+    every = AuthorityRegisters(own=StoredPersons(database, registers=ours), national=remote)
+    return Registers(every=every, national=remote, ours=ours, remote=remote)
+
+
+def _remote(settings: NationalRegister, log: SourceLog) -> RemoteNationalRegister:
+    from cbss_inscription.client.profile import Profile, read_signer
+    from cbss_inscription.client.transport import AsyncTransport
+    from cbss_inscription.contract.door import Door
+    from cbss_inscription.contract.schema import schema_of
+    from cbss_inscription.registers.national_register import FileCache, RemoteNationalRegister
+
+    schema_of(Door.PERSON)  # compiled here, not while the first caller waits
+    certificate, private_key = Path(settings.certificate), Path(settings.private_key)
+    profile = Profile(
+        url=settings.url,
+        ca=Path(settings.ca),
+        certificate=certificate,
+        private_key=private_key,
+        timeout_seconds=settings.timeout_seconds,
+    )
+    cached = settings.cache_seconds > 0
+    return RemoteNationalRegister(
+        sender=AsyncTransport(profile),
+        signer=read_signer(certificate, private_key),
+        customer_identification=settings.customer_identification,
+        legal_context=LegalContext(settings.legal_context),
+        log=log,
+        cache=FileCache(seconds=settings.cache_seconds, persons_max=settings.cache_persons_max) if cached else None,
+        timeout_seconds=settings.timeout_seconds,
+    )
+
+
+def number_life(
+    settings: Settings, database: Database, registers: Registers, *, data_anomalies: DataAnomalyLog
+) -> NumberLife:
+    """What can happen to the files of the registers that our store keeps."""
+    return NumberLife(
+        files=StoredFiles(database),
+        registers=registers.every,
+        national_register=registers.national,
+        ours=registers.ours,
+        data_anomalies=data_anomalies,
+        number_issue=NumberIssue.NOBODY if settings.synthetic_numbers else NumberIssue.ISSUED,
+    )

@@ -1,0 +1,47 @@
+"""The commands of `cbss-inscription`, and the help of the whole."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cbss_inscription import __version__
+from cbss_inscription.cli import demo, history, mutations, operations, population, register, servers, signing
+from cbss_inscription.cli.exit_codes import ExitCode
+
+application = typer.Typer(
+    name="cbss-inscription",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks would show what variables hold: SSINs, names
+    help="CBSSInscription: inscriptions in the person repertory of the Crossroads Bank for Social Security.",
+    epilog="Exit status: 0 done, 1 nothing found, 2 command, file or message rejected, "
+    "3 refused by a rule, 4 service unavailable.",
+)
+application.command()(servers.sandbox)
+application.command()(servers.facade)
+application.command()(servers.national_register)
+application.command()(servers.migrate)
+application.command()(operations.consult)
+application.command()(operations.insert)
+application.command()(operations.update)
+application.command()(operations.delete)
+application.command()(operations.health)
+application.command()(mutations.mutations)
+application.command()(signing.sign)
+application.add_typer(demo.demo, name="demo")
+application.add_typer(history.history, name="history")
+application.add_typer(population.population, name="population")
+application.add_typer(register.register, name="register")
+
+
+@application.callback(invoke_without_command=True)
+def _options(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        sys.stdout.write(f"cbss-inscription {__version__}\n")
+        raise typer.Exit(ExitCode.DONE)
