@@ -1,6 +1,8 @@
 # Every target sets itself up on a machine that has only Python ≥ 3.11 with pip, and make.
 #
 #   make sandbox          a whole CBSSInscription on this machine; ONCE=1 proves it and stops
+#                         PORT=, PLAIN_PORT=, WORKERS=, PERSONS=, INSCRIPTIONS=, SEED=, DIRECTORY=; NATIONAL_REGISTER=1
+#                         has the National Register as a service of its own; ANEW=1 lets go what was written before
 #   make test             the tests; make test-long the long campaigns
 #   make check            the linters: format, style, types, layers
 
@@ -19,7 +21,9 @@ SYNC := UV_PYTHON_DOWNLOADS=never $(UV) sync --quiet --frozen --python $(PYTHON)
 sandbox: .venv/.runtime
 	@exec .venv/bin/cbss-inscription sandbox --directory $(DIRECTORY) \
 	  $(if $(PORT),--port $(PORT)) $(if $(PLAIN_PORT),--plain-port $(PLAIN_PORT)) $(if $(WORKERS),--workers $(WORKERS)) \
-	  $(if $(PERSONS),--persons $(PERSONS)) $(if $(SEED),--seed $(SEED)) $(if $(ONCE),--once)
+	  $(if $(PERSONS),--persons $(PERSONS)) $(if $(SEED),--seed $(SEED)) $(if $(ONCE),--once) \
+	  $(if $(INSCRIPTIONS),--inscriptions $(INSCRIPTIONS)) $(if $(NATIONAL_REGISTER),--national-register) \
+	  $(if $(ANEW),--anew)
 
 # Two processes, one for each core of the machine we measure by; a file's tests stay together, and share its fixtures.
 test: .venv/.development

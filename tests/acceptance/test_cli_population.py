@@ -10,10 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cbss_inscription.app.sandbox import SandboxOptions, _prepare_database
+from cbss_inscription.app.sandbox import SandboxOptions, _prepare_database, _refuse_loss
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Register
-from cbss_inscription.storage.population import loaded_recipe
+from cbss_inscription.storage.embedded_server import EmbeddedServer
+from cbss_inscription.storage.population import holds_unseen_files, loaded_recipe
 from tests.acceptance.conftest import Command
 from tests.acceptance.test_sandbox_repair import Told
 from tests.conftest import RunningSandbox
@@ -115,12 +116,12 @@ def test_a_sandbox_of_a_former_version_gets_its_population_anew(fresh_database: 
         connection.execute("INSERT INTO population (recipe) VALUES ('persons=200 seed=1 numbers=future')")
     options = SandboxOptions(directory=tmp_path, persons=200, inscriptions=2)
     with pytest.raises(UsageError, match="another population"):
-        _prepare_database(fresh_database, options, Told(), is_ours=False, registers=frozenset(Register))
+        _refuse_loss(fresh_database, options, frozenset(Register), is_ours=False)
 
-    _prepare_database(fresh_database, options, Told(), is_ours=True, registers=frozenset(Register))
+    _prepare_database(fresh_database, options, Told(), frozenset(Register))
     with psycopg.connect(fresh_database) as connection:
         connection.execute("UPDATE person SET phonetic_key = NULL WHERE ssin % 2 = 0")
-    _prepare_database(fresh_database, options, Told(), is_ours=True, registers=frozenset(Register))
+    _prepare_database(fresh_database, options, Told(), frozenset(Register))
 
     assert loaded_recipe(fresh_database) == options.recipe
     with psycopg.connect(fresh_database) as connection:
@@ -130,3 +131,34 @@ def test_a_sandbox_of_a_former_version_gets_its_population_anew(fresh_database: 
     assert row is not None
     assert row[:2] == (200, 200)
     assert 300 < row[2] < 500
+
+
+def test_one_population_fills_two_databases(
+    command: Command, fresh_database: str, tmp_path: Path, postgresql: EmbeddedServer
+) -> None:
+    """`load --registers` writes the files of these registers alone; a National Register has no inscriptions."""
+    asked = ("population", "load", "--persons", 200, "--inscriptions", 1, "--database", fresh_database)
+    refused = command(*asked, "--registers", "nr,ran")
+    assert (refused.exit_code, "nr, bis and rad" in refused.sentence) == (2, True)
+    assert command(*asked, "--registers", "bis,rad").exit_code == 0
+    assert "nothing to do" in command(*asked, "--registers", "rad, BIS").out
+    assert "another population" in command(*asked, "--registers", "nr").err
+    assert not holds_unseen_files(fresh_database)
+    with psycopg.connect(fresh_database) as connection:
+        assert connection.execute("SELECT DISTINCT register FROM person ORDER BY 1").fetchall() == [("bis",), ("rad",)]
+        (lines,) = connection.execute("SELECT count(*) FROM inscription").fetchone() or (0,)
+    assert lines > 100
+
+    with psycopg.connect(postgresql.connection_string, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE national_register_alone")
+    database = psycopg.conninfo.make_conninfo(postgresql.connection_string, dbname="national_register_alone")
+    assert command(*asked[:-1], database, "--registers", "nr").exit_code == 0
+    assert holds_unseen_files(database)
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT DISTINCT register FROM person").fetchall() == [("nr",)]
+        assert connection.execute("SELECT count(*) FROM inscription").fetchone() == (0,)
+        connection.execute(
+            "INSERT INTO person_history (ssin, event, after, changed_at, ticket_cbss, operator) "
+            "SELECT ssin, 'radOut', '{}', now(), gen_random_uuid(), 'o' FROM person"
+        )
+    assert not holds_unseen_files(database)  # a copy that RAD-out leaves is as it should be

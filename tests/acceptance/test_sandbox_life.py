@@ -117,8 +117,15 @@ def test_a_sandbox_from_its_first_start_to_its_last(
     assert "façade ended" in last_sentence(said_by(directory))
     await_gone(family, directory)
 
-    # Another seed: other persons, no inscription, the same certificates.
-    third = started(directory, *FEW, "--seed", "2")
+    # Another seed takes nobody's inscriptions away, unless told so.
+    refused = process("sandbox", "--directory", directory, *FEW, "--seed", "2")
+    assert refused.exit_code == 2
+    assert "1 changes of inscriptions, 0 events of numbers, 0 mutations" in last_sentence(refused.err)
+    assert "--anew" in last_sentence(refused.err)
+
+    # Another seed, and consent: other persons, no inscription, the same certificates.
+    third = started(directory, *FEW, "--seed", "2", "--anew")
+    assert "its inscriptions, history and mutations too" in said_by(directory)
     assert third.ssin("nr_active") != ssin
     assert answer_of(third, ssin)[0] in {"MSG00005", "MSG00100"}
     with psycopg.connect(third.manifest["database"]) as connection:

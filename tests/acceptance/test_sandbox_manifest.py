@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from cbss_inscription.client import FaultReceived, Gender, IncompleteDate, InscriptionClient, LegalData, Period, Profile
+from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.ssin import Ssin
 from tests.conftest import RunningSandbox
 
@@ -35,8 +36,9 @@ def test_the_manifest_has_its_shape(sandbox: RunningSandbox) -> None:
     """Keys and kinds of values are as documented (issue: sandbox.json)."""
     manifest = sandbox.manifest
     assert {"facade", "ca", "database", "applications", "scenarios"} <= set(manifest)
-    assert set(manifest["facade"]) == {"url", "plain_url", "wsdl"}
+    assert set(manifest["facade"]) == {"url", "mutations_url", "plain_url", "wsdl"}
     assert manifest["facade"]["url"].startswith("https://localhost:")
+    assert manifest["facade"]["mutations_url"] == Profile.read(sandbox.profile_path()).address_of(Door.MUTATIONS)
     assert manifest["facade"]["plain_url"].startswith("http://localhost:")
     assert manifest["facade"]["wsdl"] == manifest["facade"]["url"] + "?wsdl"
     assert len(manifest["applications"]) == 4

@@ -1,13 +1,17 @@
-"""A sandbox mends what was damaged in its directory."""
+"""A sandbox mends what was damaged in its directory, starts anew what hangs, and takes nothing that somebody wrote."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from cbss_inscription.app.sandbox import _prepare_pki
+from cbss_inscription.app.sandbox import Sandbox, SandboxOptions, _prepare_database, _prepare_pki, _refuse_loss
+from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.legal_data import Register
 from cbss_inscription.sandbox.pki import Credential
 from cbss_inscription.storage.population import Rows
 
@@ -58,3 +62,82 @@ def test_every_file_of_the_pki_counts(tmp_path: Path, name: str) -> None:
     _prepare_pki(tmp_path, told)
     assert (tmp_path / "pki" / name).is_file()
     assert told.steps[0] == "The test PKI is damaged"
+
+
+EVERY_REGISTER = frozenset(Register)
+WRITTEN = {
+    "1 changes of inscriptions": (
+        "INSERT INTO inscription_history (ssin, customer, inscription_context, operation, before, after, changed_at, "
+        "ticket_cbss) VALUES (1, '17/1', 'X:Y', 'insertInscription', '{}', '{}', now(), gen_random_uuid())"
+    ),
+    "1 events of numbers": (
+        "INSERT INTO person_history (ssin, event, after, changed_at, ticket_cbss, operator) "
+        "VALUES (1, 'created', '{}', now(), gen_random_uuid(), 'o')"
+    ),
+    "1 mutations": ("INSERT INTO mutation VALUES ('17/1', 1, 1, 'canceled', 1, '{X:Y}', now(), gen_random_uuid())"),
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_what_somebody_wrote_is_kept_from_another_population(fresh_database: str, tmp_path: Path, kind: str) -> None:
+    """Another recipe on a database that has a change, an event or a mutation is refused; `anew` consents."""
+    options = SandboxOptions(directory=tmp_path, persons=100, inscriptions=1)
+    other = SandboxOptions(directory=tmp_path, persons=100, inscriptions=2)
+    _prepare_database(fresh_database, options, Told(), EVERY_REGISTER)
+    # What came with the population is nobody's work.
+    _refuse_loss(fresh_database, other, EVERY_REGISTER, is_ours=True)
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute(WRITTEN[kind])
+    for asked, registers in ((other, EVERY_REGISTER), (options, frozenset({Register.BIS, Register.RAD}))):
+        with pytest.raises(UsageError, match=f"{kind}.*--anew"):
+            _refuse_loss(fresh_database, asked, registers, is_ours=True)
+    _refuse_loss(fresh_database, options, EVERY_REGISTER, is_ours=True)
+    consenting = SandboxOptions(directory=tmp_path, persons=100, inscriptions=2, anew=True)
+    _refuse_loss(fresh_database, consenting, EVERY_REGISTER, is_ours=True)
+    told = Told()
+    _prepare_database(fresh_database, consenting, told, EVERY_REGISTER)
+    assert "its inscriptions, history and mutations too" in told.steps[0]
+    with psycopg.connect(fresh_database) as connection:
+        assert connection.execute("SELECT count(*) FROM person_history").fetchone() == (0,)
+
+
+class Silent:
+    """The listeners of a service that gave no answer, once, and is another process since."""
+
+    def __init__(self) -> None:
+        self.process_ids: tuple[int, ...] = (7,)
+        self._silent = True
+
+    def ended(self) -> bool:
+        return False
+
+    def restart_silent(self) -> tuple[str, ...]:
+        if not self._silent:
+            return ()
+        self._silent = False
+        self.process_ids = (8,)
+        return ("tls",)
+
+
+def test_a_service_that_was_started_anew_is_told_and_its_process_is_in_the_manifest(tmp_path: Path) -> None:
+    """`check` says once who was started anew; sandbox.json names the National Register's new process, and the rest."""
+    manifest = {"database": "dbname=x", "ca": "ca.pem", "national_register": {"url": "https://x", "pid": 7}}
+    (tmp_path / "sandbox.json").write_text(json.dumps(manifest), encoding="utf-8")
+    sandbox = Sandbox(
+        directory=tmp_path,
+        facade_url="https://x",
+        mutations_url="https://x",
+        plain_url=None,
+        register_url="https://x",
+        scenarios={},
+        _server=None,
+        _listeners=Silent(),  # type: ignore[arg-type]
+        _national_register=Silent(),  # type: ignore[arg-type]
+    )
+    assert sandbox.check() == (
+        "The façade gave no answer for 45 seconds and was started anew.",
+        "The National Register gave no answer for 45 seconds and was started anew. It is process 8 now.",
+    )
+    assert sandbox.check() == ()
+    manifest["national_register"] = {"url": "https://x", "pid": 8}
+    assert json.loads((tmp_path / "sandbox.json").read_bytes()) == manifest

@@ -1,7 +1,8 @@
 """The sandbox: PostgreSQL, a population, a test PKI, demo applications and the façade, in one directory, in seconds.
 
 Everything lies in the directory, and `sandbox.json` says what and where. A second start takes what is there; another
-population (number of persons, seed, number space) makes the database anew.
+population (number of persons, inscriptions, seed, number space, registers) makes the database anew, and is refused when
+somebody wrote on the one that is there, unless told so.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric import rsa
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from cbss_inscription.app.serving import Listeners, refuse_taken, serving
+from cbss_inscription.app.serving import SILENT_SECONDS_MAX, Listeners, refuse_taken, serving
 from cbss_inscription.app.settings import LOOPBACK, Service
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
@@ -44,7 +45,15 @@ from cbss_inscription.sandbox.population_files import Made, made_rows
 from cbss_inscription.storage.database import CONNECTIONS_MAX
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.migration import make_phonetic_keys, migrate
-from cbss_inscription.storage.population import Rows, empty_database, load_rows, loaded_recipe, rows_of_registers
+from cbss_inscription.storage.population import (
+    Rows,
+    empty_database,
+    load_rows,
+    loaded_recipe,
+    recipe_of_registers,
+    rows_of_registers,
+    written_since_load,
+)
 
 MANIFEST: Final = "sandbox.json"
 """The file in the directory that says what the sandbox is."""
@@ -52,6 +61,7 @@ LOG_BYTES_MAX: Final = 16_777_216
 """A façade's log beyond this is begun anew at the next start."""
 CONNECTIONS_OF_SANDBOX_MAX: Final = 90
 """Connections of all workers together: what the bundled server grants, less some for people and start-up."""
+_STARTED_ANEW: Final = f"The {{}} gave no answer for {SILENT_SECONDS_MAX:.0f} seconds and was started anew."
 _PKI_RENEWED_DAYS: Final = 30
 """The PKI is made anew this many days before its certificates expire."""
 
@@ -75,6 +85,8 @@ class SandboxOptions:
     """A PostgreSQL ≥ 15 to use instead of the bundled one."""
     pg_bin: Path | None = None
     """The programs of another PostgreSQL ≥ 15 to run instead of the bundled ones."""
+    anew: bool = False
+    """Whether what was written on another population may go with it."""
 
     @property
     def recipe(self) -> str:
@@ -107,6 +119,8 @@ class Sandbox:
 
     directory: Path
     facade_url: str
+    mutations_url: str
+    """Where the mutation feed is."""
     plain_url: str | None
     register_url: str | None
     """Where the National Register is, when it is a service of its own."""
@@ -124,8 +138,8 @@ class Sandbox:
         """The file with the client profile of a demo application."""
         return _profile_path(self.directory, application)
 
-    def check(self) -> None:
-        """Nothing; a listener that does not answer any more was started anew.
+    def check(self) -> tuple[str, ...]:
+        """A sentence for each service that gave no answer any more and was started anew just now.
 
         Raises `ServiceUnavailable` when the database or the façade ended by itself.
         """
@@ -133,10 +147,19 @@ class Sandbox:
             raise ServiceUnavailable(f"PostgreSQL ended unexpectedly: {self._server.log_file} says why")
         if self._listeners.ended():
             raise ServiceUnavailable(f"the façade ended unexpectedly: {self.directory / _LOG} says why")
-        self._listeners.restart_silent()
-        if self._national_register is not None:
-            # One that ended is silent too: the façade lives without it, so whoever ended it has time to see how.
-            self._national_register.restart_silent()
+        sentences = [_STARTED_ANEW.format("façade") for _ in self._listeners.restart_silent()[:1]]
+        # A National Register that ended is silent too: the façade lives without it, so whoever ended it has time to see
+        # how.
+        if self._national_register is not None and self._national_register.restart_silent():
+            process_id = self._national_register.process_ids[0]
+            self._write_process_of_register(process_id)
+            sentences.append(f"{_STARTED_ANEW.format('National Register')} It is process {process_id} now.")
+        return tuple(sentences)
+
+    def _write_process_of_register(self, process_id: int) -> None:
+        manifest = json.loads(self.manifest.read_text(encoding="utf-8"))
+        manifest["national_register"]["pid"] = process_id
+        _replace_manifest(self.directory, manifest)
 
 
 @contextlib.contextmanager
@@ -176,13 +199,14 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         server = EmbeddedServer(directory, binaries=options.pg_bin)
         held.callback(server.stop)
         database = server.start()
-    _prepare_database(
-        database,
-        options,
-        report,
-        is_ours=server is not None,
-        registers=_OWN_REGISTERS if options.national_register else _EVERY_REGISTER,
-    )
+    stores = {database: _EVERY_REGISTER}
+    if options.national_register:
+        stores = {database: _OWN_REGISTERS, _make_register_database(database): frozenset({Register.NR})}
+    # All are looked at before the first is emptied.
+    for conninfo, registers in stores.items():
+        _refuse_loss(conninfo, options, registers, is_ours=server is not None)
+    for conninfo, registers in stores.items():
+        _prepare_database(conninfo, options, report, registers)
     _prepare_pki(directory, report)
     national_register: Listeners | None = None
     register_url: str | None = None
@@ -192,6 +216,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     port = options.port or _free_port()
     _write_settings(directory, options, database=database, port=port, register_url=register_url)
     url = f"https://localhost:{port}{Door.FACADE.path}"
+    mutations_url = f"https://localhost:{port}{Door.MUTATIONS.path}"
     plain_url = f"http://localhost:{options.plain_port}{Door.FACADE.path}" if options.plain_port else None
     for application in APPLICATIONS:
         _write_profile(directory, application, url=url)
@@ -201,6 +226,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     _write_manifest(
         directory,
         url=url,
+        mutations_url=mutations_url,
         plain_url=plain_url,
         database=database,
         scenarios=population.scenarios,
@@ -218,6 +244,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     return Sandbox(
         directory=directory,
         facade_url=url,
+        mutations_url=mutations_url,
         plain_url=plain_url,
         register_url=register_url,
         scenarios=dict(population.scenarios),
@@ -231,14 +258,9 @@ def _start_national_register(
     directory: Path, options: SandboxOptions, report: Report, held: contextlib.ExitStack, *, database: str
 ) -> tuple[str, Listeners]:
     """The address of a National Register that answers, and its listeners."""
-    own_database = _register_database(database)
-    with psycopg.connect(database, autocommit=True) as connection:
-        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (_REGISTER_DATABASE,)).fetchone() is None:
-            connection.execute(f"CREATE DATABASE {_REGISTER_DATABASE}")
-    _prepare_database(own_database, options, report, is_ours=True, registers=frozenset({Register.NR}))
     _prepare_repertory_certificate(directory)
     port = _free_port()
-    _write_register_settings(directory, options, database=own_database, port=port)
+    _write_register_settings(directory, options, database=_register_database(database), port=port)
     report.step("The National Register starts")
     log = held.enter_context(_open_log(directory / _REGISTER_LOG))
     listeners = serving(directory / _REGISTER_SETTINGS, service=Service.NATIONAL_REGISTER, log=log)
@@ -249,22 +271,43 @@ def _register_database(database: str) -> str:
     return make_conninfo(database, dbname=_REGISTER_DATABASE)
 
 
-def _prepare_database(
-    database: str, options: SandboxOptions, report: Report, *, is_ours: bool, registers: Collection[Register]
-) -> None:
-    """Nothing; the database has the schema and the population of these registers. Only one of ours is ever emptied."""
+def _make_register_database(database: str) -> str:
+    """The connection string of the National Register's database, which is there now."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (_REGISTER_DATABASE,)).fetchone() is None:
+            connection.execute(f"CREATE DATABASE {_REGISTER_DATABASE}")
+    return _register_database(database)
+
+
+def _refuse_loss(database: str, options: SandboxOptions, registers: Collection[Register], *, is_ours: bool) -> None:
+    """Nothing; the database has the schema, and nobody loses anything when it gets this population.
+
+    Raises `UsageError`: the database is not ours and holds another one, or people wrote on that and `anew` is not said.
+    """
     migrate(database)
     recipe = loaded_recipe(database)
-    wanted = options.recipe
-    if registers != _EVERY_REGISTER:
-        wanted += f" registers={','.join(sorted(registers))}"
+    if recipe is None or recipe == recipe_of_registers(options.recipe, registers):
+        return
+    if not is_ours:
+        raise UsageError(f"the database holds another population ({recipe}): give an empty database")
+    written = written_since_load(database)
+    if written and not options.anew:
+        raise UsageError(
+            f"{options.directory} holds another population ({recipe}) and what was written on it, which would be lost: "
+            f"{written.changes} changes of inscriptions, {written.events} events of numbers, {written.mutations} "
+            f"mutations; choose another --directory, or let them go with --anew (`make sandbox ANEW=1`)"
+        )
+
+
+def _prepare_database(database: str, options: SandboxOptions, report: Report, registers: Collection[Register]) -> None:
+    """Nothing; the database, which `_refuse_loss` let pass, has the population of these registers."""
+    recipe = loaded_recipe(database)
+    wanted = recipe_of_registers(options.recipe, registers)
     if recipe == wanted:
         make_phonetic_keys(database)  # a former version loaded none
         return
     if recipe is not None:
-        if not is_ours:
-            raise UsageError(f"the database holds another population ({recipe}): give an empty database")
-        report.step(f"The population of another recipe ({recipe}) goes")
+        report.step(f"The population of another recipe ({recipe}) goes, its inscriptions, history and mutations too")
         empty_database(database)
         migrate(database)
     rows = made_rows(options.made)
@@ -498,6 +541,7 @@ def _write_manifest(
     directory: Path,
     *,
     url: str,
+    mutations_url: str,
     plain_url: str | None,
     database: str,
     scenarios: Mapping[str, Scenario],
@@ -508,7 +552,7 @@ def _write_manifest(
         return {"certificate": str(certificate), "key": str(private_key)}
 
     manifest = {
-        "facade": {"url": url, "plain_url": plain_url, "wsdl": f"{url}?wsdl"},
+        "facade": {"url": url, "mutations_url": mutations_url, "plain_url": plain_url, "wsdl": f"{url}?wsdl"},
         "ca": f"{_PKI}/tls-ca.crt.pem",
         "database": database,
         **({} if national_register is None else {"national_register": national_register}),
@@ -532,9 +576,13 @@ def _write_manifest(
         "refused_certificates": {name: paths(name) for name in _REFUSED},
         "scenarios": {name: _scenario(scenario) for name, scenario in scenarios.items()},
     }
-    # Renamed into place: who waits for the file to appear reads it whole.
+    _replace_manifest(directory, manifest)
+
+
+def _replace_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    # Renamed into place: who waits for the file to appear, or reads it while it changes, reads it whole.
     new = directory / f"{MANIFEST}.new"
-    _write_text(new, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", database=database)
+    _write_text(new, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", database=manifest["database"])
     new.rename(directory / MANIFEST)
 
 

@@ -19,6 +19,7 @@ from cbss_inscription.app.settings import LOOPBACK, Service, Settings, read_file
 from cbss_inscription.app.wiring import build_application
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.storage.migration import check_schema
+from cbss_inscription.storage.population import holds_unseen_files
 
 START_SECONDS_MAX: Final = 20.0
 """How long a listener may take to its first answer."""
@@ -85,6 +86,17 @@ class Listeners:
     def process_ids(self) -> tuple[int, ...]:
         """The process of each listener, which is also the group of it and its workers."""
         return tuple(process.pid for process in self._processes.values())
+
+    @property
+    def warning(self) -> str | None:
+        """What is wrong with the database though the service answers, in one sentence; raises `UsageError`."""
+        settings = self._settings
+        if settings is None or settings.national_register is None or not holds_unseen_files(settings.database):
+            return None
+        return (
+            "the database holds files of the National Register, which are never seen: [national_register] names the "
+            "service that is asked for them"
+        )
 
     def ended(self) -> bool:
         """Whether a listener ended though nobody asked it to."""

@@ -25,6 +25,7 @@ from rich.text import Text
 from cbss_inscription.cli.answers import person_as_json, print_json
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.legal_data import Register
 from cbss_inscription.sandbox.population import NumberSpace
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ population = typer.Typer(
 
 SettingsOption = Annotated[Path | None, typer.Option(help="The settings file (TOML) that names the database.")]
 DatabaseOption = Annotated[str | None, typer.Option(help="A PostgreSQL ≥ 15 by connection string.")]
-PersonsOption = Annotated[int | None, typer.Option(min=1, help="Persons to make.")]
+PersonsOption = Annotated[int | None, typer.Option(min=1, help="Persons to make, 100 or more.")]
 InscriptionsOption = Annotated[int, typer.Option(min=0, help="Inscriptions per person, on average.")]
 SeedOption = Annotated[int, typer.Option(help="Another seed makes other persons.")]
 NumbersOption = Annotated[
@@ -59,7 +60,7 @@ class AnswerFormat(StrEnum):
 def make(
     directory: Annotated[Path, typer.Argument(help="An empty directory, or one to be made.")],
     *,
-    persons: Annotated[int, typer.Option(min=1, help="Persons to make.")] = 10_000,
+    persons: Annotated[int, typer.Option(min=1, help="Persons to make, 100 or more.")] = 10_000,
     inscriptions: InscriptionsOption = 5,
     seed: SeedOption = 1,
     numbers: NumbersOption = NumberSpace.FUTURE,
@@ -86,6 +87,9 @@ def load(
     inscriptions: InscriptionsOption = 5,
     seed: SeedOption = 1,
     numbers: NumbersOption = NumberSpace.FUTURE,
+    registers: Annotated[
+        str | None, typer.Option(help="Only the files of these registers: bis,rad and nr fill two databases.")
+    ] = None,
 ) -> None:
     """Load a population into an empty database: all of it, or nothing."""
     from cbss_inscription.sandbox.population_files import (
@@ -96,10 +100,11 @@ def load(
         made_rows,
     )
     from cbss_inscription.storage.migration import make_phonetic_keys, migrate
-    from cbss_inscription.storage.population import load_rows, loaded_recipe
+    from cbss_inscription.storage.population import load_rows, loaded_recipe, recipe_of_registers, rows_of_registers
 
     if (directory is None) == (persons is None):
         raise UsageError("give a directory, or --persons to make a population on the fly")
+    wanted = _registers(registers)
     conninfo = _conninfo(settings, database)
     if directory is not None:
         files = PopulationFiles(directory)
@@ -108,6 +113,7 @@ def load(
         assert persons is not None
         made = Made(persons=persons, inscriptions=inscriptions, seed=seed, number_space=numbers)
         recipe, rows, expected = made.recipe, made_rows(made), _expected(made)
+    recipe = recipe_of_registers(recipe, wanted)
     migrate(conninfo)
     if loaded_recipe(conninfo) == recipe:
         make_phonetic_keys(conninfo)  # a former version loaded none
@@ -117,8 +123,9 @@ def load(
     with _shown(expected) as watch:
         loaded = load_rows(
             conninfo,
-            watch(PERSONS_FILE, rows.persons),
-            watch(INSCRIPTIONS_FILE, rows.line_sets),
+            rows_of_registers(watch(PERSONS_FILE, rows.persons), wanted),
+            # A National Register alone has no inscriptions; the façade has those of its persons, too.
+            watch(INSCRIPTIONS_FILE, rows.line_sets) if wanted != {Register.NR} else (),
             recipe=recipe,
             begins=watch.begins,
         )
@@ -183,6 +190,15 @@ def _conninfo(settings: Path | None, database: str | None) -> str:
         return read_settings(settings).database
     assert database is not None
     return database
+
+
+def _registers(words: str | None) -> frozenset[Register]:
+    if words is None:
+        return frozenset(Register)
+    try:
+        return frozenset(Register(word.strip().lower()) for word in words.split(","))
+    except ValueError:
+        raise UsageError("--registers takes nr, bis and rad, separated by commas") from None
 
 
 def _expected(made: Made) -> tuple[int, int]:

@@ -65,6 +65,9 @@ def sandbox(
     national_register: Annotated[
         bool, typer.Option("--national-register", help="The National Register as a service of its own.")
     ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Let go what was written when another population takes its place.")
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="Insert and consult once as proof, then stop.")] = False,
     database: Annotated[
         str | None, typer.Option(help="A PostgreSQL ≥ 15 by connection string, instead of the bundled one.")
@@ -88,6 +91,7 @@ def sandbox(
         national_register=national_register,
         database=database,
         pg_bin=pg_bin,
+        anew=anew,
     )
     console = Console(stderr=True)
     began = time.monotonic()
@@ -97,7 +101,12 @@ def sandbox(
             _prove(running)
             return
         _explain(console, running)
-        _wait(running.check)
+
+        def check() -> None:
+            for sentence in running.check():
+                console.print(sentence, highlight=False)
+
+        _wait(check)
 
 
 def facade(
@@ -124,6 +133,8 @@ def _serve(settings: Path, service: Service) -> None:
 
     console = Console(stderr=True)
     with _stoppable(console), serving(settings, service=service) as listeners:
+        if listeners.warning is not None:
+            console.print(f"Warning: {listeners.warning}.", highlight=False, soft_wrap=True)
 
         def check() -> None:
             if listeners.ended():
@@ -211,6 +222,7 @@ def _explain(console: Console, running: Sandbox) -> None:
     console.print(
         f"\n"
         f"The façade    {running.facade_url}  (?wsdl, ?wsdl=x509, ?singleWsdl)\n"
+        f"its mutations {running.mutations_url}\n"
         + (f"without TLS   {running.plain_url}\n" if running.plain_url else "")
         + (f"National Reg. {running.register_url}\n" if running.register_url else "")
         + f"what is where {running.manifest}\n"

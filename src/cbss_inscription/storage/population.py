@@ -179,10 +179,43 @@ def _copy(connection: psycopg.Connection[tuple[object, ...]], statement: str, bl
     return written
 
 
+def holds_unseen_files(conninfo: str) -> bool:
+    """Whether there are National Register files that nobody gave back, which a façade that asks elsewhere never sees.
+
+    A file that RAD-out gave back stays as a copy on purpose (docs/decisions/0009). Reads the whole table when all is
+    well.
+    """
+    with _connection(conninfo) as connection:
+        return connection.execute(QUERIES["unseen_files"]).fetchone() is not None
+
+
 def empty_database(conninfo: str) -> None:
     """Nothing; every table, row and history of the program is gone. Only for a database that a sandbox made."""
     with _connection(conninfo) as connection:
         connection.execute(QUERIES["drop_everything"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """How much was written since a population was loaded; false when nothing was."""
+
+    changes: int
+    """Changes of inscriptions."""
+    events: int
+    """Events in the life of numbers."""
+    mutations: int
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.events or self.mutations)
+
+
+def written_since_load(conninfo: str) -> Written:
+    """What people wrote into the database, by declarations and `register`, beside the population that was loaded."""
+    with _connection(conninfo) as connection:
+        row = connection.execute(QUERIES["written_since_load"], {"load_operation": LOAD_OPERATION}).fetchone()
+    assert row is not None
+    changes, events, mutations = (int(str(count)) for count in row)
+    return Written(changes=changes, events=events, mutations=mutations)
 
 
 def search_population(conninfo: str, criteria: PersonCriteria, *, count: int) -> tuple[FoundPerson, ...]:
@@ -282,6 +315,11 @@ def rows_of_registers(persons: Iterable[Rows], registers: Collection[Register]) 
         lines = [line for line in rows.text.splitlines(keepends=True) if line.split(b"\t", 2)[1] in words]
         if lines:
             yield Rows(b"".join(lines), len(lines))
+
+
+def recipe_of_registers(recipe: str, registers: Collection[Register]) -> str:
+    """The recipe of the files of these registers alone, of the population that `recipe` makes; all: that one itself."""
+    return recipe if set(registers) == set(Register) else f"{recipe} registers={','.join(sorted(registers))}"
 
 
 def person_row(person: Person) -> str:

@@ -404,6 +404,20 @@ WHERE EXISTS (SELECT FROM inscription)
    OR EXISTS (SELECT FROM inscription_history)
    OR EXISTS (SELECT FROM person_history);
 
+-- name: written_since_load
+-- How many changes of lines, events of numbers and mutations there are that came with no population.
+SELECT (SELECT count(*) FROM inscription_history WHERE operation <> %(load_operation)s),
+       (SELECT count(*) FROM person_history),
+       (SELECT count(*) FROM mutation);
+
+-- name: unseen_files
+-- One row, when there is a file of the National Register that RAD-out did not leave here.
+SELECT true
+FROM person
+WHERE register = 'nr'
+  AND NOT EXISTS (SELECT FROM person_history AS event WHERE event.ssin = person.ssin AND event.event = 'radOut')
+LIMIT 1;
+
 -- name: drop_keys_of_lines
 -- Nothing; what a load then adds finds no index to keep: building them at the end costs a third. To be undone in the
 -- same transaction by restore_keys_of_lines.
