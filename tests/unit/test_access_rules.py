@@ -473,6 +473,7 @@ def test_a_written_file_reads_back_as_the_same_rules(rules: AccessRules) -> None
     """What is written reads back equal, without aliases and without absent values: the file is for people."""
     text = write_access_rules(rules)
     assert read(text) == rules
+    assert b"organizations: []" not in text  # it means every organisation, and would read as none
     assert b": null" not in text
     assert b"&id" not in text
 

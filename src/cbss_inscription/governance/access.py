@@ -190,8 +190,14 @@ def read_access_rules(text: bytes, *, origin: str) -> AccessRules:
 
 
 def write_access_rules(rules: AccessRules) -> bytes:
-    """The YAML text that `read_access_rules` reads back as the same value: what is absent is left out, sets sorted."""
+    """The YAML text that `read_access_rules` reads back as the same value: what is absent or empty is left out
+    where that says the same, sets sorted.
+    """
     plain = msgspec.to_builtins(rules, enc_hook=_encode, order="deterministic", builtin_types=(date,))
+    for permission in plain["permissions"]:
+        # Without organisations it is every organisation; an empty list would read as none.
+        if permission["visibility"] is not None and not permission["visibility"]["organizations"]:
+            permission["visibility"]["organizations"] = None
     text = yaml.dump(_without_absent(plain), Dumper=_PlainDumper, sort_keys=False, allow_unicode=True)
     return text.encode("utf-8")
 
