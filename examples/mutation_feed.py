@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cbss_inscription.client import FaultReceived, InscriptionClient, Mutation, Profile, Refused
+from cbss_inscription.client import CallFailed, InscriptionClient, Mutation, Profile, Refused
 
 
 def handle(mutation: Mutation) -> None:
@@ -28,8 +28,8 @@ def main() -> int:
                 handle(mutation)
                 after = mutation.sequence_number
                 place.write_text(str(after), encoding="utf-8")
-    except (FaultReceived, Refused) as refusal:
-        print(refusal)
+    except (CallFailed, Refused) as failure:
+        print(failure)  # what was handled is remembered: run it again
         return 1
     print("up to", after)
     return 0

@@ -19,7 +19,7 @@ def test_rule_19_the_demonstration_shows_lines_that_follow_and_a_mutation_that_a
     done = command("demo", "replace", "--directory", str(sandbox.directory))
     assert done.exit_code == 0, done.err
     steps = re.split(r"─+ (?=\d)", done.out)[1:]
-    assert [step[0] for step in steps] == ["1", "2", "2", "3", "4", "5", "6", "5", "6"]
+    assert [step[0] for step in steps] == ["1", "2", "3", "4", "5", "6", "7", "8", "9"]
     (former,), (current,) = SSIN.findall(steps[0]), SSIN.findall(steps[3])
     assert 40 <= int(former[3:5]) <= 52
     assert int(current[3:5]) <= 12

@@ -116,6 +116,17 @@ def test_xmlsec1_example_signs_and_sends(sandbox: Any, tmp_path: Path) -> None:
     assert b"SignatureValue>" in signed.read_bytes()
 
 
+def test_the_feed_example_says_in_one_sentence_that_the_service_is_down(sandbox: Any, tmp_path: Path) -> None:
+    """Where nobody listens, the feed's reader ends with status 1 and a sentence, and forgets nothing."""
+    profile = sandbox.profile_path().read_text(encoding="utf-8").replace('= "pki/', f'= "{sandbox.directory}/pki/')
+    (tmp_path / "pcsa-web.toml").write_text(re.sub(r"localhost:\d+", "localhost:1", profile), encoding="utf-8")
+    (tmp_path / "place.txt").write_text("41", encoding="utf-8")
+    program = [sys.executable, str(EXAMPLES / "mutation_feed.py"), str(tmp_path), str(tmp_path / "place.txt")]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (1, "", 1)
+    assert (tmp_path / "place.txt").read_text(encoding="utf-8") == "41"
+
+
 def test_examples_use_the_number_of_the_default_population(sandbox: Any) -> None:
     """The examples' number is the person `nr_active` of the default population, so that they work as they are."""
     number = sandbox.ssin("nr_active")

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -59,28 +60,33 @@ def replace(
         }
         after = {name: _end_of_feed(client) for name, client in clients.items()}
 
-        console.rule("1  KSZ makes a BIS file")
+        steps = count(1)
+
+        def begin_step(sentence: str) -> None:
+            console.rule(f"{next(steps)}  {sentence}")
+
+        begin_step("KSZ makes a BIS file")
         person, former = _created(settings, Register.BIS, _persons())
         console.print(f"SSIN  {former.formatted}", highlight=False)
         for name, client in clients.items():
-            console.rule(f"2  {name} inscribes the person")
+            begin_step(f"{name} inscribes the person")
             context = applications[name].inscription_contexts[0]
             begin = datetime.now(UTC).date() - timedelta(days=30)
             inserted = client.insert_inscription(former, inscription_context=context, period=Period(begin_date=begin))
             print_result(console, inserted.result, inserted.information_cbss)
 
-        console.rule("3  The National Register registers the person")
+        begin_step("The National Register registers the person")
         _, current = _created(elsewhere if elsewhere.exists() else settings, Register.NR, iter([person]))
         console.print(f"SSIN  {current.formatted}", highlight=False)
-        console.rule("4  The BIS number is replaced")
+        begin_step("The BIS number is replaced")
         done = _replaced(settings, former, current)
         console.print(f"{done.lines} lines moved, {done.mutations} organisations told", highlight=False)
 
         for name, client in clients.items():
-            console.rule(f"5  {name} consults by the former number")
+            begin_step(f"{name} consults by the former number")
             consulted = client.consult_inscriptions(former)
             print_result(console, consulted.result, consulted.information_cbss)
-            console.rule(f"6  {name} pulls its mutations")
+            begin_step(f"{name} pulls its mutations")
             pulled = client.consult_mutations(after[name])
             print_result(console, pulled.result, pulled.information_cbss)
 
