@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.conftest import Command
 from tests.conftest import RunningSandbox
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,18 @@ def test_the_python_of_the_readme_works(sandbox: RunningSandbox) -> None:
     with contextlib.redirect_stdout(said):
         exec(compile(code.replace(".cbss-sandbox", str(sandbox.directory)), "README.md", "exec"), {})
     assert said.getvalue().startswith("OK [Period(begin_date=datetime.date(2026, 1, 1)")
+
+
+def test_the_python_of_the_mutation_feed_s_page_works(sandbox: RunningSandbox, process: Command) -> None:
+    """The lines in docs/mutations.md print what happened, with the eleven digits of the number."""
+    assert process("demo", "replace", "--directory", sandbox.directory).exit_code == 0
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "mutations.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(compile(code.replace(".cbss-sandbox", str(sandbox.directory)), "mutations.md", "exec"), {})
+    assert re.fullmatch(r"(\d+ \w+ \d{11}\n)+", said.getvalue())
 
 
 def test_the_links_of_the_documents_lead_somewhere() -> None:
