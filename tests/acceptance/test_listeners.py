@@ -11,7 +11,7 @@ import time
 import msgspec
 import pytest
 
-from cbss_inscription.app.serving import Listeners
+from cbss_inscription.app.serving import Listeners, serving
 from cbss_inscription.client import CallFailed, InscriptionClient
 from cbss_inscription.domain.results import Health
 from tests.conftest import RunningSandbox, free_port
@@ -48,3 +48,19 @@ def test_a_listener_that_does_not_answer_any_more_is_started_anew(sandbox: Runni
         assert listeners.restart_silent() == ()
     finally:
         listeners.stop()
+
+
+def test_files_of_a_register_elsewhere_are_warned_of(sandbox: RunningSandbox) -> None:
+    """A façade whose National Register is elsewhere warns of such files in its own store, and of nothing otherwise."""
+    text = (sandbox.directory / "settings.toml").read_text(encoding="utf-8").partition("[plain]")[0]
+    text = re.sub(r"(?m)^port = \d+", f"port = {free_port()}", text)
+    elsewhere = (
+        '\n[national_register]\nurl = "https://localhost:1/x"\nca = "pki/tls-ca.crt.pem"\nlegal_context = "A:B"\n'
+        'certificate = "pki/pcsa-web.crt.pem"\nprivate_key = "pki/pcsa-web.key.pem"\n'
+        'customer_identification = { cbe_number = "9000000290" }\n'
+    )
+    settings = sandbox.directory / "warned.toml"
+    for content, is_warned in ((text, False), (text + elsewhere, True)):
+        settings.write_text(content, encoding="utf-8")
+        with serving(settings) as listeners:
+            assert (listeners.warning is not None) == is_warned

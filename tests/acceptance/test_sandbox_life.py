@@ -120,7 +120,7 @@ def test_a_sandbox_from_its_first_start_to_its_last(
     # Another seed takes nobody's inscriptions away, unless told so.
     refused = process("sandbox", "--directory", directory, *FEW, "--seed", "2")
     assert refused.exit_code == 2
-    assert "1 changes of inscriptions, 0 events of numbers, 0 mutations" in last_sentence(refused.err)
+    assert "changes of inscriptions (1), events of numbers (0), mutations (0)" in last_sentence(refused.err)
     assert "--anew" in last_sentence(refused.err)
 
     # Another seed, and consent: other persons, no inscription, the same certificates.

@@ -294,8 +294,8 @@ def _refuse_loss(database: str, options: SandboxOptions, registers: Collection[R
     if written and not options.anew:
         raise UsageError(
             f"{options.directory} holds another population ({recipe}) and what was written on it, which would be lost: "
-            f"{written.changes} changes of inscriptions, {written.events} events of numbers, {written.mutations} "
-            f"mutations; choose another --directory, or let them go with --anew (`make sandbox ANEW=1`)"
+            f"changes of inscriptions ({written.changes}), events of numbers ({written.events}), mutations "
+            f"({written.mutations}); choose another --directory, or let them go with --anew (`make sandbox ANEW=1`)"
         )
 
 
