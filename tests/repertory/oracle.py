@@ -275,7 +275,7 @@ class Oracle:
         if file.status != "active":
             return "not-active"
         if end == index:
-            return "cycle"
+            return "loop"
         if self.files[end].status != "active":
             return "successor-not-active"
         if self.hops_to(index) + 1 + self.hops_from(successor) > self.hops_max:

@@ -171,7 +171,7 @@ async def test_rules_19_20_numbers_are_replaced_while_everybody_works_with_them(
     assert seen.codes.keys() == {"MSG00000", "CBI00403"}
     assert {"CBI00102", "CBI00402"} <= seen.warned.keys()
     assert len(seen.replaced) == WORKERS * REPLACEMENTS_EACH
-    assert seen.refused.keys() <= {"not-active", "cycle", "too-long"}
+    assert seen.refused.keys() <= {"not-active", "loop", "too-long"}
 
     with psycopg.connect(fresh_database) as connection:
         check_lines(connection, seen)

@@ -259,7 +259,7 @@ def test_rule_12_a_national_register_file_has_no_inception_date(world: World) ->
         RefusalReason.OTHER_REGISTER
     )
     assert world.run(world.life(ours=KSZ).create(JAN, register=Register.NR, operator=OPERATOR)) == refused(
-        RefusalReason.OTHER_REGISTER
+        RefusalReason.NOT_OURS
     )
 
 
@@ -349,8 +349,8 @@ def test_rule_22_a_silent_register_prevents_a_new_file(world: World) -> None:
         ({"last_name": "P" * 257}, RefusalReason.NAMES),
         ({"given_names": ("Jan",) * 15}, RefusalReason.NAMES),
         ({"given_names": ("",)}, RefusalReason.NAMES),
-        ({"birth_date": IncompleteDate.of_date(TODAY + timedelta(days=2))}, RefusalReason.DATES),
-        ({"birth_date": IncompleteDate(TODAY.year + 1, 0, 0)}, RefusalReason.DATES),
+        ({"birth_date": IncompleteDate.of_date(TODAY + timedelta(days=2))}, RefusalReason.FUTURE_DATE),
+        ({"birth_date": IncompleteDate(TODAY.year + 1, 0, 0)}, RefusalReason.FUTURE_DATE),
     ],
 )
 def test_a_file_needs_sound_data(world: World, changes: dict[str, Any], reason: RefusalReason) -> None:
@@ -647,8 +647,8 @@ def test_rule_19_a_second_replacement_carries_on_what_the_first_brought(world: W
         (number(1), number(6), RefusalReason.SUCCESSOR_NOT_ACTIVE),  # replaced by a canceled one
         (number(1), number(7), RefusalReason.SUCCESSOR_NOT_ACTIVE),  # its successor is missing
         (number(3), number(8), RefusalReason.SUCCESSOR_NOT_ACTIVE),  # a loop of two others
-        (number(1), number(1), RefusalReason.CYCLE),
-        (number(1), number(2), RefusalReason.CYCLE),
+        (number(1), number(1), RefusalReason.LOOP),
+        (number(1), number(2), RefusalReason.LOOP),
     ],
 )
 def test_rules_15_and_16_what_cannot_be_replaced(world: World, old: Ssin, new: Ssin, reason: RefusalReason) -> None:
@@ -671,7 +671,7 @@ def test_rules_15_and_16_what_cannot_be_replaced(world: World, old: Ssin, new: S
     assert outcome.sentence.endswith(".")
     assert world.everything() == before
     broken = {number(7): ["broken"], number(8): ["loop"]}.get(new, [])
-    assert world.anomalies.reasons == (["cycle"] if reason is RefusalReason.CYCLE else broken)
+    assert world.anomalies.reasons == (["loop"] if reason is RefusalReason.LOOP else broken)
 
 
 @pytest.mark.parametrize("hops_after", range(HOPS_MAX + 1))
@@ -727,7 +727,7 @@ def test_rule_16_no_circle_closes_when_all_its_links_come_at_once(world: World, 
 
     outcomes = world.run(close())
     assert [type(outcome) for outcome in outcomes].count(Done) == length - 1
-    assert refused(RefusalReason.CYCLE) in outcomes
+    assert refused(RefusalReason.LOOP) in outcomes
     [survivor] = [ssin for ssin in ring if world.file(ssin).status is FileStatus.ACTIVE]
     assert len([line for line in world.lines(survivor) if line[2] == "{[2024-01-01,)}"]) == length
     assert [row[1] for row in world.mutations()] == list(range(1, len(world.mutations()) + 1))
@@ -870,7 +870,7 @@ def test_rule_21_only_national_register_files_are_taken_in(world: World) -> None
     assert world.run(life.rad_in(bis(1), operator=OPERATOR)) == refused(RefusalReason.OTHER_REGISTER)
     assert world.run(life.rad_out(bis(1), operator=OPERATOR)) == refused(RefusalReason.OTHER_REGISTER)
     tomorrow = TODAY + timedelta(days=2)
-    assert world.run(life.rad_in(number(1), day=tomorrow, operator=OPERATOR)) == refused(RefusalReason.DATES)
+    assert world.run(life.rad_in(number(1), day=tomorrow, operator=OPERATOR)) == refused(RefusalReason.FUTURE_DATE)
     assert world.run(life.rad_in(number(5), operator=OPERATOR)) == refused(RefusalReason.UNKNOWN)
 
 
@@ -908,8 +908,12 @@ def test_rule_23_decease_ends_no_line(world: World) -> None:
     assert world.file(number(1)).status is FileStatus.ACTIVE
     assert world.lines(number(1)) == [("17/1", "AB", "{[2024-01-01,)}")]
     assert [row[2] for row in world.mutations()] == ["deceased"] * 3
-    for day in (IncompleteDate(1940, 4, 0), IncompleteDate(1939, 0, 0), IncompleteDate(TODAY.year + 1, 0, 0)):
-        assert world.run(life.decease(number(1), day, operator=OPERATOR)) == refused(RefusalReason.DATES)
+    for day, reason in (
+        (IncompleteDate(1940, 4, 0), RefusalReason.DECEASE_BEFORE_BIRTH),
+        (IncompleteDate(1939, 0, 0), RefusalReason.DECEASE_BEFORE_BIRTH),
+        (IncompleteDate(TODAY.year + 1, 0, 0), RefusalReason.FUTURE_DATE),
+    ):
+        assert world.run(life.decease(number(1), day, operator=OPERATOR)) == refused(reason)
     assert isinstance(world.run(life.decease(number(1), IncompleteDate(1940, 5, 1), operator=OPERATOR)), Done)
 
 

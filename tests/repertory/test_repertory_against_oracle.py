@@ -405,7 +405,7 @@ class RepertoryMachine(RuleBasedStateMachine):
         event = self.world.life.replace(self.ssins[number], self.ssins[successor], operator="oracle")
         self.happen(expected, event)
         # What would make a circle or too long a chain is reported (rule 16).
-        assert self.world.anomalies.reasons[before:] == ([expected] if expected in {"cycle", "too-long"} else [])
+        assert self.world.anomalies.reasons[before:] == ([expected] if expected in {"loop", "too-long"} else [])
         end = self.oracle.end_of(successor)
         merged = expected is None and bool(both)
         self.meet("a replacement merges lines", merged)
@@ -415,7 +415,7 @@ class RepertoryMachine(RuleBasedStateMachine):
         )
         self.meet("lines go over a second replacement", expected is None and came)
         self.meet("a chain too long", expected == "too-long")
-        self.meet("a circle", expected == "cycle")
+        self.meet("a circle", expected == "loop")
 
     @rule(number=NUMBER, successor=NUMBER)
     def replace(self, number: int, successor: int) -> None:
@@ -641,7 +641,7 @@ def test_the_oracle_knows_the_life_of_numbers_by_example() -> None:
     """The oracle itself: a chain of two hops is allowed, a third is not, and a circle never is; lines follow."""
     oracle = Oracle(FILES, hops_max=2)
     oracle.sets[0, "17/1", "C"] = LineSet(frozenset({1}), {(day(1), day(1)): Stamp(0)})
-    assert [oracle.replace(0, 2), oracle.replace(2, 3), oracle.replace(3, 0)] == [None, None, "cycle"]
+    assert [oracle.replace(0, 2), oracle.replace(2, 3), oracle.replace(3, 0)] == [None, None, "loop"]
     assert oracle.replace(1, 0) == "too-long"
     assert oracle.end_of(0) == 3
     assert oracle.sets[3, "17/1", "C"].days == {1}

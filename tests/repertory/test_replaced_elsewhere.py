@@ -188,7 +188,7 @@ async def test_rule_21_what_a_file_said_before_does_not_keep_it_from_changing(ho
     assert isinstance(await house.life.rad_in(X, operator="operator"), Done)
     # What is changed is judged.
     early = await house.life.decease(X, IncompleteDate(1890, 1, 1), operator="operator")
-    assert early == Refused(reason=RefusalReason.DATES)
+    assert early == Refused(reason=RefusalReason.FUTURE_DATE)
     assert isinstance(await house.life.cancel(X, operator="operator"), Done)
 
 

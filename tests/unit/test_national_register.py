@@ -457,7 +457,7 @@ async def test_rule_16_a_loop_that_the_register_has_is_an_anomaly_and_no_absence
     chain = await register.chain_of(TWO, hops_max=HOPS_MAX)
     resolution = resolve(TWO, chain)
     assert isinstance(resolution, NotActive)
-    assert resolution.reason == "loop"
+    assert resolution.fault == "loop"
 
 
 async def test_rule_22_only_active_files_of_the_register_are_candidates(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cbss_inscription.domain.legal_data import FileStatus, Person, Register
 from cbss_inscription.domain.ssin import Ssin, check_digits
-from cbss_inscription.registers.resolution import HOPS_MAX, Found, NotActive, Unknown, resolve
+from cbss_inscription.registers.resolution import HOPS_MAX, ChainFault, Found, NotActive, Unknown, resolve
 
 
 def ssin(index: int) -> Ssin:
@@ -52,14 +52,14 @@ def test_rules_16_to_18_a_chain_is_followed_to_its_active_end(hops: int) -> None
 def test_rules_15_and_17_a_canceled_end_is_refused(hops: int) -> None:
     """A chain that ends in a cancelled file is refused, the file named (rules 15, 17; E4, E6)."""
     files = chain(hops, canceled=True)
-    assert resolve(ssin(1), files) == NotActive(last=files[-1], reason="canceled")
+    assert resolve(ssin(1), files) == NotActive(last=files[-1], fault=None)
 
 
 @pytest.mark.parametrize("canceled", [False, True])
 def test_rule_16_a_chain_of_one_hop_too_many_is_refused(*, canceled: bool) -> None:
     """Eleven hops are refused, whatever stands at their end (rule 16)."""
     files = chain(HOPS_MAX + 1, canceled=canceled)
-    assert resolve(ssin(1), files) == NotActive(last=files[-1], reason="too-long")
+    assert resolve(ssin(1), files) == NotActive(last=files[-1], fault=ChainFault.TOO_LONG)
 
 
 @pytest.mark.parametrize("hops_max", [0, 1, 3])
@@ -68,26 +68,26 @@ def test_rule_16_the_limit_is_a_parameter(hops_max: int) -> None:
     assert isinstance(resolve(ssin(1), chain(hops_max), hops_max=hops_max), Found)
     refused = resolve(ssin(1), chain(hops_max + 1), hops_max=hops_max)
     assert isinstance(refused, NotActive)
-    assert refused.reason == "too-long"
+    assert refused.fault is ChainFault.TOO_LONG
 
 
 @pytest.mark.parametrize("back_to", [1, 2, 3])
 def test_rule_16_a_loop_is_refused(back_to: int) -> None:
     """Files that replace each other in a circle are refused, whether the circle meets the first file or not."""
     files = [file(1, 2), file(2, 3), file(3, back_to)]
-    assert resolve(ssin(1), files) == NotActive(last=files[-1], reason="loop")
+    assert resolve(ssin(1), files) == NotActive(last=files[-1], fault=ChainFault.LOOP)
 
 
 def test_rule_16_a_file_that_replaces_itself_is_a_loop() -> None:
     """A file replaced by itself is refused as a loop (rule 16)."""
-    assert resolve(ssin(1), [file(1, 1)]) == NotActive(last=file(1, 1), reason="loop")
+    assert resolve(ssin(1), [file(1, 1)]) == NotActive(last=file(1, 1), fault=ChainFault.LOOP)
 
 
 @pytest.mark.parametrize("hops", [1, 4])
 def test_rule_15_a_successor_that_no_register_knows_is_refused(hops: int) -> None:
     """A chain whose next file is missing is refused as broken, never read as non-existent (rules 15, 54)."""
     files = chain(hops)[:-1]
-    assert resolve(ssin(1), files) == NotActive(last=files[-1], reason="broken")
+    assert resolve(ssin(1), files) == NotActive(last=files[-1], fault=ChainFault.BROKEN)
 
 
 def test_e3_an_unknown_number_is_unknown() -> None:

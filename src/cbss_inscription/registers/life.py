@@ -22,7 +22,7 @@ from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.person_search import GivenNameMode, PhoneticCriteria
 from cbss_inscription.domain.ssin import Series, Ssin, check_digits
 from cbss_inscription.registers.port import DataAnomalyLog, PersonRegister
-from cbss_inscription.registers.resolution import CANCELED, HOPS_MAX, Found, NotActive, Unknown, resolve
+from cbss_inscription.registers.resolution import HOPS_MAX, ChainFault, Found, NotActive, Unknown, resolve
 
 NAME_CHARACTERS_MAX: Final = 256
 """Characters of one name in a file that is made or corrected [D]."""
@@ -62,34 +62,37 @@ class RefusalReason(StrEnum):
     SUCCESSOR_NOT_ACTIVE = "successor-not-active"
     OTHER_SUCCESSOR = "other-successor"
     LINES_ELSEWHERE = "lines-elsewhere"
-    CYCLE = "cycle"
-    TOO_LONG = "too-long"
+    LOOP = ChainFault.LOOP.value
+    TOO_LONG = ChainFault.TOO_LONG.value
     NO_NUMBER = "no-number"
     GENDER = "gender"
     NAMES = "names"
-    DATES = "dates"
+    FUTURE_DATE = "future-date"
+    DECEASE_BEFORE_BIRTH = "decease-before-birth"
 
 
 _SENTENCES: Final = MappingProxyType(
     {
         RefusalReason.UNKNOWN: "No register knows the number.",
-        RefusalReason.NOT_OURS: "Another register manages the file.",
-        RefusalReason.NOT_ACTIVE: "The file is replaced or canceled.",
+        RefusalReason.NOT_OURS: "Another service keeps the register of this file: let it happen there, "
+        "with the settings of that service.",
+        RefusalReason.NOT_ACTIVE: "The number to be replaced or changed has no active file.",
         RefusalReason.NOT_ACTIVE_THERE: "The National Register has no active file of the number.",
         RefusalReason.NOTHING_CHANGES: "The file is so already.",
-        RefusalReason.OTHER_REGISTER: "This does not happen to files of this register here.",
+        RefusalReason.OTHER_REGISTER: "This does not happen to files of that register.",
         RefusalReason.SUCCESSOR_UNKNOWN: "No register knows the number that is to replace it.",
         RefusalReason.SUCCESSOR_NOT_ACTIVE: "The number that is to replace it leads to no active file.",
         RefusalReason.OTHER_SUCCESSOR: "Its register says that another number replaces it.",
         RefusalReason.LINES_ELSEWHERE: "Lines of it, or of the number that is to replace it, went to another number: "
         "which belong to whom is for people to say, by the history.",
-        RefusalReason.CYCLE: "The number that is to replace it is itself replaced by it, or by itself.",
+        RefusalReason.LOOP: "The number that is to replace it is itself replaced by it, or by itself.",
         RefusalReason.TOO_LONG: f"A chain of more than {HOPS_MAX} replacements would result.",
         RefusalReason.NO_NUMBER: "No number is left for this birth date.",
         RefusalReason.GENDER: "A number of the National Register tells the sex, so it must be known.",
         RefusalReason.NAMES: f"A file has one last name and up to {GIVEN_NAMES_MAX} given names, each of 1 to "
         f"{NAME_CHARACTERS_MAX} printable characters.",
-        RefusalReason.DATES: "A date lies in the future, or the decease before the birth.",
+        RefusalReason.FUTURE_DATE: "A date lies in the future.",
+        RefusalReason.DECEASE_BEFORE_BIRTH: "The decease lies before the birth.",
     }
 )
 
@@ -121,10 +124,14 @@ class Refused:
     """Why nothing happened."""
 
     reason: RefusalReason
+    status: FileStatus | None = field(default=None, compare=False)
+    """What became of the file that is not active, for the sentence alone."""
 
     @property
     def sentence(self) -> str:
         """The reason for people, without numbers or names."""
+        if self.reason is RefusalReason.NOT_ACTIVE and self.status is not None:
+            return f"The number to be replaced or changed is {self.status.value} already."
         return _SENTENCES[self.reason]
 
 
@@ -234,8 +241,10 @@ class NumberLife:
         A BIS file is compared with the files of all registers, a National Register file with the National Register's
         (TI000). `given_name_mode` says how much of the given names must be alike for that.
         """
-        if register not in self._ours or register is Register.RAD:
+        if register is Register.RAD:
             return Refused(reason=RefusalReason.OTHER_REGISTER)  # RAD files come from the National Register (rule 12)
+        if register not in self._ours:
+            return Refused(reason=RefusalReason.NOT_OURS)
         if legal_data.last_name is None:
             return Refused(reason=RefusalReason.NAMES)
         gender = legal_data.gender or Gender.UNKNOWN
@@ -289,7 +298,7 @@ class NumberLife:
                     return elsewhere
                 former = elsewhere
             elif former.status is not FileStatus.ACTIVE:
-                return Refused(reason=RefusalReason.NOT_ACTIVE)
+                return Refused(reason=RefusalReason.NOT_ACTIVE, status=former.status)
             successors = await self._successors(files, ssin, replaced_by, ticket)
             if isinstance(successors, Refused):
                 return successors
@@ -340,7 +349,7 @@ class NumberLife:
         def taken_in(person: Person, today: date) -> Person | Refused:
             since = day or today
             if since > today:
-                return Refused(reason=RefusalReason.DATES)
+                return Refused(reason=RefusalReason.FUTURE_DATE)
             if person.register is Register.RAD:
                 return Refused(reason=RefusalReason.NOTHING_CHANGES)
             return replace(person, register=Register.RAD, register_inception_date=since)
@@ -356,11 +365,11 @@ class NumberLife:
             record = await self._record(files, LifeEvent.RAD_IN, operator)
             ours = await files.file_of(ssin)
             if ours is not None and ours.register is not Register.NR:
-                return Refused(reason=_reason_of_ours(ours))
+                return _refusal_of_ours(ours)
             if not chain:
                 return Refused(reason=RefusalReason.UNKNOWN)
             if chain[0].status is not FileStatus.ACTIVE:
-                return Refused(reason=RefusalReason.NOT_ACTIVE)
+                return Refused(reason=RefusalReason.NOT_ACTIVE, status=chain[0].status)
             copy = taken_in(chain[0], record.recorded_at.date())
             if isinstance(copy, Refused):
                 return copy
@@ -443,7 +452,8 @@ class NumberLife:
                 return Refused(reason=RefusalReason.OTHER_REGISTER)
             if person.status is not FileStatus.ACTIVE:
                 is_repeated = event is LifeEvent.CANCELED and person.status is FileStatus.CANCELED
-                return Refused(reason=RefusalReason.NOTHING_CHANGES if is_repeated else RefusalReason.NOT_ACTIVE)
+                reason = RefusalReason.NOTHING_CHANGES if is_repeated else RefusalReason.NOT_ACTIVE
+                return Refused(reason=reason, status=person.status)
             today = record.recorded_at.date()
             changed = edit(person, today)
             if isinstance(changed, Refused):
@@ -484,24 +494,24 @@ class NumberLife:
         """The numbers that follow `ssin` when it is replaced: the lines arrive at the last, whose file is active."""
         chain = await self._registers.chain_of(replaced_by, hops_max=self._hops_max)
         if ssin == replaced_by or ssin in {person.ssin for person in chain}:
-            return self._anomaly(RefusalReason.CYCLE, RefusalReason.CYCLE, ticket)
+            return self._anomaly(RefusalReason.LOOP, ChainFault.LOOP, ticket)
         match resolve(replaced_by, chain, hops_max=self._hops_max):
             case Unknown():
                 return Refused(reason=RefusalReason.SUCCESSOR_UNKNOWN)
-            case NotActive(reason=reason) if reason == CANCELED:
+            case NotActive(fault=ChainFault() as fault):
+                is_too_long = fault is ChainFault.TOO_LONG
+                refusal = RefusalReason.TOO_LONG if is_too_long else RefusalReason.SUCCESSOR_NOT_ACTIVE
+                return self._anomaly(refusal, fault, ticket)
+            case NotActive():
                 return Refused(reason=RefusalReason.SUCCESSOR_NOT_ACTIVE)
-            case NotActive(reason=reason) if reason == RefusalReason.TOO_LONG:
-                return self._anomaly(RefusalReason.TOO_LONG, reason, ticket)
-            case NotActive(reason=reason):
-                return self._anomaly(RefusalReason.SUCCESSOR_NOT_ACTIVE, reason, ticket)
             case Found():
                 hops = await files.hops_to(ssin, hops_max=self._hops_max) + 1 + len(chain) - 1
                 if hops > self._hops_max:
-                    return self._anomaly(RefusalReason.TOO_LONG, RefusalReason.TOO_LONG, ticket)
+                    return self._anomaly(RefusalReason.TOO_LONG, ChainFault.TOO_LONG, ticket)
                 return tuple(person.ssin for person in chain)
 
-    def _anomaly(self, refusal: RefusalReason, reason: str, ticket: UUID) -> Refused:
-        self._data_anomalies.found_data_anomaly(ticket_cbss=ticket, reason=str(reason))
+    def _anomaly(self, refusal: RefusalReason, reason: ChainFault | RefusalReason, ticket: UUID) -> Refused:
+        self._data_anomalies.found_data_anomaly(ticket_cbss=ticket, reason=reason.value)
         return Refused(reason=refusal)
 
     async def _free_number(
@@ -566,9 +576,9 @@ def _refusal_of_data(
     # Only known parts speak: the first day that an incomplete date allows must not lie in the future.
     firsts = [(day.year, day.month or 1, day.day or 1) for day in (birth_date, decease_date) if day is not None]
     if any(first > (today.year, today.month, today.day) for first in firsts):
-        return Refused(reason=RefusalReason.DATES)
+        return Refused(reason=RefusalReason.FUTURE_DATE)
     if birth_date is not None and decease_date is not None and _is_before(decease_date, birth_date):
-        return Refused(reason=RefusalReason.DATES)
+        return Refused(reason=RefusalReason.DECEASE_BEFORE_BIRTH)
     return None
 
 
@@ -597,12 +607,14 @@ def _is_before(one: IncompleteDate, other: IncompleteDate) -> bool:
     return False
 
 
-def _reason_of_ours(person: Person) -> RefusalReason:
+def _refusal_of_ours(person: Person) -> Refused:
     """Why a file that is in our store as ours cannot be taken in."""
     if person.register is not Register.RAD:
-        return RefusalReason.OTHER_REGISTER
+        return Refused(reason=RefusalReason.OTHER_REGISTER)
     is_active = person.status is FileStatus.ACTIVE
-    return RefusalReason.NOTHING_CHANGES if is_active else RefusalReason.NOT_ACTIVE
+    return Refused(
+        reason=RefusalReason.NOTHING_CHANGES if is_active else RefusalReason.NOT_ACTIVE, status=person.status
+    )
 
 
 async def _told(files: FilesUnderLock, ssin: Ssin, record: LifeRecord) -> Done:

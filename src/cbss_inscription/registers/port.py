@@ -35,8 +35,7 @@ class DataAnomalyLog(Protocol):
     def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
         """One line, under the ticket of the exchange or event.
 
-        A chain of replacements met is a `loop`, `too-long` or `broken`; one attempted is a `cycle` or `too-long`, or
-        its lines went to another number (`lines-elsewhere`), or cannot follow (`lines-left-behind`); a
-        `remembered-answer` cannot be read.
+        The `reason` is a `resolution.ChainFault` of a chain of replacements, met or attempted; or lines went to another
+        number (`lines-elsewhere`), or cannot follow (`lines-left-behind`); or a `remembered-answer` cannot be read.
         """
         ...

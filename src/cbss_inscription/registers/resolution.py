@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from cbss_inscription.domain.legal_data import FileStatus, Person
@@ -12,8 +13,16 @@ from cbss_inscription.domain.ssin import Ssin
 HOPS_MAX: Final = 10
 """Replacements followed before a chain is refused as a data anomaly (rule 16)."""
 
-CANCELED: Final = "canceled"
-"""The reason of a chain that ends as it may; every other reason is an anomaly of the data."""
+
+class ChainFault(StrEnum):
+    """What is wrong with a chain of replacements: an anomaly of the data, met or attempted (rule 16)."""
+
+    LOOP = "loop"
+    """It comes back to a file that stands in it already."""
+    TOO_LONG = "too-long"
+    """It has more replacements than are followed."""
+    BROKEN = "broken"
+    """No register knows the number that replaces its last file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +42,11 @@ class Unknown:
 class NotActive:
     """Cancelled, or replaced without reaching an active file (E4, E6).
 
-    `last` is the last file reached; `reason` is `CANCELED`, `loop`, `too-long` or `broken` (the next file is missing).
+    `last` is the last file reached; `fault` is None when the chain ends as it may, with a canceled file.
     """
 
     last: Person
-    reason: str
+    fault: ChainFault | None
 
 
 Resolution = Found | Unknown | NotActive
@@ -49,12 +58,12 @@ def resolve(asked: Ssin, chain: Sequence[Person], *, hops_max: int = HOPS_MAX) -
         return Unknown()
     last = chain[-1]
     if len(chain) > hops_max + 1:
-        return NotActive(last=last, reason="too-long")
+        return NotActive(last=last, fault=ChainFault.TOO_LONG)
     match last.status:
         case FileStatus.ACTIVE:
             return Found(person=last, replaces=None if last.ssin == asked else asked)
         case FileStatus.CANCELED:
-            return NotActive(last=last, reason=CANCELED)
+            return NotActive(last=last, fault=None)
         case FileStatus.REPLACED:
             seen = {person.ssin for person in chain}
-            return NotActive(last=last, reason="loop" if last.replaced_by in seen else "broken")
+            return NotActive(last=last, fault=ChainFault.LOOP if last.replaced_by in seen else ChainFault.BROKEN)

@@ -52,7 +52,7 @@ from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import LegalDataProfile, ReplacedNumbers
 from cbss_inscription.registers.matching import Verdict, compare, fold_exact, fold_strict
 from cbss_inscription.registers.port import DataAnomalyLog, PersonRegister
-from cbss_inscription.registers.resolution import CANCELED, HOPS_MAX, Found, NotActive, Resolution, Unknown, resolve
+from cbss_inscription.registers.resolution import HOPS_MAX, ChainFault, Found, NotActive, Resolution, Unknown, resolve
 from cbss_inscription.repertory.port import Admitted
 from cbss_inscription.repertory.tickets import Told, content_of, read_told, write_told
 
@@ -292,9 +292,9 @@ class EmbeddedRepertory:
 
         Raises `RepertoryUnavailable` when the register does not know that number yet: the store is ahead of it.
         """
-        reason = moves.anomaly_of(moved.continued_by)
-        if reason is not None:
-            self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason=reason)
+        fault = moves.fault_of(moved.continued_by)
+        if fault is not None:
+            self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason=fault.value)
             return _Refusal(code=OutcomeCode.SSIN_CANCELED, ssin=_answer_about(asked, moved.continued_by))
         resolution = await self._resolve(asked, moved.continued_by)
         if isinstance(resolution, Unknown):
@@ -325,10 +325,10 @@ class EmbeddedRepertory:
         match resolution:
             case Unknown():
                 return _Refusal(code=OutcomeCode.SSIN_UNKNOWN)
-            case NotActive(last=last, reason=reason):
-                if reason != CANCELED:
-                    self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason=reason)
-                answer = replace(_answer_about(asked, last.ssin), canceled=reason == CANCELED)
+            case NotActive(last=last, fault=fault):
+                if fault is not None:
+                    self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason=fault.value)
+                answer = replace(_answer_about(asked, last.ssin), canceled=fault is None)
                 return _Refusal(code=OutcomeCode.SSIN_CANCELED, ssin=answer)
             case Found(person=person):
                 answer = _answer_about(asked, person.ssin)
@@ -446,12 +446,12 @@ class _Moves:
         self._moves_max = moves_max
         self._seen: set[Ssin] = set()
 
-    def anomaly_of(self, ssin: Ssin) -> str | None:
-        """Why the lines cannot be followed to this number too: `loop` or `too-long`."""
+    def fault_of(self, ssin: Ssin) -> ChainFault | None:
+        """Why the lines cannot be followed to this number too."""
         if ssin in self._seen:
-            return "loop"
+            return ChainFault.LOOP
         self._seen.add(ssin)
-        return "too-long" if len(self._seen) > self._moves_max else None
+        return ChainFault.TOO_LONG if len(self._seen) > self._moves_max else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
