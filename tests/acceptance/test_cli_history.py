@@ -86,11 +86,26 @@ def test_rule_35_every_change_of_a_line_is_shown(settings: Path, command: Comman
         f"2026-01-11 10:00:00.000 UTC  {REPLACE_SSIN}  17/1  {CONTEXT}",
         "  before  2026-01-01 to 2026-01-31",
         "  after   nothing",
+        f"  to  {NEW.formatted}",
         f"  ticket  {TICKETS[2]}",
         f"The lines went to {NEW.formatted}, where the history goes on.",
     ]
     assert command("history", "show", "--settings", settings, OLD.digits).out == done.out
     assert command("history", "--settings", settings, "-", stdin=f"{OLD.digits}\n").out == done.out
+
+
+def test_rule_19_from_the_current_number_the_former_is_found(settings: Path, command: Command) -> None:
+    """Lines that came with a replacement say from which number, now and for a moment before it (rules 19, 35)."""
+    done = command("history", NEW.digits, "--settings", settings)
+    since = f"It continues {OLD.formatted} since 2026-01-11 10:00:00.000 UTC: ask for that number too."
+    assert f"  from  {OLD.formatted}" in done.out.splitlines()
+    assert done.out.splitlines()[-1] == since
+    before = command("history", NEW.digits, "--settings", settings, "--as-of", "2026-01-10")
+    assert before.exit_code == 1
+    assert before.out.splitlines()[1:] == ["Nothing was known under this number then.", since]
+    told = json.loads(command("history", NEW.digits, "--settings", settings, "--format", "json").out)
+    assert told["continues"] == [{"ssin": OLD.digits, "since": "2026-01-11T10:00:00.000Z"}]
+    assert told["changes"][0]["other_ssin"] == OLD.digits
 
 
 def test_rule_35_changes_are_shown_page_by_page(settings: Path, command: Command) -> None:
@@ -107,6 +122,7 @@ def test_rule_35_changes_are_shown_page_by_page(settings: Path, command: Command
     assert change == {
         "changed_at": "2026-01-11T10:00:00.000Z",
         "operation": REPLACE_SSIN,
+        "other_ssin": NEW.digits,
         "customer": "17/1",
         "inscription_context": CONTEXT,
         "before": [{"begin_date": "2026-01-01", "end_date": "2026-01-31"}],

@@ -19,6 +19,7 @@ from cbss_inscription.domain.customer import CustomerIdentification, InvalidCust
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.history import (
     CHANGES_MAX,
+    Arrival,
     ChangesPage,
     Discrepancy,
     KnownLines,
@@ -77,8 +78,13 @@ def show(
     if as_of is not None:
         moment = _moment(as_of, now=datetime.now(UTC))
         contexts = None if which is None else (which,)
-        known = _ask(settings, lambda stored: stored.known_as_of(number, moment, customer=who, contexts=contexts))
-        _write(output, _known_as_json(number, known), _known_as_text(number, known))
+
+        async def look(stored: StoredHistory) -> tuple[KnownLines, tuple[Arrival, ...]]:
+            known = await stored.known_as_of(number, moment, customer=who, contexts=contexts)
+            return known, await stored.arrivals_at(known.current)
+
+        known, arrivals = _ask(settings, look)
+        _write(output, _known_as_json(number, known, arrivals), _known_as_text(number, known, arrivals))
         found = bool(known.lines)
     else:
         page = _ask(
@@ -163,7 +169,7 @@ def _write(output: OutputFormat, value: dict[str, Any], text: str) -> None:
         sys.stdout.write(f"{text}\n")
 
 
-def _known_as_text(asked: Ssin, known: KnownLines) -> str:
+def _known_as_text(asked: Ssin, known: KnownLines, arrivals: tuple[Arrival, ...]) -> str:
     title = f"SSIN  {known.current.formatted}"
     if known.replaces is not None:
         title += f", replaces {asked.formatted}"
@@ -173,7 +179,14 @@ def _known_as_text(asked: Ssin, known: KnownLines) -> str:
         f"  last change {_time(line.last_change)}"
         for line in known.lines
     ]
-    return "\n".join(rows if known.lines else [*rows, "Nothing was known."])
+    if not known.lines:
+        rows.append("Nothing was known under this number then." if arrivals else "Nothing was known.")
+        rows += [_continues(arrival) for arrival in arrivals if arrival.arrived_at > known.as_of]
+    return "\n".join(rows)
+
+
+def _continues(arrival: Arrival) -> str:
+    return f"It continues {arrival.ssin.formatted} since {_time(arrival.arrived_at)}: ask for that number too."
 
 
 def _changes_as_text(asked: Ssin, page: ChangesPage) -> str:
@@ -183,6 +196,7 @@ def _changes_as_text(asked: Ssin, page: ChangesPage) -> str:
             f"{_time(change.changed_at)}  {change.operation}  {change.customer.key}  {change.inscription_context}",
             f"  before  {_periods(change.before)}",
             f"  after   {_periods(change.after)}",
+            *_direction(change, page),
             f"  ticket  {change.ticket_cbss}",
             *(f"  {name}  {value}" for name, value in _circumstances(change)),
         ]
@@ -190,9 +204,17 @@ def _changes_as_text(asked: Ssin, page: ChangesPage) -> str:
         rows.append("No change.")
     if page.more:
         rows.append(f"More changes follow: --after {page.changes[-1].change_number}")
+    rows += [_continues(arrival) for arrival in page.arrivals]
     if page.replaced_by is not None:
         rows.append(f"The lines went to {page.replaced_by.formatted}, where the history goes on.")
     return "\n".join(rows)
+
+
+def _direction(change: LineSetChange, page: ChangesPage) -> tuple[str, ...]:
+    other = page.other_number(change)
+    if other is None:
+        return ()
+    return (f"  {'to' if other == page.replaced_by else 'from'}  {other.formatted}",)
 
 
 def _verification_as_text(verification: Verification) -> str:
@@ -218,13 +240,18 @@ def _circumstances(change: LineSetChange) -> list[tuple[str, str]]:
     return [(name, one_line(value)) for name, value in told.items() if value is not None]
 
 
-def _known_as_json(asked: Ssin, known: KnownLines) -> dict[str, Any]:
+def _known_as_json(asked: Ssin, known: KnownLines, arrivals: tuple[Arrival, ...]) -> dict[str, Any]:
     return {
         "as_of": time_as_json(known.as_of),
         "ssin": known.current.digits,
         "replaces": asked.digits if known.replaces is not None else None,
+        "continues": [_arrival_as_json(arrival) for arrival in arrivals],
         "inscriptions": [_line_as_json(line) for line in known.lines],
     }
+
+
+def _arrival_as_json(arrival: Arrival) -> dict[str, Any]:
+    return {"ssin": arrival.ssin.digits, "since": time_as_json(arrival.arrived_at)}
 
 
 def _line_as_json(line: Inscription) -> dict[str, Any]:
@@ -240,12 +267,14 @@ def _changes_as_json(asked: Ssin, page: ChangesPage) -> dict[str, Any]:
     return {
         "ssin": asked.digits,
         "replaced_by": page.replaced_by.digits if page.replaced_by else None,
+        "continues": [_arrival_as_json(arrival) for arrival in page.arrivals],
         "more_after": page.changes[-1].change_number if page.more else None,
         "changes": [
             {
                 "change_number": change.change_number,
                 "changed_at": time_as_json(change.changed_at),
                 "operation": change.operation,
+                "other_ssin": other.digits if (other := page.other_number(change)) is not None else None,
                 "customer": change.customer.key,
                 "inscription_context": str(change.inscription_context),
                 "before": [_period_as_json(period) for period in change.before],

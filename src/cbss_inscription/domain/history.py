@@ -24,6 +24,8 @@ CHANGES_MAX: Final = 1_000
 """Changes in one page."""
 CHANGES_REPLAYED_MAX: Final = 100_000
 """Changes that are replayed to answer what was known of one person."""
+ARRIVALS_MAX: Final = 1_000
+"""Former numbers of one number that are named."""
 DISCREPANCIES_MAX: Final = 1_000
 """Discrepancies that one verification names; it stops there."""
 REPLACE_SSIN: Final = "replaceSsin"
@@ -40,6 +42,15 @@ class Replacement:
 
     ssin: Ssin
     replaced_by: Ssin
+    ticket_cbss: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """That the lines of a former number, `ssin`, came to the number asked, when (UTC), and under which ticket."""
+
+    ssin: Ssin = field(repr=False)
+    arrived_at: datetime
     ticket_cbss: UUID
 
 
@@ -85,12 +96,23 @@ class KnownLines:
 class ChangesPage:
     """Changes under exactly the number asked, newest last; `more` follow after the last one's `change_number`.
 
-    `replaced_by` is the number to which the lines went, and under which the story goes on.
+    `replaced_by` is the number to which the lines went, and under which the story goes on; `arrivals` are those whose
+    lines came here, the first first, where the story begins.
     """
 
     changes: tuple[LineSetChange, ...] = ()
     more: bool = False
     replaced_by: Ssin | None = field(default=None, repr=False)
+    arrivals: tuple[Arrival, ...] = ()
+
+    def other_number(self, change: LineSetChange) -> Ssin | None:
+        """The number that the lines of a replacement came from; else the one they went to; None for other changes."""
+        if change.operation != REPLACE_SSIN:
+            return None
+        for arrival in self.arrivals:
+            if arrival.ticket_cbss == change.ticket_cbss:
+                return arrival.ssin
+        return self.replaced_by
 
 
 class DiscrepancyKind(StrEnum):

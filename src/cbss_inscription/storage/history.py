@@ -9,9 +9,11 @@ from uuid import UUID
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.history import (
+    ARRIVALS_MAX,
     CHANGES_MAX,
     CHANGES_REPLAYED_MAX,
     DISCREPANCIES_MAX,
+    Arrival,
     ChangesPage,
     Discrepancy,
     DiscrepancyKind,
@@ -123,6 +125,15 @@ class StoredHistory:
             changes=tuple(_read_change(*row) for row in rows[:limit]),
             more=len(rows) > limit,
             replaced_by=Ssin.of_number(went[0]) if went else None,
+            arrivals=await self.arrivals_at(ssin),
+        )
+
+    async def arrivals_at(self, ssin: Ssin) -> tuple[Arrival, ...]:
+        """The numbers whose lines came to this one, the first first; at most `ARRIVALS_MAX` (rule 19)."""
+        rows = await self._database.rows("where_lines_came_from", {"ssin": ssin.number, "row_count_max": ARRIVALS_MAX})
+        return tuple(
+            Arrival(ssin=Ssin.of_number(number), arrived_at=arrived_at, ticket_cbss=ticket_cbss)
+            for number, arrived_at, ticket_cbss in rows
         )
 
     async def verify(self, ssin: Ssin | None = None) -> Verification:

@@ -655,6 +655,14 @@ LIMIT %(row_count_max)s::integer;
 -- The number to which the lines of a replaced number went; no row when they did not.
 SELECT replaced_by FROM replacement WHERE ssin = %(ssin)s::bigint;
 
+-- name: where_lines_came_from
+-- The numbers whose lines came to this one, with the time and the ticket, in that order.
+SELECT ssin, replaced_at, ticket_cbss
+FROM replacement
+WHERE replaced_by = %(ssin)s::bigint
+ORDER BY replaced_at, ssin
+LIMIT %(row_count_max)s::integer;
+
 -- name: end_of_history_slice
 -- The last number of a slice of the history that begins at a number and has about so many changes; null for the last.
 SELECT CASE WHEN count(*) = %(row_count_max)s::integer THEN max(ssin) END
