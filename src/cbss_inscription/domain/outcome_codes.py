@@ -148,24 +148,24 @@ _ENTRIES: Final = (
         origin=Origin.KSZ,
         provenance=Provenance.PUBLISHED,
         texts=_words(
-            en="No inscription was found.",
-            nl="Er is geen inschrijving gevonden.",
-            fr="Aucune inscription n'a été trouvée.",
-            de="Es wurde keine Einschreibung gefunden.",
+            en="Nothing was found.",
+            nl="Er is niets gevonden.",
+            fr="Rien n'a été trouvé.",
+            de="Es wurde nichts gefunden.",
         ),
         cause=_words(
-            en="The repertory holds no inscription that meets the criteria and that you may see.",
-            nl="Het repertorium bevat geen inschrijving die aan de criteria voldoet en die u mag zien.",
-            fr="Le répertoire ne contient aucune inscription qui réponde aux critères et que vous puissiez consulter.",
-            de="Das Verzeichnis enthält keine Einschreibung, die den Kriterien entspricht und die Sie einsehen dürfen.",
+            en="There is nothing that meets the criteria and that you may see.",
+            nl="Er is niets dat aan de criteria voldoet en dat u mag zien.",
+            fr="Il n'y a rien qui réponde aux critères et que vous puissiez consulter.",
+            de="Es gibt nichts, das den Kriterien entspricht und das Sie einsehen dürfen.",
         ),
         remedy=_words(
-            en="If you expected an inscription, check the inscription contexts and the period of the criteria.",
-            nl="Verwachtte u een inschrijving, controleer dan de inschrijvingscontexten en de periode van de criteria.",
-            fr="Si vous attendiez une inscription, vérifiez les contextes d'inscription et la période des critères.",
+            en="If you expected something, check the criteria; at the end of a feed, ask again later.",
+            nl="Verwachtte u iets, controleer dan de criteria; vraag aan het einde van een feed later opnieuw.",
+            fr="Si vous attendiez quelque chose, vérifiez les critères; à la fin d'un flux, redemandez plus tard.",
             de=(
-                "Wenn Sie eine Einschreibung erwartet haben, prüfen Sie Einschreibungskontexte und Zeitraum der "
-                "Kriterien."
+                "Wenn Sie etwas erwartet haben, prüfen Sie die Kriterien; fragen Sie am Ende eines Feeds später noch "
+                "einmal."
             ),
         ),
     ),
