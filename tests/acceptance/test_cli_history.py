@@ -261,12 +261,12 @@ def test_what_cannot_be_asked_of_the_history_is_one_sentence(
 
 
 def test_a_history_without_its_database_says_so(settings: Path, command: Command) -> None:
-    """A database that is not there is one sentence and exit code 2, as for a façade that starts; a slow one is 4."""
+    """A database that is not there is one sentence and exit code 4, as one that is slow."""
     before = settings.read_text(encoding="utf-8")
     away = re.sub(r'^database = ".*"$', f'database = "host=127.0.0.1 port={free_port()}"', before, flags=re.MULTILINE)
     settings.write_text(away, encoding="utf-8")
     done = command("history", OLD.digits, "--settings", settings)
-    assert done.exit_code == 2
+    assert done.exit_code == 4
     assert done.sentence.startswith("the database cannot be reached: ")
     settings.write_text(before, encoding="utf-8")
     with psycopg.connect(database_of(settings)) as connection:

@@ -10,7 +10,7 @@ from importlib import resources
 import psycopg
 import pytest
 
-from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.domain.phonetics import phonetic_key
 from cbss_inscription.storage import migration
 from cbss_inscription.storage.migration import Migration, check_schema, make_phonetic_keys, migrate, migrations
@@ -145,7 +145,7 @@ def test_a_migration_that_fails_leaves_nothing(make_database: MakeDatabase, monk
 def test_a_database_that_cannot_be_reached_is_a_usage_error(migrated: str) -> None:
     """No such database: one sentence of one line."""
     conninfo = psycopg.conninfo.make_conninfo(migrated, dbname="nobody_made_this")
-    with pytest.raises(UsageError, match=r"\Athe database cannot be reached: [^\n]+\Z"):
+    with pytest.raises(TemporarilyUnavailable, match=r"\Athe database cannot be reached: [^\n]+\Z"):
         migrate(conninfo)
 
 

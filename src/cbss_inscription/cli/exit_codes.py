@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from cbss_inscription.domain.errors import CbssInscriptionError, ServiceUnavailable
 from cbss_inscription.domain.history import HistoryRefused
+from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.results import Health, HealthCheckResult, Result, StatusValue
 
 
@@ -21,7 +22,8 @@ class ExitCode(IntEnum):
     REFUSED = 3
     """NOK or NO_RESULT: understood, and refused by a rule."""
     UNAVAILABLE = 4
-    """A server fault, no readable reply, or a server of ours that ended by itself."""
+    """Send it again later: a server fault, no readable reply, a source that was away (CBI00901), a
+    database or register that is away; or a server of ours that ended by itself."""
 
 
 _OF_STATUS = {
@@ -37,6 +39,8 @@ def exit_code_of(result: Result) -> ExitCode:
     """The status with which a command ends that had this answer."""
     if isinstance(result, HealthCheckResult):
         return ExitCode.DONE if result.health is Health.OK else ExitCode.UNAVAILABLE
+    if result.status.code is OutcomeCode.SOURCE_UNREACHABLE:
+        return ExitCode.UNAVAILABLE
     return _OF_STATUS[result.status.value]
 
 

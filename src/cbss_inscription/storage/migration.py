@@ -14,7 +14,7 @@ from typing import Final, cast
 
 import psycopg
 
-from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.domain.phonetics import phonetic_key
 from cbss_inscription.storage.queries import QUERIES
 
@@ -52,8 +52,8 @@ def migrations() -> tuple[Migration, ...]:
 def migrate(conninfo: str) -> tuple[Migration, ...]:
     """The migrations that were missing and are applied now, in one transaction; `make_phonetic_keys` goes after it.
 
-    Raises `UsageError` when the database cannot be reached, its server is too old, or its schema is newer than this
-    program. Processes that start together wait for each other.
+    Raises `TemporarilyUnavailable` when the database cannot be reached, and `UsageError` when its server is too old or
+    its schema newer than this program. Processes that start together wait for each other.
     """
     with _connect(conninfo) as connection:
         connection.execute(QUERIES["lock_migrations"])
@@ -116,7 +116,7 @@ def _connect(conninfo: str) -> Iterator[Connection]:
     try:
         connection = psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX)
     except psycopg.Error as error:
-        raise UsageError(f"the database cannot be reached: {' '.join(str(error).split())}") from error
+        raise TemporarilyUnavailable(f"the database cannot be reached: {' '.join(str(error).split())}") from error
     try:
         with connection:
             major = connection.info.server_version // 10_000
