@@ -298,7 +298,7 @@ def test_what_nobody_expected_is_one_sentence_too(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("cbss_inscription.cli.operations._profile", fail)
+    monkeypatch.setattr("cbss_inscription.cli.operations.read_profile", fail)
     ended = command("consult", "85073003328")
     assert re.fullmatch(sentence, ended.sentence)
     assert ended.exit_code == code
@@ -310,6 +310,6 @@ def test_an_interrupted_command_ends_as_a_shell_says_it(command: Command, monkey
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cbss_inscription.cli.operations._profile", interrupt)
+    monkeypatch.setattr("cbss_inscription.cli.operations.read_profile", interrupt)
     ended = command("consult", "85073003328")
     assert (ended.exit_code, ended.out) == (130, "")

@@ -13,6 +13,7 @@ import pytest
 from cbss_inscription.app.sandbox import SandboxOptions, _prepare_database, _refuse_loss
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Register
+from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.population import holds_unseen_files, loaded_recipe
 from tests.acceptance.conftest import Command
@@ -48,7 +49,7 @@ def test_a_population_is_made_loaded_searched_and_exported(
     assert [row["ssin"] for row in rows] == [person["ssin"] for person in found]
     table = command(*asked)
     assert table.exit_code == 0
-    assert found[0]["ssin"] in table.out
+    assert Ssin.parse(found[0]["ssin"]).formatted in table.out
 
     exported = command("population", "export", tmp_path / "exported", "--database", fresh_database)
     assert exported.exit_code == 0

@@ -100,7 +100,7 @@ def test_rule_22_likely_persons_are_shown_and_nothing_is_made(register: Register
     ssin = made(register, "--last-name", "Pieters", "--given-name", "Johan", "--birth-date", "1985-07-00")
     text = register("create", *PEETERS)
     assert text.exit_code == 3
-    assert "1 known persons" in text.err
+    assert "1 known person is like this one: " in text.err
     assert Ssin(ssin).formatted in text.out
     assert "Pieters, Johan" in text.out
     told = register("create", *PEETERS, "--format", "json")
@@ -124,18 +124,22 @@ def test_rule_19_replace_tells_where_the_lines_are(register: Register, fresh_dat
         "customers told: 1",
     ]
     again = register("replace", old, new)
-    assert (again.exit_code, again.sentence) == (3, "refused: The file is replaced or canceled.")
+    assert (again.exit_code, again.sentence) == (
+        3,
+        "refused: The number to be replaced or changed is replaced already.",
+    )
     told = register("replace", old, new, "--format", "json")
     assert json.loads(told.out) == {
         "outcome": "refused",
         "reason": "not-active",
-        "sentence": "The file is replaced or canceled.",
+        "sentence": "The number to be replaced or changed is replaced already.",
     }
     found = shown(register, old)
     assert [file["ssin"] for file in found["chain"]] == [old, new]
     assert found["history"][-1]["operator"] == getpass.getuser()
     text = register("show", old)
-    assert f"'{new}'" in text.out
+    assert f"active → replaced, replaced_by none → {Ssin(new).formatted}" in text.out
+    assert " UTC  replaced  by " in text.out
     assert f"by {Ssin(new).formatted}" in " ".join(text.out.split())
 
 
@@ -145,7 +149,7 @@ def test_rule_16_a_circle_is_refused_and_reported(register: Register) -> None:
     result = register("replace", ssin, ssin)
     assert result.exit_code == 3
     anomaly, refusal = result.err.splitlines()
-    assert "data anomaly: cycle" in anomaly
+    assert "data anomaly: loop" in anomaly
     assert refusal.endswith("is itself replaced by it, or by itself.")
     assert ssin not in result.out + result.err
 
@@ -170,15 +174,15 @@ def test_rules_15_to_23_every_other_event_happens(register: Register) -> None:
     assert (file["status"], file["last_name"], file["decease_date"]) == ("canceled", "Peters", "2024-03-00")
     assert found["history"][3]["after"]["register_inception_date"] == "2025-01-31"
     text = register("show", ssin)
-    assert "last_name 'Peeters' → 'Peters'" in text.out
+    assert "last_name Peeters → Peters" in text.out
     again = register("cancel", ssin)
     assert (again.exit_code, again.sentence) == (3, "refused: The file is so already.")
 
 
 def test_show_of_an_unknown_number_finds_nothing(register: Register) -> None:
-    """A number that nobody has is "nothing found": status 1, and nothing printed."""
+    """A number that nobody has is "nothing found": status 1, and one sentence says so."""
     result = register("show", "85073003328")
-    assert (result.exit_code, result.out, result.err) == (1, "", "")
+    assert (result.exit_code, result.out, result.sentence) == (1, "", "No register knows the number.")
 
 
 @pytest.mark.parametrize(
@@ -221,6 +225,31 @@ def test_every_reason_has_a_sentence() -> None:
     for reason in life.RefusalReason:
         assert " " not in reason.value
         assert life.Refused(reason=reason).sentence.endswith(".")
+
+
+def test_what_became_of_a_number_is_said_of_a_refusal(register: Register) -> None:
+    """A change of a canceled number says that it is canceled, and each date that is wrong has its own sentence."""
+    ssin = made(register, *PEETERS)
+    died = register("decease", ssin, "1980-01-01")
+    assert (died.exit_code, died.sentence) == (3, "refused: The decease lies before the birth.")
+    late = register("decease", ssin, "2999-01-01")
+    assert (late.exit_code, late.sentence) == (3, "refused: A date lies in the future.")
+    assert register("cancel", ssin).exit_code == 0
+    result = register("decease", ssin, "2024-03-00")
+    assert (result.exit_code, result.sentence) == (
+        3,
+        "refused: The number to be replaced or changed is canceled already.",
+    )
+
+
+def test_show_names_the_numbers_that_a_number_continues(register: Register) -> None:
+    """From the current number its former ones are found, for people and programs, and each event is in words."""
+    old, new = made(register, *PEETERS), made(register, *PEETERS, kind="nr")
+    assert register("replace", old, new).exit_code == 0
+    assert f"It continues {Ssin(old).formatted}." in register("show", new).out
+    assert (shown(register, new)["continues"], shown(register, old)["continues"]) == ([old], [])
+    assert register("rad-in", new).exit_code == 0
+    assert "taken into RAD  by " in register("show", new).out
 
 
 def test_decision_0003_a_sandbox_gives_numbers_that_nobody_bears(command: Command, sandbox: RunningSandbox) -> None:

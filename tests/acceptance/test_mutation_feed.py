@@ -337,7 +337,8 @@ def test_the_command_shows_a_table(sandbox: RunningSandbox, command: Command, to
     assert (shown.exit_code, shown.err) == (0, "")
     assert re.search(r"^DATA_FOUND  MSG00000  ", shown.out, re.MULTILINE)
     number, formatted = told["after"] + 1, re.escape(Ssin.parse(told["ssin"]).formatted)
-    assert re.search(rf"│ +{number} │ deceased │ {formatted} │ ", shown.out)
+    assert re.search(rf"(?m)^ *{number}  deceased  {formatted}  ", shown.out)
+    assert "→ same" in shown.out
     assert f"--after {number}\n" in shown.out
     nothing = command("mutations", *profile, "--after", number)
     assert (nothing.exit_code, nothing.err) == (1, "")

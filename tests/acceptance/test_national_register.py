@@ -24,9 +24,9 @@ import msgspec
 import psycopg
 import pytest
 
+from cbss_inscription.app.registers import registers_of
 from cbss_inscription.app.settings import NationalRegister, Settings, read_settings
 from cbss_inscription.app.telemetry import StructuredExchangeLog
-from cbss_inscription.app.registers import registers_of
 from cbss_inscription.client import FaultReceived, InscriptionClient, Period
 from cbss_inscription.client.call import prepare
 from cbss_inscription.client.profile import Profile, read_signer

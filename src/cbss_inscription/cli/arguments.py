@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Gender, LegalData
 from cbss_inscription.domain.period import IncompleteDate, InvalidDate
 from cbss_inscription.domain.ssin import InvalidSsin, Ssin
+
+if TYPE_CHECKING:
+    from cbss_inscription.client.profile import Profile
 
 DATE_FORMATS: Final = ["%Y-%m-%d"]
 """How a day is typed."""
@@ -34,6 +38,38 @@ SsinText = Annotated[
 GivenNames = Annotated[list[str] | None, typer.Option("--given-name", help="In their order; may be repeated.")]
 BirthDate = Annotated[str | None, typer.Option(help="yyyy-mm-dd; 00 for what is unknown.")]
 GenderCode = Annotated[int | None, typer.Option(min=0, max=2, help="0 unknown, 1 male, 2 female.")]
+
+_CONNECTION = "Who calls, and where to"
+
+ProfileFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile",
+        envvar="CBSS_INSCRIPTION_PROFILE",
+        help="A profile file (TOML) with what follows.",
+        rich_help_panel=_CONNECTION,
+    ),
+]
+Url = Annotated[str | None, typer.Option("--url", help="The service's address.", rich_help_panel=_CONNECTION)]
+Ca = Annotated[
+    Path | None, typer.Option("--ca", help="CA bundle of the server's certificate.", rich_help_panel=_CONNECTION)
+]
+CertificateFile = Annotated[
+    Path | None, typer.Option("--certificate", help="The application's certificate.", rich_help_panel=_CONNECTION)
+]
+KeyFile = Annotated[Path | None, typer.Option("--key", help="Its private key.", rich_help_panel=_CONNECTION)]
+CbeNumber = Annotated[
+    str | None, typer.Option("--cbe-number", help="The customer, by CBE number …", rich_help_panel=_CONNECTION)
+]
+Sector = Annotated[int | None, typer.Option("--sector", help="… or by sector", rich_help_panel=_CONNECTION)]
+Institution = Annotated[int | None, typer.Option("--institution", help="and institution.", rich_help_panel=_CONNECTION)]
+LegalContextName = Annotated[
+    str | None, typer.Option("--legal-context", help="The legal context of the call.", rich_help_panel=_CONNECTION)
+]
+Ticket = Annotated[
+    str | None, typer.Option("--ticket", help="Your own ticket; a UUID is made.", rich_help_panel=_CONNECTION)
+]
+Xml = Annotated[bool, typer.Option("--xml", help="Print both messages as sent and received, no table.")]
 
 
 def read_ssin(text: str) -> Ssin:
@@ -65,3 +101,56 @@ def read_legal_data(
         birth_date=read_incomplete_date(birth_date, called="the birth date") if birth_date is not None else None,
         gender=Gender(gender) if gender is not None else None,
     )
+
+
+def read_profile(
+    file: Path | None,
+    url: str | None,
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    cbe_number: str | None,
+    sector: int | None,
+    institution: int | None,
+    legal_context: str | None,
+) -> Profile:
+    """The profile in the file, if one is named, with what the command line says instead."""
+    import msgspec
+
+    from cbss_inscription.client.profile import Profile
+
+    customer: CustomerIdentification | None = None
+    if (cbe_number, sector, institution) != (None, None, None):
+        try:
+            customer = CustomerIdentification(cbe_number=cbe_number, sector=sector, institution=institution)
+        except InvalidCustomer as error:
+            raise UsageError(f"the customer: {error}") from error
+    if file is not None:
+        said = {
+            "url": url,
+            "ca": ca,
+            "certificate": certificate,
+            "private_key": key,
+            "customer_identification": customer,
+            "legal_context": legal_context,
+        }
+        return msgspec.structs.replace(
+            Profile.read(file), **{name: value for name, value in said.items() if value is not None}
+        )
+    if url is None or ca is None or certificate is None or key is None:
+        raise UsageError("give --profile FILE, or all of --url, --ca, --certificate and --key")
+    return Profile(
+        url=url,
+        ca=ca,
+        certificate=certificate,
+        private_key=key,
+        customer_identification=customer,
+        legal_context=legal_context,
+    )
+
+
+def print_messages(sent: bytes, received: bytes) -> None:
+    """Nothing; both messages stand on standard output as they passed."""
+    for message in (sent, received):
+        sys.stdout.buffer.write(message.rstrip(b"\n") + b"\n")
+    sys.stdout.buffer.flush()

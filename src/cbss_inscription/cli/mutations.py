@@ -5,13 +5,27 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cbss_inscription.cli.answers import time_as_json
-from cbss_inscription.cli.arguments import OutputFormat
+from cbss_inscription.cli.arguments import (
+    Ca,
+    CbeNumber,
+    CertificateFile,
+    Institution,
+    KeyFile,
+    LegalContextName,
+    OutputFormat,
+    ProfileFile,
+    Sector,
+    Ticket,
+    Url,
+    Xml,
+    print_messages,
+    read_profile,
+)
 from cbss_inscription.cli.exit_codes import ExitCode, exit_code_of
 from cbss_inscription.domain.mutation import MUTATIONS_MAX
 
@@ -25,13 +39,6 @@ FOLLOW_SECONDS_MIN = 0.1
 
 def mutations(
     *,
-    profile: Annotated[
-        Path,
-        typer.Option(
-            "--profile", envvar="CBSS_INSCRIPTION_PROFILE", help="A profile file (TOML): who calls, and where to."
-        ),
-    ],
-    legal_context: Annotated[str | None, typer.Option("--legal-context", help="The profile's by default.")] = None,
     after: Annotated[int, typer.Option(min=0, help="Only what follows this number; nothing else remembers it.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=MUTATIONS_MAX, help="Mutations in a page.")] = MUTATIONS_MAX,
     every: Annotated[bool, typer.Option("--all", help="Every page, not only the first.")] = False,
@@ -44,23 +51,34 @@ def mutations(
     output: Annotated[
         OutputFormat, typer.Option("--format", help="Tables, or a JSON object on a line for each page.")
     ] = OutputFormat.TEXT,
+    xml: Xml = False,
+    profile: ProfileFile = None,
+    url: Url = None,
+    ca: Ca = None,
+    certificate: CertificateFile = None,
+    key: KeyFile = None,
+    cbe_number: CbeNumber = None,
+    sector: Sector = None,
+    institution: Institution = None,
+    legal_context: LegalContextName = None,
+    ticket: Ticket = None,
 ) -> None:
     """What happened to the numbers that your organisation knows: replaced, canceled, deceased …
 
     Status 0 when a page had a mutation, 1 when there was none; --follow ends with Ctrl-C.
     """
     from cbss_inscription.client.api import InscriptionClient
-    from cbss_inscription.client.profile import Profile
 
+    who = read_profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
     found = False
-    with InscriptionClient(Profile.read(profile)) as client:
+    with InscriptionClient(who) as client:
         while True:
-            answer = client.consult_mutations(after, limit=limit, legal_context=legal_context)
+            answer = client.consult_mutations(after, limit=limit, ticket=ticket)
             result = answer.result
             code = exit_code_of(result)
             # Who follows wants to read what happens, not again and again that nothing did.
             if follow is None or result.mutations or code is ExitCode.REFUSED:
-                _print_page(answer, output)
+                _print_page(answer, output, xml=xml)
             if code is ExitCode.REFUSED:
                 raise typer.Exit(code)
             found = found or bool(result.mutations)
@@ -73,8 +91,10 @@ def mutations(
     raise typer.Exit(ExitCode.DONE if found else ExitCode.NOTHING_FOUND)
 
 
-def _print_page(answer: Answer[MutationsResult], output: OutputFormat) -> None:
-    if output is OutputFormat.TEXT:
+def _print_page(answer: Answer[MutationsResult], output: OutputFormat, *, xml: bool) -> None:
+    if xml:
+        print_messages(answer.sent, answer.received)
+    elif output is OutputFormat.TEXT:
         from rich.console import Console
 
         from cbss_inscription.cli.tables import print_result

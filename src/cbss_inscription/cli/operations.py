@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,13 +12,25 @@ import typer
 from cbss_inscription.cli.arguments import (
     DATE_FORMATS,
     BirthDate,
+    Ca,
+    CbeNumber,
+    CertificateFile,
     GenderCode,
     GivenNames,
+    Institution,
+    KeyFile,
+    LegalContextName,
+    ProfileFile,
+    Sector,
     SsinText,
+    Ticket,
+    Url,
+    Xml,
+    print_messages,
     read_legal_data,
+    read_profile,
 )
 from cbss_inscription.cli.exit_codes import exit_code_of
-from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import LegalData
 from cbss_inscription.domain.period import GivenPeriod, InvalidPeriod, Period
@@ -31,37 +42,6 @@ if TYPE_CHECKING:
     from cbss_inscription.client.profile import Profile
     from cbss_inscription.domain.results import Result
 
-_CONNECTION = "Who calls, and where to"
-
-ProfileFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--profile",
-        envvar="CBSS_INSCRIPTION_PROFILE",
-        help="A profile file (TOML) with what follows.",
-        rich_help_panel=_CONNECTION,
-    ),
-]
-Url = Annotated[str | None, typer.Option("--url", help="The service's address.", rich_help_panel=_CONNECTION)]
-Ca = Annotated[
-    Path | None, typer.Option("--ca", help="CA bundle of the server's certificate.", rich_help_panel=_CONNECTION)
-]
-CertificateFile = Annotated[
-    Path | None, typer.Option("--certificate", help="The application's certificate.", rich_help_panel=_CONNECTION)
-]
-KeyFile = Annotated[Path | None, typer.Option("--key", help="Its private key.", rich_help_panel=_CONNECTION)]
-CbeNumber = Annotated[
-    str | None, typer.Option("--cbe-number", help="The customer, by CBE number …", rich_help_panel=_CONNECTION)
-]
-Sector = Annotated[int | None, typer.Option("--sector", help="… or by sector", rich_help_panel=_CONNECTION)]
-Institution = Annotated[int | None, typer.Option("--institution", help="and institution.", rich_help_panel=_CONNECTION)]
-LegalContextName = Annotated[
-    str | None, typer.Option("--legal-context", help="The legal context of the call.", rich_help_panel=_CONNECTION)
-]
-Ticket = Annotated[
-    str | None, typer.Option("--ticket", help="Your own ticket; a UUID is made.", rich_help_panel=_CONNECTION)
-]
-Xml = Annotated[bool, typer.Option("--xml", help="Print both messages as sent and received, no table.")]
 ContextName = Annotated[str, typer.Argument(metavar="CONTEXT", help="The inscription context.")]
 Day = Annotated[datetime, typer.Option("--begin", formats=DATE_FORMATS, help="First day.")]
 DayIfAny = Annotated[datetime | None, typer.Option("--begin", formats=DATE_FORMATS, help="First day.")]
@@ -88,7 +68,7 @@ def consult(
     ticket: Ticket = None,
 ) -> None:
     """The inscriptions that your organisation has for a person."""
-    who = _profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
+    who = read_profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
     if end is not None and begin is None:
         raise UsageError("--end needs --begin")
     period = GivenPeriod(begin_date=begin.date(), end_date=_date(end)) if begin is not None else None
@@ -124,7 +104,7 @@ def insert(
     ticket: Ticket = None,
 ) -> None:
     """Add an inscription; when legal data are given, only if they match the register's."""
-    who = _profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
+    who = read_profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
     legal_data = read_legal_data(last_name, given_name, birth_date, gender)
     _call(
         who,
@@ -160,7 +140,7 @@ def update(
     ticket: Ticket = None,
 ) -> None:
     """Change the period of one inscription, named by its period as it is now."""
-    who = _profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
+    who = read_profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
     _call(
         who,
         lambda client: client.update_inscription(
@@ -193,7 +173,7 @@ def delete(
     ticket: Ticket = None,
 ) -> None:
     """Cut a period out of a context; without --begin and --end, remove the whole context."""
-    who = _profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
+    who = read_profile(profile, url, ca, certificate, key, cbe_number, sector, institution, legal_context)
     period = GivenPeriod(begin_date=_date(begin), end_date=_date(end)) if begin or end else None
     _call(
         who,
@@ -214,54 +194,8 @@ def health(
     key: KeyFile = None,
 ) -> None:
     """Is the service well?"""
-    who = _profile(profile, url, ca, certificate, key, None, None, None, None)
+    who = read_profile(profile, url, ca, certificate, key, None, None, None, None)
     _call(who, lambda client: client.health_check(), xml=xml)
-
-
-def _profile(
-    file: Path | None,
-    url: str | None,
-    ca: Path | None,
-    certificate: Path | None,
-    key: Path | None,
-    cbe_number: str | None,
-    sector: int | None,
-    institution: int | None,
-    legal_context: str | None,
-) -> Profile:
-    """The profile in the file, if one is named, with what the command line says instead."""
-    import msgspec
-
-    from cbss_inscription.client.profile import Profile
-
-    customer: CustomerIdentification | None = None
-    if (cbe_number, sector, institution) != (None, None, None):
-        try:
-            customer = CustomerIdentification(cbe_number=cbe_number, sector=sector, institution=institution)
-        except InvalidCustomer as error:
-            raise UsageError(f"the customer: {error}") from error
-    if file is not None:
-        said = {
-            "url": url,
-            "ca": ca,
-            "certificate": certificate,
-            "private_key": key,
-            "customer_identification": customer,
-            "legal_context": legal_context,
-        }
-        return msgspec.structs.replace(
-            Profile.read(file), **{name: value for name, value in said.items() if value is not None}
-        )
-    if url is None or ca is None or certificate is None or key is None:
-        raise UsageError("give --profile FILE, or all of --url, --ca, --certificate and --key")
-    return Profile(
-        url=url,
-        ca=ca,
-        certificate=certificate,
-        private_key=key,
-        customer_identification=customer,
-        legal_context=legal_context,
-    )
 
 
 def _call(profile: Profile, operation: Callable[[InscriptionClient], Answer[Result]], *, xml: bool) -> None:
@@ -273,9 +207,7 @@ def _call(profile: Profile, operation: Callable[[InscriptionClient], Answer[Resu
     with InscriptionClient(profile) as client:
         answer = operation(client)
     if xml:
-        for message in (answer.sent, answer.received):
-            sys.stdout.buffer.write(message.rstrip(b"\n") + b"\n")
-        sys.stdout.buffer.flush()
+        print_messages(answer.sent, answer.received)
     else:
         print_result(Console(), answer.result, answer.information_cbss)
     raise typer.Exit(exit_code_of(answer.result))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
@@ -26,6 +27,7 @@ from cbss_inscription.cli.answers import person_as_json, print_json
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Register
+from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.sandbox.population import NumberSpace
 
 if TYPE_CHECKING:
@@ -273,18 +275,41 @@ def _as_csv(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
+def _told_already(row: dict[str, Any]) -> set[str]:
+    """The reasons that a column of the table tells anyhow."""
+    return {
+        row["register"],
+        row["status"],
+        f"deceased {row['decease_date']}",
+        f"decease date {row['decease_date']}",
+        f"birth date {row['birth_date']}",
+        f"born {row['birth_date']}",
+        f"{row['lines']} lines",
+    }
+
+
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    table = Table(Column("SSIN", no_wrap=True), "register", "state", "name", "born", "deceased", "lines", "matches")
+    table = Table(
+        Column("SSIN", no_wrap=True),
+        Column("file", overflow="fold"),
+        Column("name, matches", overflow="fold"),
+        Column("born", no_wrap=True),
+        Column("deceased", no_wrap=True),
+        Column("lines", justify="right", no_wrap=True),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
     for row in rows:
+        matches = _SHOWN_WORDS.join(match for match in row["matches"] if match not in _told_already(row))
         cells = (
-            row["ssin"],
-            row["register"].upper(),
-            row["status"],
-            " ".join((row["last_name"] + ",", *row["given_names"])),
+            Ssin.parse(row["ssin"]).formatted,
+            f"{row['register'].upper()} {row['status']}",
+            "\n".join(filter(None, (" ".join((row["last_name"] + ",", *row["given_names"])), matches))),
             row["birth_date"] or "",
             row["decease_date"] or "",
             str(row["lines"]),
-            _SHOWN_WORDS.join(row["matches"]),
         )
         table.add_row(*map(Text, cells))
     Console().print(table)

@@ -6,7 +6,7 @@ import getpass
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
@@ -33,17 +33,23 @@ from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Gender, LegalData, Person, Register
 from cbss_inscription.domain.life import FileChange
+from cbss_inscription.domain.mutation import LifeEvent
 from cbss_inscription.domain.person_search import GivenNameMode
 from cbss_inscription.domain.ssin import Ssin
 
 if TYPE_CHECKING:
     from cbss_inscription.app.settings import Settings
+    from cbss_inscription.domain.history import Arrival
     from cbss_inscription.registers.life import Candidates, Done, NumberLife, Refused
     from cbss_inscription.storage.database import Database
 
 CONNECTIONS: Final = 2
 """Connections of one command: the event's own, and that with which it reads the registers meanwhile."""
 _GENDERS: Final = {Gender.UNKNOWN: "unknown", Gender.MALE: "male", Gender.FEMALE: "female"}
+_EVENTS: Final = {event: event.value for event in LifeEvent} | {
+    LifeEvent.RAD_IN: "taken into RAD",
+    LifeEvent.RAD_OUT: "given back to the National Register",
+}
 
 
 class NewRegister(StrEnum):
@@ -177,18 +183,31 @@ def show(ssin: SsinText, *, settings: SettingsFile, output: Output = OutputForma
         return await life.chain_of(number), await life.changes_of(number)
 
     chain, changes = with_life(settings, look)
+    arrivals = with_database(settings, lambda _, database: _arrivals_at(number, database))
     if output is OutputFormat.JSON:
         print_json(
             {
                 "chain": [person_as_json(person) for person in chain],
+                "continues": [arrival.ssin.digits for arrival in arrivals],
                 "history": [_change_of(change) for change in changes],
             }
         )
     elif chain or changes:
         _print_files(chain)
+        if arrivals:
+            sys.stdout.write(f"It continues {', '.join(arrival.ssin.formatted for arrival in arrivals)}.\n")
         for change in changes:
             _print_change(change)
+    if not (chain or changes):
+        sys.stderr.write("cbss-inscription: No register knows the number.\n")
     raise typer.Exit(ExitCode.DONE if chain or changes else ExitCode.NOTHING_FOUND)
+
+
+async def _arrivals_at(ssin: Ssin, database: Database) -> tuple[Arrival, ...]:
+    from cbss_inscription.registers.resolution import HOPS_MAX
+    from cbss_inscription.storage.history import StoredHistory
+
+    return await StoredHistory(database, hops_max=HOPS_MAX).arrivals_at(ssin)
 
 
 # -- doing -------------------------------------------------------------------------------------------------------------
@@ -262,7 +281,11 @@ def _print_outcome(outcome: Done | Candidates | Refused, output: OutputFormat) -
             sys.stdout.write("\n".join(told) + "\n")
             return ExitCode.DONE
         case Candidates(persons=persons):
-            sys.stderr.write(f"cbss-inscription: nothing was made: {len(persons)} known persons are like this one\n")
+            found = "1 known person is" if len(persons) == 1 else f"{len(persons)} known persons are"
+            sys.stderr.write(
+                f"cbss-inscription: nothing was made: {found} like this one: compare, and use that number; "
+                "for another person let --given-name-mode compare more of the given names\n"
+            )
             _print_files(persons)
         case refused:
             sys.stderr.write(f"cbss-inscription: refused: {refused.sentence}\n")
@@ -308,9 +331,10 @@ def _print_change(change: FileChange) -> None:
 
     record = change.record
     changed = _differences(change)
-    words = [f"{name} {former!r} → {later!r}" for name, (former, later) in changed.items()]
+    words = [f"{name} {_shown(former)} → {_shown(later)}" for name, (former, later) in changed.items()]
+    happened = _EVENTS[record.event]
     sys.stdout.write(
-        f"{record.recorded_at:%Y-%m-%d %H:%M:%S}  {record.event}  by {one_line(record.operator)}"
+        f"{record.recorded_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC  {happened}  by {one_line(record.operator)}"
         f"  ticket {record.ticket_cbss}\n"
     )
     if words:
@@ -322,15 +346,36 @@ def _differences(change: FileChange) -> Mapping[str, tuple[object, object]]:
     if change.before is None:
         return {}
     return {
-        name: (_readable(name, change.before.get(name)), _readable(name, later))
+        name: (_of_column(name, change.before.get(name)), _of_column(name, later))
         for name, later in change.after.items()
         if change.before.get(name) != later and name != "phonetic_key"
     }
 
 
 def _readable(column: str, value: object) -> object:
-    """A number as its eleven digits, which the history keeps as an integer; anything else as it is."""
-    return Ssin.of_number(value).digits if column in {"ssin", "replaced_by"} and isinstance(value, int) else value
+    """A number as its eleven digits; anything else as it is."""
+    read = _of_column(column, value)
+    return read.digits if isinstance(read, Ssin) else read
+
+
+def _of_column(column: str, value: object) -> object:
+    """The number that the history keeps as an integer; anything else as it is."""
+    return Ssin.of_number(value) if column in {"ssin", "replaced_by"} and isinstance(value, int) else value
+
+
+def _shown(value: object) -> str:
+    """A value of a column for people: numbers with separators, names in their order."""
+    from cbss_inscription.client.call import one_line
+
+    match value:
+        case None | []:
+            return "none"
+        case Ssin():
+            return value.formatted
+        case list():
+            return " ".join(one_line(str(part)) for part in value)
+        case _:
+            return one_line(str(value))
 
 
 def _file_as_kept(file: Mapping[str, object]) -> dict[str, object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -15,6 +16,7 @@ from rich.text import Text
 from cbss_inscription.client.call import one_line
 from cbss_inscription.domain.customer import InformationCbss
 from cbss_inscription.domain.inscription import Inscription
+from cbss_inscription.domain.mutation import LifeEvent, Mutation
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 from cbss_inscription.domain.results import (
     Anomaly,
@@ -30,6 +32,7 @@ from cbss_inscription.domain.results import (
     WriteResult,
 )
 
+_DAY_CHARACTERS = len("2026-03-01")
 _GOOD = frozenset({StatusValue.OK, StatusValue.DATA_FOUND})
 
 
@@ -98,21 +101,24 @@ def _print_lines(console: Console, lines: tuple[Inscription, ...]) -> None:
 
 def _print_mutations(console: Console, result: MutationsResult) -> None:
     if result.mutations:
+        # At 80 columns a context stays whole: each has a line, and of the frame there is no more than the blanks.
         table = Table(
-            Column("number", justify="right", no_wrap=True),
+            Column("no.", justify="right", no_wrap=True),
             Column("event", no_wrap=True),
-            Column("SSIN", no_wrap=True),
-            Column("current SSIN", no_wrap=True),
+            Column("SSIN, current SSIN", no_wrap=True),
             Column("contexts", overflow="fold"),
-            Column("recorded (UTC)", overflow="fold"),
+            Column("recorded (UTC)", max_width=_DAY_CHARACTERS),
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+            show_edge=False,
         )
         for mutation in result.mutations:
             cells = [
                 str(mutation.sequence_number),
                 mutation.event,
-                mutation.ssin.formatted,
-                mutation.current_ssin.formatted if mutation.current_ssin != mutation.ssin else "",
-                ", ".join(mutation.inscription_contexts),
+                f"{mutation.ssin.formatted}\n→ {_carries_on(mutation)}",
+                "\n".join(mutation.inscription_contexts),
                 f"{mutation.recorded_at:%Y-%m-%d %H:%M:%S}",
             ]
             table.add_row(*map(Text, cells))
@@ -120,6 +126,12 @@ def _print_mutations(console: Console, result: MutationsResult) -> None:
     if result.status.value is not StatusValue.NO_RESULT:
         follow = "More follow" if result.more else "What comes later"
         _print(console, f"{follow}: --after {result.last_sequence_number}")
+
+
+def _carries_on(mutation: Mutation) -> str:
+    if mutation.event is LifeEvent.CANCELED:
+        return "none"  # nobody may use the number any more (rule 15)
+    return "same" if mutation.current_ssin == mutation.ssin else mutation.current_ssin.formatted
 
 
 def _print_health(console: Console, result: HealthCheckResult) -> None:
