@@ -28,7 +28,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that cannot show "…" shows "?"
     if sys.argv[1:] == ["--version"]:  # scripts ask it often: nothing is imported for it
         sys.stdout.write(f"cbss-inscription {__version__}\n")
-        return
+        sys.exit(ExitCode.DONE)
     try:
         from cbss_inscription.cli.commands import application
 
