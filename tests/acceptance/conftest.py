@@ -43,7 +43,7 @@ from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import AccessRule, AccessRules, Permission, ReplacedNumbers, write_access_rules
 from cbss_inscription.sandbox.demonstration import APPLICATIONS, demo_access_rules
-from cbss_inscription.sandbox.pki import Credential, TestPki
+from cbss_inscription.sandbox.pki import REVOCATION_LISTS, Credential, TestPki
 from cbss_inscription.sandbox.population import Scenario, make_population
 from cbss_inscription.security.sign import Signer, sign
 from cbss_inscription.soap.http import SoapApplication
@@ -605,6 +605,7 @@ def build_facade(
     async def build(**settings: Any) -> AsyncIterator[InProcessFacade]:
         (tmp_path / "rules.yaml").write_bytes(write_access_rules(rules_of_tests()))
         (tmp_path / "authorities.pem").write_bytes(pki.authorities_pem)
+        pki.write_revocation_lists(tmp_path, now=datetime.now(UTC))
         application = build_application(
             Settings(
                 **{
@@ -614,7 +615,10 @@ def build_facade(
                     "access_rules": str(tmp_path / "rules.yaml"),
                     "tls": TlsListener(certificate="unused", private_key="unused"),
                     "plain": PlainListener(port=1),
-                    "trust": Trust(application_authorities=str(tmp_path / "authorities.pem")),
+                    "trust": Trust(
+                        application_authorities=str(tmp_path / "authorities.pem"),
+                        revocation_lists=(str(tmp_path / REVOCATION_LISTS),),
+                    ),
                     "limits": Limits(),
                     "validate_responses": True,
                     **settings,

@@ -165,7 +165,13 @@ def test_without_profile_every_option_is_needed(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("expired", "SOA-01001"), ("unknown-urn", "SOA-01002"), ("other-environment", "SOA-01001")]
+    ("name", "code"),
+    [
+        ("expired", "SOA-01001"),
+        ("unknown-urn", "SOA-01002"),
+        ("other-environment", "SOA-01001"),
+        ("revoked", "SOA-01001"),
+    ],
 )
 def test_a_certificate_that_is_refused_is_one_sentence(
     sandbox: RunningSandbox, command: Command, stranger: str, name: str, code: str

@@ -245,7 +245,7 @@ async def test_the_register_answers_its_own_callers_alone(services: Services, st
     assert (await _ask(services, _request(stranger, cbe_number="9000000191")))[0] == "SOA-01002"
     assert (await _ask(services, _request(stranger), by="pcsa-web"))[0] == "SOA-01002"
     assert (await _ask(services, _request(stranger), by="unknown-urn"))[0] == "SOA-01002"
-    for by in ("expired", "other-environment"):
+    for by in ("expired", "other-environment", "revoked"):
         code, _ = await _ask(services, _request(stranger), by=by)
         assert code == "An error occurred while servicing your request."
 

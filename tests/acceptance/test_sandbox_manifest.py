@@ -153,7 +153,13 @@ def test_a_scenario_with_another_name_is_refused(sandbox: RunningSandbox, name: 
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("expired", "SOA-01001"), ("unknown-urn", "SOA-01002"), ("other-environment", "SOA-01001")]
+    ("name", "code"),
+    [
+        ("expired", "SOA-01001"),
+        ("unknown-urn", "SOA-01002"),
+        ("other-environment", "SOA-01001"),
+        ("revoked", "SOA-01001"),
+    ],
 )
 def test_the_refused_certificates_are_refused(sandbox: RunningSandbox, name: str, code: str) -> None:
     """Expired and foreign ones are not authenticated, an unknown URN is not authorised (SEC-43, SEC-47, SEC-56)."""

@@ -54,7 +54,7 @@ def test_a_file_in_the_place_of_the_pki_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "pki" / "authorities.pem").is_file()
 
 
-@pytest.mark.parametrize("name", ["server.key.pem", "authorities.pem"])
+@pytest.mark.parametrize("name", ["server.key.pem", "authorities.pem", "revocation-lists.pem"])
 def test_every_file_of_the_pki_counts(tmp_path: Path, name: str) -> None:
     """A key or the authorities' file that is gone has the PKI made anew, too."""
     _prepare_pki(tmp_path, Told())

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def settings(tmp_path: Path, pki: TestPki, populated_database: str) -> Path:
     """A settings file with which a façade would start."""
     (tmp_path / "rules.yaml").write_bytes(write_access_rules(rules_of_tests()))
     (tmp_path / "authorities.pem").write_bytes(pki.authorities_pem)
+    pki.write_revocation_lists(tmp_path, now=datetime.now(UTC))
     pki.server.write(tmp_path / "server.crt.pem", tmp_path / "server.key.pem")
     pki.tls_authority.write(tmp_path / "other.crt.pem", tmp_path / "other.key.pem")
     file = tmp_path / "settings.toml"
@@ -43,6 +45,7 @@ certificate = "server.crt.pem"
 private_key = "server.key.pem"
 [trust]
 application_authorities = "authorities.pem"
+revocation_lists = ["revocation-lists.pem"]
 """,
         encoding="utf-8",
     )
@@ -78,6 +81,9 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "access rules that are no YAML": (_write("rules.yaml", b"{["), "rules.yaml: "),
     "authorities missing": (_set("application_authorities", '"absent.pem"'), "absent.pem: No such file"),
     "authorities broken": (_write("authorities.pem", b"x"), "authorit"),
+    "revocation lists missing": (_set("revocation_lists", '["absent.pem"]'), "absent.pem: No such file"),
+    "revocation lists broken": (_write("revocation-lists.pem", b"x"), "revocation list"),
+    "no revocation lists, though required": (_set("revocation_lists", "[]"), "revocation_required = false"),
     "certificate missing": (_set("certificate", '"absent.pem"'), "absent.pem: No such file"),
     "certificate broken": (_write("server.crt.pem", b"x"), "server.crt.pem"),
     "key missing": (_set("private_key", '"absent.pem"'), "absent.pem: No such file"),

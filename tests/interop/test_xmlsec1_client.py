@@ -277,6 +277,7 @@ def test_sec_36_key_of_another_application_is_refused(xmlsec1: Any, peer: Any, d
     [
         ("expired", "SOA-01001", "certificate-expired"),
         ("other-environment", "SOA-01001", "certificate-environment"),
+        ("revoked", "SOA-01001", "certificate-revoked"),
         ("unknown-urn", "SOA-01002", "no-access-rule"),
     ],
 )

@@ -39,9 +39,10 @@ from cbss_inscription.sandbox.demonstration import (
     DemoApplication,
     demo_access_rules,
 )
-from cbss_inscription.sandbox.pki import Credential, TestPki
+from cbss_inscription.sandbox.pki import REVOCATION_LISTS, Credential, TestPki
 from cbss_inscription.sandbox.population import NumberSpace, Scenario
 from cbss_inscription.sandbox.population_files import Made, made_rows
+from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.storage.database import CONNECTIONS_MAX
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.migration import make_phonetic_keys, migrate
@@ -64,6 +65,8 @@ CONNECTIONS_OF_SANDBOX_MAX: Final = 90
 _STARTED_ANEW: Final = f"The {{}} gave no answer for {SILENT_SECONDS_MAX:.0f} seconds and was started anew."
 _PKI_RENEWED_DAYS: Final = 30
 """The PKI is made anew this many days before its certificates expire."""
+LISTS_RENEWED: Final = timedelta(days=1)
+"""The age at which revocation lists are issued anew, long before the next ones are due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +144,15 @@ class Sandbox:
     def check(self) -> tuple[str, ...]:
         """A sentence for each service that gave no answer any more and was started anew just now.
 
+        Revocation lists of yesterday are issued anew.
+
         Raises `ServiceUnavailable` when the database or the façade ended by itself.
         """
         if self._server is not None and self._server.crashed:
             raise ServiceUnavailable(f"PostgreSQL ended unexpectedly: {self._server.log_file} says why")
         if self._listeners.ended():
             raise ServiceUnavailable(f"the façade ended unexpectedly: {self.directory / _LOG} says why")
+        renew_revocation_lists(self.directory / _PKI, now=datetime.now(UTC))
         sentences = [_STARTED_ANEW.format("façade") for _ in self._listeners.restart_silent()[:1]]
         # A National Register that ended is silent too: the façade lives without it, so whoever ended it has time to see
         # how.
@@ -329,7 +335,8 @@ _LOCK: Final = "sandbox.lock"
 _SETTINGS: Final = "settings.toml"
 _ACCESS_RULES: Final = "access-rules.yaml"
 _PKI: Final = "pki"
-_REFUSED: Final = ("expired", "unknown-urn", "other-environment")
+_REVOKED: Final = "revoked"
+_REFUSED: Final = ("expired", "unknown-urn", "other-environment", _REVOKED)
 _REGISTER_LOG: Final = "national-register.log"
 _REGISTER_SETTINGS: Final = "national-register.toml"
 _REGISTER_ACCESS_RULES: Final = "national-register-rules.yaml"
@@ -358,6 +365,7 @@ def _prepare_pki(directory: Path, report: Report) -> None:
         if pki is None:
             report.step("The test PKI is damaged")
         elif pki.server.certificate.not_valid_after_utc - now > timedelta(days=_PKI_RENEWED_DAYS):
+            renew_revocation_lists(folder, now=now)
             return
     report.step("The test PKI is made")
     # Made beside and renamed, so that a half-made one never counts.
@@ -370,6 +378,7 @@ def _prepare_pki(directory: Path, report: Report) -> None:
         )
         credential.write(*_credential_paths(making, application.name))
     _issue_refused(pki, making, now)
+    renew_revocation_lists(making, now=now)
     if folder.is_file():
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
@@ -383,6 +392,11 @@ def _whole_pki(folder: Path) -> TestPki | None:
         for name in (*(application.name for application in APPLICATIONS), *_REFUSED):
             Credential.read(*_credential_paths(folder, name))
         authorities = (folder / "authorities.pem").read_bytes()
+        TrustStore(
+            authorities_pem=authorities,
+            environment=ENVIRONMENT,
+            revocation_lists=[(folder / REVOCATION_LISTS).read_bytes()],
+        )
     except (UsageError, OSError):
         return None
     return pki if authorities == pki.authorities_pem else None
@@ -405,7 +419,7 @@ def _issue_refused(pki: TestPki, folder: Path, now: datetime) -> None:
     """Certificates that the façade refuses, one for each reason, to try a client with; they share a key."""
     subject = APPLICATIONS[0]
     private_key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
-    expired, unknown_urn, other_environment = _REFUSED
+    expired, unknown_urn, other_environment, revoked = _REFUSED
     year_ago = now - timedelta(days=365)
     pki.issue_application_certificate(
         subject.application_urn,
@@ -426,6 +440,26 @@ def _issue_refused(pki: TestPki, folder: Path, now: datetime) -> None:
         not_before=now,
         private_key=private_key,
     ).write(*_credential_paths(folder, other_environment))
+    pki.issue_application_certificate(
+        subject.application_urn, subject.cbe_number, subject.organization_name, not_before=now, private_key=private_key
+    ).write(*_credential_paths(folder, revoked))
+
+
+def renew_revocation_lists(folder: Path, *, now: datetime) -> None:
+    """Nothing; the revocation lists in the folder of a PKI are younger than a day (SEC-44).
+
+    The one certificate on them is `revoked`. Asked for again and again: it looks at the file's age first. A folder that
+    was damaged meanwhile is left alone: the next start mends it.
+    """
+    age = None
+    with contextlib.suppress(OSError):
+        age = now.timestamp() - (folder / REVOCATION_LISTS).stat().st_mtime
+    if age is not None and 0 <= age < LISTS_RENEWED.total_seconds():
+        return
+    with contextlib.suppress(UsageError, OSError):
+        pki = TestPki.read(folder, environment=ENVIRONMENT)
+        revoked = Credential.read(*_credential_paths(folder, _REVOKED))
+        pki.write_revocation_lists(folder, [revoked.certificate.serial_number], now=now)
 
 
 def _credential_paths(folder: Path, name: str) -> tuple[Path, Path]:
@@ -468,6 +502,7 @@ def _write_settings(
         "",
         "[trust]",
         f"application_authorities = {_toml(f'{_PKI}/authorities.pem')}",
+        f"revocation_lists = [{_toml(f'{_PKI}/{REVOCATION_LISTS}')}]",
     ]
     if options.plain_port is not None:
         lines += ["", "[plain]", f"port = {options.plain_port}", f"workers = {options.workers}"]
@@ -506,6 +541,7 @@ def _write_register_settings(directory: Path, options: SandboxOptions, *, databa
         "",
         "[trust]",
         f"application_authorities = {_toml(f'{_PKI}/authorities.pem')}",
+        f"revocation_lists = [{_toml(f'{_PKI}/{REVOCATION_LISTS}')}]",
     ]
     _write_text(directory / _REGISTER_SETTINGS, "\n".join(lines) + "\n", database=database)
 

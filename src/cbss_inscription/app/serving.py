@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+from cbss_inscription.app.reloading import reloaded_trust
 from cbss_inscription.app.settings import LOOPBACK, Service, Settings, read_file, read_settings
+from cbss_inscription.app.telemetry import StructuredReloadLog
 from cbss_inscription.app.wiring import build_application
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.storage.migration import check_schema
@@ -66,6 +68,7 @@ class Listeners:
             raise UsageError(f"{self._path} describes a {settings.service}, not a {self._service}")
         _check_certificate(settings)
         build_application(settings)  # every named file is read here once, so that what is wrong is said here, once
+        _check_revocation(settings)
         check_schema(settings.database)
         self._settings = settings
         listeners = ["tls"] + (["plain"] if settings.plain else [])
@@ -184,6 +187,16 @@ def _check_certificate(settings: Settings) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, private_key, password="")
     except (ssl.SSLError, OSError, ValueError) as error:
         raise UsageError(f"{certificate} and {private_key} are no PEM certificate with its key") from error
+
+
+def _check_revocation(settings: Settings) -> None:
+    # Where lists are required, nobody below an authority without one gets in: an oversight, said before the first call.
+    unlisted = reloaded_trust(settings, log=StructuredReloadLog()).current().unlisted_authorities
+    if unlisted:
+        raise UsageError(
+            f"the authority {unlisted[0]!r} has no revocation list: name its file in revocation_lists, "
+            f"or set revocation_required = false"
+        )
 
 
 def refuse_taken(address: str, port: int) -> None:

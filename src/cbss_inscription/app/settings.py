@@ -10,7 +10,7 @@ import os
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -22,9 +22,6 @@ from cbss_inscription.registers.national_register import CACHE_PERSONS_MAX, CACH
 from cbss_inscription.soap.http import HttpLimits
 from cbss_inscription.soap.message import ANSWER_SECONDS_MAX
 from cbss_inscription.storage.database import CONNECTIONS_MAX
-
-if TYPE_CHECKING:
-    from cbss_inscription.governance.access import AccessRules
 
 SETTINGS_VARIABLE: Final = "CBSS_INSCRIPTION_SETTINGS"
 """The environment variable by which a worker process learns its settings file."""
@@ -42,6 +39,21 @@ TICKETS_KEPT_HOURS_MAX: Final = 24 * 366
 """A year; beyond that an answer is for the history to give [D]."""
 CACHE_SECONDS_MAX: Final = 300
 """How long the most patient operator may let the National Register's files be used again [D]."""
+
+RELOAD_SECONDS: Final = 3.0
+"""How often a worker looks whether authorities, revocation lists or access rules changed (SEC-48) [D]."""
+RELOAD_SECONDS_MIN: Final = 0.1
+"""The shortest such time."""
+RELOAD_SECONDS_MAX: Final = 60.0
+"""The longest: a certificate that was revoked must be refused within five minutes (SEC-46)."""
+REVOCATION_GRACE_SECONDS: Final = 3_600
+"""How long after its nextUpdate a revocation list still counts: a late download stops nobody (SEC-44) [D]."""
+REVOCATION_GRACE_SECONDS_MAX: Final = 7 * 86_400
+"""A week: the longest such time."""
+FETCH_SECONDS: Final = 3_600.0
+"""How often a revocation list is fetched from its URL [D]."""
+FETCH_SECONDS_MIN: Final = 10.0
+"""The shortest such time."""
 
 
 class Service(StrEnum):
@@ -73,14 +85,42 @@ class PlainListener(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     workers: Positive = 1
 
 
+class RevocationSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an authority publishes its revocation list, and the file that it is kept in. Raises ValueError."""
+
+    url: str
+    """http or https: the list is signed, and its signature is checked before it is used."""
+    file: str
+    """Replaced, whole, by the process that starts the workers; read by them like any of `revocation_lists`."""
+    ca: str | None = None
+    """The CA bundle for https; absent, that of the operating system."""
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("https://", "http://")):
+            raise ValueError("the url begins with https:// or http://")
+
+
 class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose application certificates are believed (SEC-42): the authorities of this environment and no others."""
 
     application_authorities: str
     revocation_lists: tuple[str, ...] = ()
-    """Files of CRLs, PEM or DER: one for each authority; read when the façade starts (SEC-44)."""
-    revocation_required: bool = False
+    """Files of CRLs: one in DER, or any number in PEM; of every authority (SEC-44)."""
+    revocation_sources: tuple[RevocationSource, ...] = ()
+    """CRLs that are fetched, in the background, into files."""
+    revocation_required: bool = True
     """Whether a certificate without a fresh word about its revocation is refused (SEC-44)."""
+    revocation_grace_seconds: Annotated[int, msgspec.Meta(ge=0, le=REVOCATION_GRACE_SECONDS_MAX)] = (
+        REVOCATION_GRACE_SECONDS
+    )
+    """See `REVOCATION_GRACE_SECONDS`."""
+    fetch_seconds: Annotated[float, msgspec.Meta(ge=FETCH_SECONDS_MIN)] = FETCH_SECONDS
+    """See `FETCH_SECONDS`."""
+
+    @property
+    def list_files(self) -> tuple[str, ...]:
+        """Every file of revocation lists, fetched ones included."""
+        return (*self.revocation_lists, *(source.file for source in self.revocation_sources))
 
 
 class Limits(HttpLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,6 +184,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether new files get numbers that nobody bears, for persons who do not exist (docs/decisions/0003)."""
     validate_responses: bool = False
     """Whether every response is validated against the schema before it leaves: a defect becomes a fault."""
+    reload_seconds: Annotated[float, msgspec.Meta(ge=RELOAD_SECONDS_MIN, le=RELOAD_SECONDS_MAX)] = RELOAD_SECONDS
+    """See `RELOAD_SECONDS`."""
     contact: str | None = None
     """Whom a fault tells the caller to contact."""
 
@@ -187,6 +229,14 @@ def read_settings(path: Path) -> Settings:
             settings.trust,
             application_authorities=str(folder / settings.trust.application_authorities),
             revocation_lists=tuple(str(folder / path) for path in settings.trust.revocation_lists),
+            revocation_sources=tuple(
+                msgspec.structs.replace(
+                    source,
+                    file=str(folder / source.file),
+                    ca=None if source.ca is None else str(folder / source.ca),
+                )
+                for source in settings.trust.revocation_sources
+            ),
         ),
     )
 
@@ -197,13 +247,6 @@ def settings_of_worker() -> Settings:
     if path is None:
         raise UsageError(f"{SETTINGS_VARIABLE} names no settings file")
     return read_settings(Path(path))
-
-
-def read_rules(path: str) -> AccessRules:
-    """The access rules in the file at `path`. Raises `UsageError`."""
-    from cbss_inscription.governance.access import read_access_rules  # and YAML, for servers only
-
-    return read_access_rules(read_file(Path(path)), origin=path)
 
 
 def read_file(path: Path) -> bytes:

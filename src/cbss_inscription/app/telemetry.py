@@ -6,8 +6,10 @@ What may stand in a line is listed here, field by field; an SSIN, a name or mess
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from cbss_inscription.domain.results import HealthCheckResult
 
 if TYPE_CHECKING:
     from cbss_inscription.domain.results import Result
+    from cbss_inscription.security.lifetimes import Lifetime
     from cbss_inscription.soap.pipeline import Progress
 
 
@@ -81,6 +84,27 @@ class StructuredExchangeLog:
     def found_source_unavailable(self, *, source: str, reason: str) -> None:
         """See `registers.national_register.SourceLog`."""
         self._log.warning("source unavailable", source=source, reason=reason)
+
+
+class StructuredReloadLog:
+    """An `app.reloading.ReloadLog` of JSON lines; each line says which process wrote it, for every worker does."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("reload")
+
+    def reloaded(self, *, what: str, digest: str) -> None:
+        """See `ReloadLog.reloaded`."""
+        self._log.info("reloaded", what=what, digest=digest, pid=os.getpid())
+
+    def reload_failed(self, *, what: str, reason: str) -> None:
+        """See `ReloadLog.reload_failed`."""
+        self._log.error("reload failed", what=what, reason=reason, pid=os.getpid())
+
+    def found_ending(self, *, ending: Sequence[Lifetime], unlisted: Sequence[str], ended: bool) -> None:
+        """See `ReloadLog.found_ending`."""
+        told = [{"kind": one.kind.value, "name": one.name, "ends": one.ends.isoformat()} for one in ending]
+        write = self._log.error if ended else self._log.warning
+        write("trust ends", ending=told, without_revocation_list=list(unlisted), pid=os.getpid())
 
 
 def _told(error: BaseException | None) -> list[dict[str, object]]:

@@ -8,24 +8,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from cbss_inscription import __version__
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.registers import Registers, number_life, registers_of
-from cbss_inscription.app.settings import Service, Settings, read_file, read_rules, settings_of_worker
-from cbss_inscription.app.telemetry import StructuredExchangeLog, configure_logging
+from cbss_inscription.app.reloading import ContextsInForce, TrustInForce, keep_in_force, reloaded_rules, reloaded_trust
+from cbss_inscription.app.settings import Service, Settings, settings_of_worker
+from cbss_inscription.app.telemetry import StructuredExchangeLog, StructuredReloadLog, configure_logging
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment
 from cbss_inscription.domain.errors import ServiceUnavailable
-from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
-from cbss_inscription.governance.access import AccessRules
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.safe_xml import XmlLimits
 from cbss_inscription.security.policy import SecurityPolicy
-from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.soap.http import SoapApplication, SoapDoor
 from cbss_inscription.soap.operations import (
     DoorOperations,
@@ -47,17 +44,6 @@ FORGET_GRACE: Final = timedelta(minutes=5)
 """How long expired messages are still remembered: another replica's clock may be behind ours (SEC-52)."""
 
 
-class FixedAccessRules:
-    """A `usecases.ports.AccessRulesSource`: the rules as the file had them when the worker started."""
-
-    def __init__(self, rules: AccessRules) -> None:
-        self._rules = rules
-
-    def current(self) -> AccessRules:
-        """See `AccessRulesSource.current`."""
-        return self._rules
-
-
 def application_of_worker() -> SoapApplication:
     """The ASGI application of this worker process, from the settings file that its environment names."""
     end_with_standard_input()
@@ -68,9 +54,11 @@ def application_of_worker() -> SoapApplication:
 def build_application(settings: Settings) -> SoapApplication:
     """The service that the settings describe. Raises `UsageError` for a file that is missing or broken."""
     database = Database(settings.database, connections_max=settings.database_connections_max)
-    access_rules = FixedAccessRules(read_rules(settings.access_rules))
     replay_guard = StoredReplayGuard(database)
     log = StructuredExchangeLog()
+    reload_log = StructuredReloadLog()
+    access_rules = reloaded_rules(settings, log=reload_log)
+    trust = reloaded_trust(settings, log=reload_log)
     registers = registers_of(settings, database, log=log)
     documents = WsdlDocuments(settings.service.door, public_url=settings.public_url)
     operations: DoorOperations
@@ -81,7 +69,7 @@ def build_application(settings: Settings) -> SoapApplication:
     else:
         operations = InscriptionOperations(
             access_rules=access_rules,
-            repertory=_repertory(settings, database, registers, access_rules.current(), log),
+            repertory=_repertory(settings, database, registers, ContextsInForce(access_rules), log),
             location=documents.endpoint,
             sources=() if registers.remote is None else (registers.remote,),
         )
@@ -90,12 +78,7 @@ def build_application(settings: Settings) -> SoapApplication:
         operations=operations,
         deployment=Deployment(version=__version__, environment=settings.environment),
         policy=SecurityPolicy(xml_limits=XmlLimits(size_bytes_max=settings.limits.body_bytes_max)),
-        trust=TrustStore(
-            authorities_pem=read_file(Path(settings.trust.application_authorities)),
-            environment=settings.environment,
-            revocation_lists=[read_file(Path(path)) for path in settings.trust.revocation_lists],
-            revocation_required=settings.trust.revocation_required,
-        ),
+        trust=TrustInForce(trust),
         replay_guard=replay_guard,
         schema=schema_of(settings.service.door),
         documents=documents,
@@ -121,10 +104,12 @@ def build_application(settings: Settings) -> SoapApplication:
         forgetting = asyncio.create_task(
             _forget(replay_guard, StoredDeclarations(database), timedelta(hours=settings.tickets_kept_hours))
         )
+        reloading = asyncio.create_task(keep_in_force(settings, trust=trust, rules=access_rules, log=reload_log))
         try:
             yield
         finally:
             forgetting.cancel()
+            reloading.cancel()
             await registers.close()
             await database.close()
 
@@ -132,13 +117,13 @@ def build_application(settings: Settings) -> SoapApplication:
 
 
 def _repertory(
-    settings: Settings, database: Database, registers: Registers, rules: AccessRules, log: StructuredExchangeLog
+    settings: Settings, database: Database, registers: Registers, contexts: ContextsInForce, log: StructuredExchangeLog
 ) -> EmbeddedRepertory:
     return EmbeddedRepertory(
         registers=registers.every,
         lines=StoredInscriptions(database),
         # An installation's own contexts are known by being granted; the catalogue's are known to everybody.
-        known_contexts=KNOWN_CONTEXTS.keys() | rules.inscription_contexts,
+        known_contexts=contexts,
         data_anomalies=log,
         # Only another service can have replaced a number without this one being told.
         successions=None

@@ -128,7 +128,7 @@ class EmbeddedRepertory:
     ) -> None:
         self._registers = registers
         self._lines = lines
-        self._known_contexts = frozenset(known_contexts)
+        self._known_contexts = known_contexts
         self._data_anomalies = data_anomalies
         self._successions = successions
         self._lines_max = lines_max
@@ -355,7 +355,7 @@ class EmbeddedRepertory:
         self, asked: Admitted[ConsultInscriptions], ssin: Ssin, page_start: PageStart | None
     ) -> LinesAsked:
         """Own lines in granted contexts, and where there is a visibility those of others within it (rules 28, 30)."""
-        contexts = frozenset(asked.request.inscription_contexts) or self._known_contexts
+        contexts = frozenset(asked.request.inscription_contexts) or frozenset(self._known_contexts)
         visibility = asked.permission.visibility
         others = None
         if visibility is not None:
@@ -378,7 +378,7 @@ class EmbeddedRepertory:
         visibility = asked.permission.visibility
         if visibility is None:
             return ()
-        contexts = frozenset(asked.request.inscription_contexts) or self._known_contexts
+        contexts = frozenset(asked.request.inscription_contexts) or frozenset(self._known_contexts)
         limited = bool(visibility.organizations) or not contexts <= visibility.inscription_contexts
         return (LINES_FILTERED,) if limited else ()
 

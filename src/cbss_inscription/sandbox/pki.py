@@ -34,6 +34,10 @@ AUTHORITY_DAYS: Final = 3_650
 """Life of the test authorities, in days."""
 CERTIFICATE_DAYS: Final = 730
 """Life of server and application certificates, in days."""
+REVOCATION_LIST_DAYS: Final = 7
+"""Life of a revocation list, in days."""
+REVOCATION_LISTS: Final = "revocation-lists.pem"
+"""The file with the lists of root and issuing authority."""
 BACKDATE: Final = timedelta(hours=1)
 """How long before `now` certificates begin, so that clocks a little behind accept them."""
 
@@ -189,7 +193,7 @@ class TestPki:
             x509.CertificateRevocationListBuilder()
             .issuer_name(signer.certificate.subject)
             .last_update(now)
-            .next_update(next_update or now + timedelta(days=7))
+            .next_update(next_update or now + timedelta(days=REVOCATION_LIST_DAYS))
             .add_extension(_authority_key_identifier(signer), critical=False)
             .add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
         )
@@ -197,6 +201,15 @@ class TestPki:
             entry = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now).build()
             builder = builder.add_revoked_certificate(entry)
         return builder.sign(signer.private_key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    def write_revocation_lists(self, directory: Path, serial_numbers: Sequence[int] = (), *, now: datetime) -> None:
+        """Writes the lists of both authorities of the applications, in one file that is replaced whole."""
+        lists = self.issue_revocation_list(now=now, issuer=self.application_root) + self.issue_revocation_list(
+            serial_numbers, now=now
+        )
+        new = directory / f"{REVOCATION_LISTS}.new"
+        _write(new, lists)
+        new.rename(directory / REVOCATION_LISTS)
 
 
 def application_subject(

@@ -5,7 +5,7 @@ So every path is checked when the store is made, and a message costs one signatu
 verdict is not remembered. A renewed authority of the same name and key makes more paths than one: a certificate is
 believed when any of them is good at that moment. The rules are RFC 5280's (section 6) for the extensions that such a
 private hierarchy has; what is not known is refused. Nothing is fetched (SEC-45). To change authorities or revocation
-lists, make a new store: it starts with an empty memory of verdicts (SEC-46, SEC-48).
+lists, make a new store: it starts with an empty memory of verdicts (SEC-46, SEC-48); `app.reloading` does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, islice, pairwise
-from typing import Final, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -30,6 +30,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from cbss_inscription.domain.environment import Environment
 from cbss_inscription.domain.errors import NotAuthenticated, UsageError
+from cbss_inscription.security.lifetimes import Kind, Lifetime, lifetime_of
 
 CBE_PREFIX: Final = "urn:be:fgov:kbo-bce:organization:cbe-number:"
 """What precedes the ten digits in the organisational unit of an application certificate (design 1.3)."""
@@ -99,9 +100,18 @@ class CertificateRules:
             raise UsageError("A certificate's verdict may be remembered for at most 300 seconds.")
 
 
+class CertificateTrust(Protocol):
+    """Who judges a caller's certificate: a `TrustStore`, or the one of several that is in force."""
+
+    def check(self, certificate_der: bytes, now: datetime) -> CertifiedCaller:
+        """See `TrustStore.check`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RevocationList:
     issuer: x509.Name
+    number: int | None
     this_update: datetime
     next_update: datetime
     serial_numbers: frozenset[int]
@@ -140,16 +150,20 @@ class TrustStore:
         """A store that trusts the self-signed `authorities_pem`, and the others there that lead to one of them.
 
         `authorities_pem` holds one or more PEM certificates, roots and intermediates in any order, of this environment
-        only (SEC-42). `revocation_lists` holds one CRL in each item, PEM or DER; with `revocation_required` a
-        certificate without a fresh one is refused (SEC-44). Raises UsageError for whatever is broken in these, so that
-        a reload keeps the store it had (SEC-48).
+        only (SEC-42). `revocation_lists` holds in each item one CRL in DER, or any number in PEM; with
+        `revocation_required` a certificate without a fresh one is refused (SEC-44). Raises UsageError for whatever is
+        broken in these, so that a reload keeps the store it had (SEC-48).
         """
         self.environment: Final = Environment.of(environment)
         self.rules: Final = rules or CertificateRules()
         self._revocation_required = revocation_required
         certificates = _load_authorities(authorities_pem)
         self._authorities = _build_authorities(certificates)
-        self._revocation_lists = tuple(_load_revocation_list(data, certificates) for data in revocation_lists)
+        self._revocation_lists = tuple(
+            _load_revocation_list(part, certificates)
+            for data in revocation_lists
+            for part in _revocation_lists_in(data)
+        )
         self._verdicts: OrderedDict[bytes, _Verdict] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -173,6 +187,33 @@ class TrustStore:
             while len(self._verdicts) > self.rules.cache_entries_max:
                 self._verdicts.popitem(last=False)
         return verdict.caller
+
+    @property
+    def lifetimes(self) -> tuple[Lifetime, ...]:
+        """From when until when each authority counts, and of each one's lists the one that lasts longest."""
+        lasting: dict[tuple[object, ...], Lifetime] = {}
+        for listed in self._revocation_lists:
+            scope = (listed.issuer, listed.only_users, listed.only_authorities, listed.locations)
+            one = Lifetime(
+                kind=Kind.REVOCATION_LIST,
+                name=listed.issuer.rfc4514_string(),
+                begins=listed.this_update,
+                ends=listed.next_update,
+            )
+            if scope not in lasting or lasting[scope].ends < one.ends:
+                lasting[scope] = one
+        certificates = (authority.certificate for authority in self._authorities)
+        authorities = (lifetime_of(one, Kind.ROOT if _is_root(one) else Kind.INTERMEDIATE) for one in certificates)
+        return (*authorities, *lasting.values())
+
+    @property
+    def unlisted_authorities(self) -> tuple[str, ...]:
+        """The authorities whose certificates are all refused, no revocation list of theirs being there (SEC-44)."""
+        if not self._revocation_required:
+            return ()
+        listed = {one.issuer for one in self._revocation_lists}
+        names = (authority.certificate.subject for authority in self._authorities)
+        return tuple(dict.fromkeys(name.rfc4514_string() for name in names if name not in listed))
 
     def _judge(self, certificate_der: bytes, fingerprint: bytes, now: datetime) -> _Verdict:
         certificate, extensions = _load_certificate(certificate_der)
@@ -372,6 +413,43 @@ def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bo
     return True
 
 
+def check_revocation_list(data: bytes, *, authorities_pem: bytes, former: bytes | None, now: datetime) -> None:
+    """Nothing: `data` is one fresh list of one of the authorities, and may take the place of `former`.
+
+    For what came over a network (SEC-44, SEC-45): besides the signature, it must not be older than the list that it
+    replaces, or an old one in which nobody is revoked yet could be played back. Raises UsageError.
+    """
+    certificates = _load_authorities(authorities_pem)
+    listed = _load_revocation_list(data, certificates)
+    if not listed.this_update <= now <= listed.next_update:
+        raise UsageError("The revocation list that came is not of now.")
+    if former is None:
+        return
+    try:
+        known = _load_revocation_list(former, certificates)
+    except UsageError:  # whatever lies there is no list of these authorities: nothing to be older than
+        return
+    if listed.issuer != known.issuer:
+        raise UsageError("The revocation list that came is another authority's than the one that is there.")
+    older = listed.number is not None and known.number is not None and listed.number < known.number
+    if older or listed.this_update < known.this_update:
+        raise UsageError("The revocation list that came is older than the one that is there.")
+
+
+_PEM_LIST: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
+
+
+def _revocation_lists_in(data: bytes) -> list[bytes]:
+    """Each list of a file: several in PEM, one after the other, or one in DER, or what is none."""
+    if not data.lstrip().startswith(b"-----"):
+        return [data]
+    found = _PEM_LIST.findall(data)
+    # A list that was cut in the middle has a beginning too many.
+    if not found or len(found) != data.count(b"-----BEGIN"):
+        raise UsageError("A file of revocation lists holds one that is cut, or something else besides.")
+    return found
+
+
 def _load_revocation_list(data: bytes, authorities: Sequence[x509.Certificate]) -> _RevocationList:
     try:
         crl = x509.load_pem_x509_crl(data) if data.lstrip().startswith(b"-----") else x509.load_der_x509_crl(data)
@@ -396,8 +474,10 @@ def _load_revocation_list(data: bytes, authorities: Sequence[x509.Certificate]) 
         or point.relative_name is not None
     ):
         raise UsageError(f"{who} covers only some certificates, in a way that is not understood here.")
+    number = _extension(extensions, x509.CRLNumber)
     return _RevocationList(
         issuer=crl.issuer,
+        number=None if number is None else number.crl_number,
         this_update=crl.last_update_utc,
         next_update=crl.next_update_utc,
         serial_numbers=entries,

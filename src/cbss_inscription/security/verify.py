@@ -20,7 +20,7 @@ from cbss_inscription.domain.errors import NotAuthenticated
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.gate import Addressing, GatedMessage, read_signed_message
 from cbss_inscription.security.policy import SIGNATURE_HASHES, SecurityPolicy
-from cbss_inscription.security.trust import CertifiedCaller, TrustStore
+from cbss_inscription.security.trust import CertificateTrust, CertifiedCaller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class VerifiedMessage:
 
 
 def verify(
-    message: bytes, *, charset: str | None, policy: SecurityPolicy, trust: TrustStore, now: datetime
+    message: bytes, *, charset: str | None, policy: SecurityPolicy, trust: CertificateTrust, now: datetime
 ) -> VerifiedMessage:
     """The sender of a SOAP request and the Body they signed, by the RSZ X.509 profile (design 1.1, 3.2).
 

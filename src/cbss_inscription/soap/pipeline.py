@@ -42,7 +42,7 @@ from cbss_inscription.envelope.fault import Fault
 from cbss_inscription.envelope.soap11 import read_payload, write_envelope
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.replay import ReplayGuard
-from cbss_inscription.security.trust import TrustStore
+from cbss_inscription.security.trust import CertificateTrust
 from cbss_inscription.security.verify import VerifiedMessage, verify
 from cbss_inscription.soap.message import ANSWER_SECONDS_MAX, RawMessage, Reply
 from cbss_inscription.soap.operations import DoorOperations
@@ -85,7 +85,7 @@ class SecuredDoor:
     operations: DoorOperations
     deployment: Deployment
     policy: SecurityPolicy
-    trust: TrustStore
+    trust: CertificateTrust
     replay_guard: ReplayGuard
     schema: Schema
     documents: WsdlDocuments

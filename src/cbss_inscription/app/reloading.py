@@ -1,0 +1,264 @@
+"""Values made from files, made anew when the files change, while a worker serves (SEC-46, SEC-48).
+
+Nothing here happens in the way of a message: a message takes the value in force, whole; making another one is a
+thread's work, and putting it in force one assignment. What cannot be made leaves what there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Generic, Protocol, TypeVar
+
+import msgspec
+
+from cbss_inscription.app.settings import Settings, read_file
+from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
+from cbss_inscription.governance.access import AccessRules, read_access_rules
+from cbss_inscription.security.lifetimes import Lifetime, ending, server_lifetimes
+from cbss_inscription.security.trust import CertificateRules, CertifiedCaller, TrustStore
+
+SETTLE_SECONDS: Final = 0.2
+"""How long a changed file must stay as it is before it is read: whoever writes in place is not done at once."""
+ALARM_INTERVAL: Final = timedelta(days=1)
+"""How often it is said that something ends, when nothing else is to be said (SEC-05)."""
+REASON_CHARS_MAX: Final = 300
+"""Characters of a sentence about a broken file that are told."""
+_LONG_NUMBER: Final = re.compile(r"[0-9]{9,}")
+
+_Value = TypeVar("_Value")
+_Stamp = tuple[int, int, int, int] | None
+
+
+class ReloadLog(Protocol):
+    """Where an operator reads what became of changed files, and what ends soon."""
+
+    def reloaded(self, *, what: str, digest: str) -> None:
+        """One line: what changed files say is in force; `digest` is the same in every worker that read the same."""
+        ...
+
+    def reload_failed(self, *, what: str, reason: str) -> None:
+        """One line: changed files cannot be used, and what was there before stays in force."""
+        ...
+
+    def found_ending(self, *, ending: Sequence[Lifetime], unlisted: Sequence[str], ended: bool) -> None:
+        """One line: certificates and revocation lists that end soon or have ended, authorities without a list."""
+        ...
+
+
+class Reloaded(Generic[_Value]):
+    """The value that files make, the newest that could be made. Raises `UsageError` when the first cannot."""
+
+    def __init__(
+        self,
+        what: str,
+        paths: Iterable[str],
+        make: Callable[[Sequence[bytes]], _Value],
+        *,
+        log: ReloadLog,
+        settle_seconds: float = SETTLE_SECONDS,
+    ) -> None:
+        self._what = what
+        self._paths = tuple(Path(path) for path in paths)
+        self._make = make
+        self._log = log
+        self._settle_seconds = settle_seconds
+        # Looked at before they are read: what is written in between is found by the next look.
+        self._seen = self._stamps()
+        contents = self._read()
+        self._digest = _digest_of(contents)
+        self._failed_digest: str | None = None
+        self._reason: str | None = None
+        self._current = make(contents)
+
+    def current(self) -> _Value:
+        """The value in force now."""
+        return self._current
+
+    def look(self) -> None:
+        """Nothing; when files changed, what they say is in force, or the log says why not. Blocks; never raises."""
+        stamps = self._stamps()
+        if stamps == self._seen and self._reason is None:
+            return
+        if stamps != self._seen:
+            time.sleep(self._settle_seconds)
+            if self._stamps() != stamps:
+                return  # still being written: the next look comes soon
+        try:
+            try:
+                contents = self._read()
+            except UsageError:
+                self._failed_digest = None
+                raise
+            digest = _digest_of(contents)
+            if digest == self._failed_digest:
+                self._seen = stamps
+                return
+            if digest != self._digest:
+                self._failed_digest = digest
+                self._current = self._make(contents)
+                self._digest = digest
+                self._log.reloaded(what=self._what, digest=digest)
+            elif self._reason is not None:
+                self._log.reloaded(what=self._what, digest=digest)  # as it was before it was broken
+        except UsageError as error:
+            self._tell(_told(error))
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with a file, the worker serves on
+            self._tell(type(error).__qualname__)
+        else:
+            self._failed_digest = self._reason = None
+        self._seen = stamps
+
+    def _tell(self, reason: str) -> None:
+        if reason != self._reason:
+            self._log.reload_failed(what=self._what, reason=reason)
+        self._reason = reason
+
+    def _read(self) -> list[bytes]:
+        return [read_file(path) for path in self._paths]
+
+    def _stamps(self) -> tuple[_Stamp, ...]:
+        return tuple(_stamp_of(path) for path in self._paths)
+
+
+def _stamp_of(path: Path) -> _Stamp:
+    """What differs when a file was written or replaced; the time of its change, too, which no tool sets back."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+def _digest_of(contents: Iterable[bytes]) -> str:
+    """The same for the same contents in the same order."""
+    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]
+
+
+def _told(error: UsageError) -> str:
+    """The sentence of a broken file without what might be somebody's: a wrong file may have been put there (SEC-74)."""
+    cause = error.__cause__
+    text = str(error)
+    if cause is not None and not isinstance(cause, OSError | msgspec.ValidationError):
+        text = f"{text.partition(': ')[0]}: {type(cause).__qualname__}"
+    return _LONG_NUMBER.sub("#", text)[:REASON_CHARS_MAX]
+
+
+# -- what a service's files make ---------------------------------------------------------------------------------------
+
+
+def reloaded_rules(settings: Settings, *, log: ReloadLog) -> Reloaded[AccessRules]:
+    """The access rules in force: a `usecases.ports.AccessRulesSource`. Raises `UsageError`."""
+    path = settings.access_rules
+    return Reloaded("access rules", [path], lambda contents: read_access_rules(contents[0], origin=path), log=log)
+
+
+def reloaded_trust(settings: Settings, *, log: ReloadLog) -> Reloaded[TrustStore]:
+    """Authorities and revocation lists in force, as one set: lists are signed by authorities. Raises `UsageError`."""
+    trust = settings.trust
+
+    def make(contents: Sequence[bytes]) -> TrustStore:
+        authorities, *lists = contents
+        return TrustStore(
+            authorities_pem=authorities,
+            environment=settings.environment,
+            revocation_lists=lists,
+            revocation_required=trust.revocation_required,
+            rules=CertificateRules(revocation_grace_seconds=trust.revocation_grace_seconds),
+        )
+
+    return Reloaded("trust", [trust.application_authorities, *trust.list_files], make, log=log)
+
+
+class TrustInForce:
+    """A `security.trust.CertificateTrust`: each certificate is judged by the store in force at that moment.
+
+    A store remembers its own verdicts; the one that takes its place has none (SEC-46).
+    """
+
+    def __init__(self, source: Reloaded[TrustStore]) -> None:
+        self._source = source
+
+    def check(self, certificate_der: bytes, now: datetime) -> CertifiedCaller:
+        """See `CertificateTrust.check`."""
+        return self._source.current().check(certificate_der, now)
+
+
+class ContextsInForce(Collection[InscriptionContext]):
+    """The inscription contexts that the catalogue has or the rules in force name (rule 28)."""
+
+    def __init__(self, rules: Reloaded[AccessRules]) -> None:
+        self._rules = rules
+        self._known: tuple[AccessRules, frozenset[InscriptionContext]] | None = None
+
+    def __contains__(self, context: object) -> bool:
+        return context in self._set()
+
+    def __iter__(self) -> Iterator[InscriptionContext]:
+        return iter(self._set())
+
+    def __len__(self) -> int:
+        return len(self._set())
+
+    def _set(self) -> frozenset[InscriptionContext]:
+        rules = self._rules.current()
+        if self._known is None or self._known[0] is not rules:
+            self._known = (rules, frozenset(KNOWN_CONTEXTS) | rules.inscription_contexts)
+        return self._known[1]
+
+
+# -- the background task -----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class EndAlarm:
+    """Says once a day, and whenever it changes, what ends soon, has ended or is not there (SEC-05, SEC-44)."""
+
+    log: ReloadLog
+    _told: object = None
+    _told_at: datetime | None = None
+
+    def look(self, lifetimes: Iterable[Lifetime], *, unlisted: Sequence[str], now: datetime) -> None:
+        """Nothing; one line is logged when there is something to say that was not said within a day."""
+        found = ending(lifetimes, now)
+        state = (tuple((one, one.has_ended(now)) for one in found), tuple(unlisted))
+        fresh = self._told_at is not None and now - self._told_at < ALARM_INTERVAL
+        if state == self._told and fresh:
+            return
+        self._told, self._told_at = state, now
+        if found or unlisted:
+            ended = bool(unlisted) or any(one.has_ended(now) for one in found)
+            self.log.found_ending(ending=found, unlisted=unlisted, ended=ended)
+
+
+async def keep_in_force(
+    settings: Settings, *, trust: Reloaded[TrustStore], rules: Reloaded[AccessRules], log: ReloadLog
+) -> None:
+    """Never returns: every `reload_seconds` it looks at the files, in a thread, and at what ends."""
+    alarm = EndAlarm(log)
+
+    def look() -> None:
+        trust.look()
+        rules.look()
+        store = trust.current()
+        lifetimes = (*store.lifetimes, *_lifetimes_of_server(settings.tls.certificate))
+        alarm.look(lifetimes, unlisted=store.unlisted_authorities, now=datetime.now(UTC))
+
+    while True:
+        await asyncio.to_thread(look)
+        await asyncio.sleep(settings.reload_seconds)
+
+
+def _lifetimes_of_server(path: str) -> tuple[Lifetime, ...]:
+    try:
+        return server_lifetimes(read_file(Path(path)))
+    except UsageError:  # it was whole when the listener started, and the listener reads it no more
+        return ()
