@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from cbss_inscription.app.sandbox import Sandbox, SandboxOptions, _prepare_database, _prepare_pki, _refuse_loss
-from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.app.sandbox import (
+    Sandbox,
+    SandboxOptions,
+    _prepare_database,
+    _prepare_pki,
+    _refuse_loss,
+    renew_revocation_lists,
+)
+from cbss_inscription.domain.errors import NotAuthenticated, UsageError
 from cbss_inscription.domain.legal_data import Register
 from cbss_inscription.sandbox.pki import Credential
+from cbss_inscription.security.lifetimes import ending
+from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.storage.population import Rows
 
 
@@ -45,6 +57,32 @@ def test_a_pki_is_kept_while_it_is_whole_and_made_anew_when_it_is_not(tmp_path: 
     assert certificate.read_bytes() != first
     assert Credential.read(certificate, key).certificate is not None
     assert told.steps[1:] == ["The test PKI is damaged", "The test PKI is made"]
+
+
+def test_sec_44_revocation_lists_are_issued_anew_every_day(tmp_path: Path) -> None:
+    """A sandbox left running for weeks has fresh lists, with the revoked certificate on them; a damaged one runs on."""
+    _prepare_pki(tmp_path, Told())
+    folder, now = tmp_path / "pki", datetime.now(UTC)
+    file = folder / "revocation-lists.pem"
+    revoked = Credential.read(folder / "revoked.crt.pem", folder / "revoked.key.pem").certificate
+    first = file.read_bytes()
+    renew_revocation_lists(folder, now=now + timedelta(hours=23))
+    assert file.read_bytes() == first
+    for days in range(1, 22):
+        then = now + timedelta(days=days)
+        renew_revocation_lists(folder, now=then)
+        os.utime(file, (then.timestamp(), then.timestamp()))
+        trust = TrustStore(
+            authorities_pem=(folder / "authorities.pem").read_bytes(),
+            environment="LOCAL",
+            revocation_lists=[file.read_bytes()],
+            revocation_required=True,
+        )
+        assert ending(trust.lifetimes, then) == ()
+        with pytest.raises(NotAuthenticated, match="certificate-revoked"):
+            trust.check(revoked.public_bytes(Encoding.DER), then)
+    (folder / "application-ca.key.pem").unlink()
+    renew_revocation_lists(folder, now=now + timedelta(days=30))
 
 
 def test_a_file_in_the_place_of_the_pki_is_replaced(tmp_path: Path) -> None:

@@ -60,6 +60,17 @@ def test_rule_38_how_long_tickets_are_kept_is_a_setting(tmp_path: Path) -> None:
             read(tmp_path, f"tickets_kept_hours = {wrong}\n{LEAST}")
 
 
+def test_sec_44_revocation_is_required_unless_it_is_said_otherwise(tmp_path: Path) -> None:
+    """Lists required, an hour of grace, files looked at every three seconds; paths are relative (SEC-44, SEC-48)."""
+    settings = read(tmp_path, LEAST)
+    assert (settings.reload_seconds, settings.trust.revocation_required) == (3.0, True)
+    assert (settings.trust.revocation_grace_seconds, settings.trust.list_files) == (3_600, ())
+    source = '[[trust.revocation_sources]]\nurl = "http://crl.example/ca.crl"\nfile = "ca.crl"\nca = "ca.pem"\n'
+    trust = read(tmp_path, f'{LEAST}revocation_lists = ["root.crl"]\n{source}').trust
+    assert trust.list_files == (str(tmp_path / "root.crl"), str(tmp_path / "ca.crl"))
+    assert trust.revocation_sources[0].ca == str(tmp_path / "ca.pem")
+
+
 def test_two_listeners_cannot_share_a_port(tmp_path: Path) -> None:
     """The application server would bind the port for both, and callers would meet one of them at random."""
     path = tmp_path / "settings.toml"
@@ -91,6 +102,11 @@ def test_a_plain_listener_has_no_address_to_set(tmp_path: Path) -> None:
         ("[trust]", "[limits]\nbody_byte_max = 1\n[trust]", "body_byte_max"),
         ("[trust]", "[limits]\nbody_bytes_max = 0\n[trust]", "body_bytes_max"),
         ("[trust]", "[limits]\nbody_seconds_max = 0\n[trust]", "body_seconds_max"),
+        ("[tls]", "reload_seconds = 0\n[tls]", "reload_seconds"),
+        ("[tls]", "reload_seconds = 61\n[tls]", "reload_seconds"),
+        ("[trust]", "[trust]\nrevocation_grace_seconds = 604801", "revocation_grace_seconds"),
+        ("[trust]", "[trust]\nfetch_seconds = 1", "fetch_seconds"),
+        ("[trust]", '[trust]\nrevocation_sources = [{ url = "ftp://x", file = "f" }]', "https://"),
         ("[tls]", "[tls]\nport = 0", "port"),
         ("[tls]", "[tls]\nport = 65536", "port"),
         ("[tls]", "[tls]\nworkers = 0", "workers"),

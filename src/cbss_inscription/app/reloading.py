@@ -7,6 +7,7 @@ thread's work, and putting it in force one assignment. What cannot be made leave
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import time
@@ -252,8 +253,18 @@ async def keep_in_force(
         lifetimes = (*store.lifetimes, *_lifetimes_of_server(settings.tls.certificate))
         alarm.look(lifetimes, unlisted=store.unlisted_authorities, now=datetime.now(UTC))
 
+    failed: str | None = None
     while True:
-        await asyncio.to_thread(look)
+        try:
+            await asyncio.to_thread(look)
+        except Exception as error:  # noqa: BLE001  # a defect of ours here must not leave the files unwatched for ever
+            kind = type(error).__qualname__
+            if kind != failed:
+                with contextlib.suppress(Exception):
+                    log.reload_failed(what="watch", reason=kind)
+            failed = kind
+        else:
+            failed = None
         await asyncio.sleep(settings.reload_seconds)
 
 

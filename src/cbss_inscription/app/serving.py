@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+from cbss_inscription.app.fetching import RevocationFetcher
 from cbss_inscription.app.reloading import reloaded_trust
 from cbss_inscription.app.settings import LOOPBACK, Service, Settings, read_file, read_settings
-from cbss_inscription.app.telemetry import StructuredReloadLog
+from cbss_inscription.app.telemetry import StructuredReloadLog, SupervisorLog
 from cbss_inscription.app.wiring import build_application
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.storage.migration import check_schema
@@ -57,6 +58,7 @@ class Listeners:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._answered: dict[str, float] = {}
         self._probed = 0.0
+        self._fetcher: RevocationFetcher | None = None
 
     def start(self) -> None:
         """Nothing; every listener answers now.
@@ -67,6 +69,8 @@ class Listeners:
         if settings.service is not self._service:
             raise UsageError(f"{self._path} describes a {settings.service}, not a {self._service}")
         _check_certificate(settings)
+        fetcher = RevocationFetcher(settings, log=SupervisorLog(self._log))
+        fetcher.fetch_missing()
         build_application(settings)  # every named file is read here once, so that what is wrong is said here, once
         _check_revocation(settings)
         check_schema(settings.database)
@@ -84,6 +88,8 @@ class Listeners:
                     raise UsageError(f"the {listener} listener does not answer; its log says why")
                 time.sleep(_LOOK_SECONDS)
             self._answered[listener] = time.monotonic()
+        self._fetcher = fetcher
+        fetcher.start()
 
     @property
     def process_ids(self) -> tuple[int, ...]:
@@ -128,6 +134,8 @@ class Listeners:
 
     def stop(self) -> None:
         """Nothing; every listener finished its requests and ended, or was killed after `STOP_SECONDS_MAX`."""
+        if self._fetcher is not None:
+            self._fetcher.stop()
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()

@@ -5,12 +5,13 @@ What may stand in a line is listed here, field by field; an SSIN, a name or mess
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 from uuid import UUID
 
 import structlog
@@ -105,6 +106,36 @@ class StructuredReloadLog:
         told = [{"kind": one.kind.value, "name": one.name, "ends": one.ends.isoformat()} for one in ending]
         write = self._log.error if ended else self._log.warning
         write("trust ends", ending=told, without_revocation_list=list(unlisted), pid=os.getpid())
+
+
+class SupervisorLog:
+    """An `app.fetching.FetchLog` of the process that starts the workers: JSON lines where theirs go.
+
+    That process speaks to people on its own standard error, so its log is not the configured one.
+    """
+
+    def __init__(self, stream: IO[bytes] | None = None) -> None:
+        self._log = structlog.wrap_logger(
+            structlog.BytesLogger(cast("BinaryIO", stream or sys.stderr.buffer)),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(serializer=_json_bytes),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        )
+
+    def fetched(self, *, url: str) -> None:
+        """See `FetchLog.fetched`."""
+        self._log.info("revocation list fetched", url=url)
+
+    def fetch_failed(self, *, url: str, reason: str) -> None:
+        """See `FetchLog.fetch_failed`."""
+        self._log.error("revocation list not fetched", url=url, reason=reason)
+
+
+def _json_bytes(value: object, *, default: Callable[[object], object] | None = None) -> bytes:
+    return json.dumps(value, default=default).encode("utf-8")
 
 
 def _told(error: BaseException | None) -> list[dict[str, object]]:
