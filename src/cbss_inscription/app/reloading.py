@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -156,27 +157,44 @@ def _told(error: UsageError) -> str:
 # -- what a service's files make ---------------------------------------------------------------------------------------
 
 
+def rules_of(settings: Settings) -> AccessRules:
+    """The access rules as their file says them now. Raises `UsageError`."""
+    return _rules_of(settings, [read_file(Path(settings.access_rules))])
+
+
+def trust_of(settings: Settings) -> TrustStore:
+    """Whom the service believes, as its files say now. Raises `UsageError`."""
+    return _trust_of(settings, [read_file(Path(path)) for path in _trust_files(settings)])
+
+
 def reloaded_rules(settings: Settings, *, log: ReloadLog) -> Reloaded[AccessRules]:
     """The access rules in force: a `usecases.ports.AccessRulesSource`. Raises `UsageError`."""
-    path = settings.access_rules
-    return Reloaded("access rules", [path], lambda contents: read_access_rules(contents[0], origin=path), log=log)
+    return Reloaded("access rules", [settings.access_rules], partial(_rules_of, settings), log=log)
 
 
 def reloaded_trust(settings: Settings, *, log: ReloadLog) -> Reloaded[TrustStore]:
     """Authorities and revocation lists in force, as one set: lists are signed by authorities. Raises `UsageError`."""
-    trust = settings.trust
+    return Reloaded("trust", _trust_files(settings), partial(_trust_of, settings), log=log)
 
-    def make(contents: Sequence[bytes]) -> TrustStore:
-        authorities, *lists = contents
-        return TrustStore(
-            authorities_pem=authorities,
-            environment=settings.environment,
-            revocation_lists=lists,
-            revocation_required=trust.revocation_required,
-            rules=CertificateRules(revocation_grace_seconds=trust.revocation_grace_seconds),
-        )
 
-    return Reloaded("trust", [trust.application_authorities, *trust.list_files], make, log=log)
+def _rules_of(settings: Settings, contents: Sequence[bytes]) -> AccessRules:
+    (rules,) = contents
+    return read_access_rules(rules, origin=settings.access_rules)
+
+
+def _trust_of(settings: Settings, contents: Sequence[bytes]) -> TrustStore:
+    authorities, *lists = contents
+    return TrustStore(
+        authorities_pem=authorities,
+        environment=settings.environment,
+        revocation_lists=lists,
+        revocation_required=settings.trust.revocation_required,
+        rules=CertificateRules(revocation_grace_seconds=settings.trust.revocation_grace_seconds),
+    )
+
+
+def _trust_files(settings: Settings) -> list[str]:
+    return [settings.trust.application_authorities, *settings.trust.list_files]
 
 
 class TrustInForce:

@@ -51,6 +51,11 @@ def application_of_worker() -> SoapApplication:
     return build_application(settings_of_worker())
 
 
+def policy_of(settings: Settings) -> SecurityPolicy:
+    """What the message security of the service accepts."""
+    return SecurityPolicy(xml_limits=XmlLimits(size_bytes_max=settings.limits.body_bytes_max))
+
+
 def build_application(settings: Settings) -> SoapApplication:
     """The service that the settings describe. Raises `UsageError` for a file that is missing or broken."""
     database = Database(settings.database, connections_max=settings.database_connections_max)
@@ -77,7 +82,7 @@ def build_application(settings: Settings) -> SoapApplication:
         door=settings.service.door,
         operations=operations,
         deployment=Deployment(version=__version__, environment=settings.environment),
-        policy=SecurityPolicy(xml_limits=XmlLimits(size_bytes_max=settings.limits.body_bytes_max)),
+        policy=policy_of(settings),
         trust=TrustInForce(trust),
         replay_guard=replay_guard,
         schema=schema_of(settings.service.door),

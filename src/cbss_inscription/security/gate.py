@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -32,6 +32,7 @@ from cbss_inscription.domain.errors import (
 )
 from cbss_inscription.security.c14n import DEFAULT_NAMESPACE
 from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.security.stations import Station, run
 
 DIGEST_BYTES: Final = 32
 """Length of a SHA-256 digest."""
@@ -108,16 +109,26 @@ def read_signed_message(root: _Element, policy: SecurityPolicy) -> GatedMessage:
     `root` comes from `safe_xml.parse`. Raises VersionMismatch, NotSoap, BodyMissing, MalformedMessage (too many
     header blocks), WsiViolation, MustUnderstand, and NotAuthenticated for all that concerns the Security header.
     """
+    return run(stations(root, policy))
+
+
+def stations(root: _Element, policy: SecurityPolicy) -> Generator[tuple[Station, object], None, GatedMessage]:
+    """What `read_signed_message` gives, station by station: each is named when it is passed, with what it found."""
     header, body = _read_envelope(root)
+    yield Station.ENVELOPE, body
     security, addressing = _read_header(header, policy)
     _refuse_foreign_parts(root, body)
+    yield Station.HEADERS, addressing
     if security is None:
         raise NotAuthenticated("security-missing")
     _check_ids(root)
     token, timestamp, signature = _read_security(security)
+    yield Station.SECURITY, security
     certificate_der = _read_token(token, policy)
+    yield Station.TOKEN, certificate_der
     created, expires = _read_timestamp(timestamp)
-    return _read_signature(
+    yield Station.TIMESTAMP, (created, expires)
+    gated = _read_signature(
         signature,
         policy,
         parts={"token": token, "timestamp": timestamp, "body": body},
@@ -126,6 +137,8 @@ def read_signed_message(root: _Element, policy: SecurityPolicy) -> GatedMessage:
         expires=expires,
         addressing=addressing,
     )
+    yield Station.SIGNATURE, gated
+    return gated
 
 
 # --- SOAP -----------------------------------------------------------------------------------------------------------

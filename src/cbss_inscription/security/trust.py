@@ -215,6 +215,23 @@ class TrustStore:
         names = (authority.certificate.subject for authority in self._authorities)
         return tuple(dict.fromkeys(name.rfc4514_string() for name in names if name not in listed))
 
+    def paths(self, certificate: x509.Certificate) -> tuple[tuple[x509.Certificate, ...], ...]:
+        """Every way from the certificate to a root, itself first; whether one of them is good is for `check`."""
+        return tuple(self._find_paths(certificate))
+
+    def revocation_words(self, certificate: x509.Certificate) -> tuple[tuple[datetime, datetime, bool], ...]:
+        """Of each list of the certificate's issuer: from when, until when, and whether it names the certificate."""
+        return tuple(
+            (item.this_update, item.next_update, certificate.serial_number in item.serial_numbers)
+            for item in self._revocation_lists
+            if item.issuer == certificate.issuer
+        )
+
+    @property
+    def is_revocation_required(self) -> bool:
+        """Whether a certificate needs a fresh list (SEC-44)."""
+        return self._revocation_required
+
     def _judge(self, certificate_der: bytes, fingerprint: bytes, now: datetime) -> _Verdict:
         certificate, extensions = _load_certificate(certificate_der)
         paths = self._find_paths(certificate)

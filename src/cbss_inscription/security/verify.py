@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,9 +18,11 @@ from lxml.etree import _Element
 
 from cbss_inscription import safe_xml
 from cbss_inscription.domain.errors import NotAuthenticated
+from cbss_inscription.security import gate
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
-from cbss_inscription.security.gate import Addressing, GatedMessage, read_signed_message
+from cbss_inscription.security.gate import Addressing, GatedMessage
 from cbss_inscription.security.policy import SIGNATURE_HASHES, SecurityPolicy
+from cbss_inscription.security.stations import Station, run
 from cbss_inscription.security.trust import CertificateTrust, CertifiedCaller
 
 
@@ -61,15 +64,33 @@ def verify(
     caller of this function to ask a ReplayGuard, before anything is done. Raises MessageRejected and its kinds; all
     that concerns the signature is NotAuthenticated with a fixed word for the log.
     """
+    return run(stations(message, charset=charset, policy=policy, trust=trust, now=now))
+
+
+def stations(
+    message: bytes, *, charset: str | None, policy: SecurityPolicy, trust: TrustStore, now: datetime
+) -> Generator[tuple[Station, object], None, VerifiedMessage]:
+    """What `verify` gives, station by station: each is named when it is passed, with what it found.
+
+    What refuses is the station after the last that was named. For `explain`, which so has the verdicts of the very code
+    that the service runs (SEC-88).
+    """
     root = safe_xml.parse(message, charset=charset, limits=policy.xml_limits)
-    gated = read_signed_message(root, policy)
+    yield Station.XML, root
+    gated = yield from gate.stations(root, policy)
     caller = trust.check(gated.certificate_der, now)
+    yield Station.CERTIFICATE, caller
     _check_window(gated.created, gated.expires, policy, now)
+    yield Station.WINDOW, None
     signed_info = _canonical(gated.signed_info, gated.signed_info_prefixes)
     _check_signature(gated, caller, signed_info)
-    _digested(gated.token.element, gated.token.prefixes, gated.token.digest)
+    yield Station.SIGNATURE_VALUE, signed_info
+    token = _digested(gated.token.element, gated.token.prefixes, gated.token.digest)
+    yield Station.TOKEN_DIGEST, token
     timestamp = _digested(gated.timestamp.element, gated.timestamp.prefixes, gated.timestamp.digest)
+    yield Station.TIMESTAMP_DIGEST, timestamp
     body = _digested(gated.body.element, gated.body.prefixes, gated.body.digest)
+    yield Station.BODY_DIGEST, body
     return VerifiedMessage(
         caller=caller,
         canonical_body=body,

@@ -137,7 +137,7 @@ class SecuredDoor:
     async def _process(self, message: RawMessage, progress: Progress) -> tuple[Reply, Result]:
         now = progress.timestamp_receive
         verified = verify(message.body, charset=message.charset, policy=self.policy, trust=self.trust, now=now)
-        progress.caller = _caller_of(verified)
+        progress.caller = caller_of(verified)
         if not await self.replay_guard.admit(verified.replay_key, until=verified.replay_until, now=now):
             raise NotAuthenticated("replayed")
 
@@ -145,7 +145,7 @@ class SecuredDoor:
         self.schema.validate(payload.element)
         request = read_request(payload.element)
         progress.operation = operation_of(request)
-        self._check_action(message, verified, progress.operation)
+        check_action(self.door, progress.operation, message.soap_action, verified.addressing.action)
         if not isinstance(request, HealthCheck):
             progress.customer = request.information_customer.customer_identification.key
 
@@ -164,12 +164,6 @@ class SecuredDoor:
             except SchemaViolation as error:
                 raise AssertionError("our response is not valid") from error
         return write_envelope(response)
-
-    def _check_action(self, message: RawMessage, verified: VerifiedMessage, operation: Operation) -> None:
-        """SEC-14: the Body decided already; an action that names another operation is refused all the same."""
-        expected = self.door.soap_action(operation)
-        if message.soap_action not in {None, expected} or verified.addressing.action not in {None, "", expected}:
-            raise WsiViolation("action")
 
     def _fault(self, error: CbssInscriptionError | None, progress: Progress, *, status: int = 500) -> Reply:
         fault = Fault.of(error, ticket=progress.ticket, environment=self.deployment.environment, contact=self.contact)
@@ -199,11 +193,15 @@ class SecuredDoor:
         return self.documents.get(query_string)
 
 
-def _is_granted(result: Result) -> bool:
-    return not isinstance(result, HealthCheckResult) and result.status.code is not OutcomeCode.LEGAL_CONTEXT_NOT_GRANTED
+def check_action(door: Door, operation: Operation, soap_action: str | None, addressing_action: str | None) -> None:
+    """Returns when no action names another operation: the Body decided already (SEC-14). Raises `WsiViolation`."""
+    expected = door.soap_action(operation)
+    if soap_action not in {None, expected} or addressing_action not in {None, "", expected}:
+        raise WsiViolation("action")
 
 
-def _caller_of(verified: VerifiedMessage) -> Caller:
+def caller_of(verified: VerifiedMessage) -> Caller:
+    """The caller that a verified message names, as the rest of the program knows callers."""
     certified = verified.caller
     return Caller(
         application_urn=certified.application_urn,
@@ -211,3 +209,7 @@ def _caller_of(verified: VerifiedMessage) -> Caller:
         environment=certified.environment,
         certificate_fingerprint=certified.certificate_fingerprint,
     )
+
+
+def _is_granted(result: Result) -> bool:
+    return not isinstance(result, HealthCheckResult) and result.status.code is not OutcomeCode.LEGAL_CONTEXT_NOT_GRANTED
