@@ -1,0 +1,127 @@
+"""`cbss-inscription explain FILE`: what the service sees in a signed file, and the same reason as in its log (SEC-88)."""
+
+from __future__ import annotations
+
+import ast
+import json
+import ssl
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+
+import cbss_inscription
+from cbss_inscription.soap.remedies import REMEDIES
+from tests.acceptance.conftest import Command, consult, envelope
+from tests.conftest import RunningSandbox
+from tests.interop.test_ws_security_document import _reasons_in_the_source
+
+SOURCE = Path(str(cbss_inscription.__file__)).parent
+OF_REPLIES = {"ticket-cbss", "outcome-code", "event", "person", "period", "ssin"}
+"""Words of `contract` that only a client meets, in a reply."""
+
+
+@pytest.fixture
+def signed(sandbox: RunningSandbox, command: Command, tmp_path: Path, stranger: str) -> Path:
+    """A signed consultation."""
+    request, output = tmp_path / "request.xml", tmp_path / "signed.xml"
+    request.write_bytes(envelope(consult(stranger)))
+    done = command("sign", request, "--profile", sandbox.profile_path(), "--output", output, "--lifetime", 300)
+    assert done.exit_code == 0
+    return output
+
+
+def _settings(sandbox: RunningSandbox) -> tuple[object, ...]:
+    return ("--settings", sandbox.directory / "settings.toml")
+
+
+def test_sec_88_a_genuine_file_is_accepted(sandbox: RunningSandbox, process: Command, signed: Path) -> None:
+    """A signed file is in order, access included; status 0, from a file or standard input."""
+    done = process("explain", signed, *_settings(sandbox))
+    assert (done.exit_code, done.err) == (0, "")
+    assert done.out.splitlines()[-1].startswith("Nothing needs to change")
+    assert "access  ok" in done.out
+    again = process("explain", "-", *_settings(sandbox), "--format", "json", stdin=signed.read_text())
+    told = json.loads(again.out)
+    assert (again.exit_code, told["accepted"], told["reason"]) == (0, True, None)
+    assert {step["verdict"] for step in told["steps"] if step["name"] != "replay"} == {"ok"}
+
+
+def test_sec_88_the_reason_is_the_one_in_the_log(
+    sandbox: RunningSandbox, command: Command, signed: Path, tmp_path: Path
+) -> None:
+    """A changed file is refused by service and command for the same reason; canonical bytes go to a private file."""
+    good = signed.read_bytes()
+    context = ssl.create_default_context(cafile=str(sandbox.path(sandbox.manifest["ca"])))
+    for old, new, reason in (
+        (b"<ssin>", b"<ssin> ", "signature-digest"),
+        (b"rsa-sha256", b"rsa-sha1", "algorithm"),
+        (b"<wsu:Created>20", b"<wsu:Created>19", "timestamp-lifetime"),
+    ):
+        assert old in good
+        changed = tmp_path / f"{reason}.xml"
+        changed.write_bytes(good.replace(old, new))
+        httpx.post(
+            sandbox.url,
+            content=changed.read_bytes(),
+            headers={"Content-Type": "text/xml"},
+            verify=context,
+            trust_env=False,
+        )
+        logged = [line["reason"] for line in sandbox.log_lines() if line["event"] == "refused"]
+        done = command("explain", changed, *_settings(sandbox), "--format", "json", "--canonical", tmp_path / "parts")
+        told = json.loads(done.out)
+        assert (done.exit_code, told["reason"], told["change"]) == (2, reason, REMEDIES[reason])
+        assert logged[-1] == reason
+    part = tmp_path / "parts" / "body.canonical.xml"
+    assert b"<ssin> " in part.read_bytes()
+    assert stat.S_IMODE(part.stat().st_mode) == 0o600
+
+
+def test_sec_88_bytes_that_differ_are_shown_with_a_warning(
+    sandbox: RunningSandbox, command: Command, signed: Path
+) -> None:
+    """Without --canonical the beginning of the bytes is shown, and that they may be personal data."""
+    signed.write_bytes(signed.read_bytes().replace(b"<ssin>", b"<ssin> "))
+    done = command("explain", signed, *_settings(sandbox))
+    assert "may hold personal data" in done.out
+    assert "<ssin> " in done.out
+    assert done.out.splitlines()[-1] == REMEDIES["signature-digest"]
+
+
+def test_sec_88_options_instead_of_settings(sandbox: RunningSandbox, command: Command, signed: Path) -> None:
+    """Authorities and environment may be given by hand; the clock may be another."""
+    text = (sandbox.directory / "settings.toml").read_text()
+    (name,) = (line.split('"')[1] for line in text.splitlines() if line.startswith("application_authorities"))
+    (environment,) = (line.split('"')[1] for line in text.splitlines() if line.startswith("environment"))
+    options = ("--authorities", sandbox.directory / name, "--environment", environment)
+    assert command("explain", signed, *options).exit_code == 0
+    late = command("explain", signed, *options, "--at", "2999-01-01T00:00:00Z")
+    assert late.exit_code == 2
+    assert command("explain", signed, *options, "--door", "mutations").out.splitlines()[-1] == REMEDIES["operation"]
+    action = command("explain", signed, *options, "--soap-action", "urn:other")
+    assert action.out.splitlines()[-1] == REMEDIES["action"]
+    for wrong, word in (
+        ((), "--settings"),
+        ((*options, *_settings(sandbox)), "not both"),
+        ((*options, "--at", "noon"), "--at"),
+        ((*options, "--at", "2026-01-01T00:00:00"), "time zone"),
+        (("--authorities", signed, "--environment", environment), "PEM"),
+    ):
+        done = command("explain", signed, *wrong)
+        assert (done.exit_code, word in done.sentence) == (2, True)
+    assert "No such file" in command("explain", signed.parent / "absent", *options).sentence
+
+
+def test_sec_88_every_reason_has_its_sentence() -> None:
+    """Each reason that the stations and the contract raise has one sentence, and no sentence is for nothing."""
+    contract = {"operation", "schema"}
+    for path in (SOURCE / "contract").glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.args:
+                word = call.args[0]
+                if call.func.id in {"made", "ContentViolation"} and isinstance(word, ast.Constant):
+                    contract.add(str(word.value))
+    assert REMEDIES.keys() == _reasons_in_the_source() | (contract - OF_REPLIES)
+    assert all(sentence.endswith(".") and sentence.count(". ") == 0 for sentence in REMEDIES.values())

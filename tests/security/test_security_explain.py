@@ -1,0 +1,341 @@
+"""`explain` says of every message what `verify` says, by the same code, and shows what it saw (SEC-88)."""
+
+import base64
+import copy
+import hashlib
+import importlib.util
+import inspect
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from lxml import etree
+
+from cbss_inscription import names
+from cbss_inscription.domain.errors import NotAuthenticated
+from cbss_inscription.security.c14n import canonical
+from cbss_inscription.security.explain import FACT_CHARS_MAX, Verdict, certificate_step_of, explain, fact
+from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.security.sign import Signer, sign
+from cbss_inscription.security.stations import Station
+from cbss_inscription.security.trust import TrustStore
+from cbss_inscription.soap.remedies import REMEDIES
+
+
+def _module(name):
+    """Another test module of this room, loaded under a name of its own: its tables of hostile messages."""
+    spec = importlib.util.spec_from_file_location(f"{name}_for_explain", Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+conftest = _module("conftest")
+gate_tests = _module("test_security_gate")
+trust_tests = _module("test_security_trust")
+verify_tests = _module("test_security_verify")
+wrapping_tests = _module("test_security_wrapping")
+Forge = conftest.Forge
+
+
+def make_credential(pki, key):
+    """The credential of the room's forge."""
+    return pki.issue_application_certificate(
+        Forge.urn, Forge.cbe, "Sandbox (TEST)", not_before=Forge.now - timedelta(days=1), private_key=key
+    )
+
+
+def explained(forge, message, *, now=None, policy=None, trust=None, charset=None):
+    if not isinstance(message, bytes):
+        message = etree.tostring(message)
+    return explain(
+        message, charset=charset, policy=policy or forge.policy, trust=trust or forge.trust, now=now or forge.now
+    )
+
+
+def assert_same(forge, message, **options):
+    """The explanation, after it was compared with what `verify` says."""
+    if not isinstance(message, bytes):
+        message = etree.tostring(message)
+    seen = explained(forge, message, **options)
+    expected = Forge.refusal(forge, message, **options)
+    refusal = seen.refusal
+    assert (f"{type(refusal).__name__} {refusal.reason}" if refusal else "accepted") == expected
+    refused = [step for step in seen.steps if step.verdict is Verdict.REFUSED]
+    if refusal is None:
+        assert {step.verdict for step in seen.steps} == {Verdict.OK}
+        assert seen.verified is not None
+    else:
+        assert seen.verified is None
+        assert [step.reason for step in refused] == [refusal.reason]
+        verdicts = [step.verdict for step in seen.steps]
+        place = verdicts.index(Verdict.REFUSED)
+        assert set(verdicts[:place]) <= {Verdict.OK}
+        assert set(verdicts[place + 1 :]) <= {Verdict.NOT_REACHED}
+        assert refusal.reason in REMEDIES
+    for step in seen.steps:
+        assert "00000000097" not in " ".join(item.value for item in step.facts)  # facts hold no text of the Body
+    return seen
+
+
+def facts_of(seen, name):
+    (step,) = (step for step in seen.steps if step.name == name)
+    return step, {item.name: item.value for item in step.facts}
+
+
+def test_sec_88_genuine_message(forge):
+    """Every step of a genuine message is ok, in the order of the verification, with what was seen."""
+    seen = assert_same(forge, forge.message())
+    certificate = ("certificate", "certificate-path", "certificate-use", "certificate-validity", "identity")
+    stations = [station for station in Station if station is not Station.CERTIFICATE]
+    assert [step.name for step in seen.steps] == [*stations[:7], *certificate, *stations[7:]]
+    _, identity = facts_of(seen, "identity")
+    assert (identity["application URN"], identity["CBE number"], identity["environment"]) == (
+        forge.urn,
+        forge.cbe,
+        "ACC",
+    )
+    for part in ("token", "timestamp", "body"):
+        step, digest = facts_of(seen, f"{part}-digest")
+        assert digest["expected"] == digest["found"]
+        assert step.part is None
+
+
+# --- every hostile message of this room's other tests -------------------------------------------------------------
+
+
+class ExplainingForge(Forge):
+    """Judges each message by `verify` and by `explain`, and demands that they agree."""
+
+    def refusal(self, message, **options):
+        assert_same(self, message, **options)
+        return super().refusal(message, **options)
+
+
+@pytest.fixture(scope="session")
+def forge(pki, key):
+    return ExplainingForge(pki, make_credential(pki, key))
+
+
+def _refusal_of_certificate(store, credential, now=trust_tests.NOW):
+    """As the tests of `trust` ask it, and besides with the certificate in a message that is explained."""
+    data = credential if isinstance(credential, bytes) else trust_tests.der(credential)
+    try:
+        store.check(data, now)
+        reason = "signature-value"  # the certificate is good, and the message is not signed with its key
+    except NotAuthenticated as error:
+        reason = error.reason
+    signer = Signer(certificate=None, certificate_der=data, sign_bytes=lambda _: bytes(256))
+    policy = SecurityPolicy(token_size_chars_max=200_000)
+    options = {"charset": None, "policy": policy, "trust": store, "now": now}
+    seen = explain(sign(Forge.request, signer=signer, now=now), **options)
+    assert seen.refusal.reason == reason
+    (step,) = (step for step in seen.steps if step.verdict is Verdict.REFUSED)
+    assert step.name == ("signature-value" if reason == "signature-value" else certificate_step_of(reason))
+    assert reason in REMEDIES
+    return "accepted" if reason == "signature-value" else reason
+
+
+trust_tests.refusal = _refusal_of_certificate
+
+
+def _again(module, *, fixtures=()):
+    """The tests of another module that judge messages and change no code, to be run with the fixtures of this one."""
+    return {name: getattr(module, name) for name in fixtures} | {
+        f"{name}_explained": test
+        for name, test in vars(module).items()
+        if name.startswith("test_")
+        and "refusal" in test.__code__.co_names
+        and "monkeypatch" not in inspect.signature(test).parameters
+    }
+
+
+globals().update(
+    _again(gate_tests)
+    | _again(verify_tests)
+    | _again(wrapping_tests)
+    | _again(trust_tests, fixtures=("store", "issue", "root_list"))
+)
+
+
+# --- bytes, limits, times -----------------------------------------------------------------------------------------
+
+
+LAUGHS = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
+
+
+@pytest.mark.parametrize(
+    ("message", "charset"),
+    [
+        (b"", None),
+        (b"no XML", None),
+        (b"<a", None),
+        (LAUGHS, None),
+        (LAUGHS.decode().encode("utf-16"), None),
+        (b"<?pi?><a/>", None),
+        (b"<a/>", "latin-1"),
+        (b"\xff\xfe\x00", None),
+        (b"<a>\xe9</a>", None),
+        (b'<?xml version="1.1"?><a/>', None),
+        (b"<a>" * 40 + b"</a>" * 40, None),
+        (b"<a>" * 400 + b"</a>" * 400, None),
+        (b"<a " + b" ".join(b'x%d="1"' % number for number in range(40)) + b"/>", None),
+        (b"<a " + b" ".join(b'xmlns:x%d="u:%d"' % (number, number) for number in range(40)) + b"/>", None),
+        (b"<a>" + b"<b/>" * 20_001 + b"</a>", None),
+        (b"<a x='" + b"y" * 9_000 + b"'/>", None),
+        (b"<" + b"a" * 300 + b"/>", None),
+        (b"<a>" + b"t" * 262_145 + b"</a>", None),
+        (b"<a>" + b"<!--c-->" * 1_001 + b"</a>", None),
+        (b" " * 1_048_577, None),
+    ],
+)
+def test_sec_88_bytes(forge, message, charset):
+    """For bytes beyond a limit or no XML the reason is the verifier's, and limits are told."""
+    seen = assert_same(forge, message, charset=charset)
+    _, facts = facts_of(seen, Station.XML)
+    assert facts["bytes"].startswith(str(len(message)))
+
+
+def test_sec_88_limits_are_measured_beyond_themselves(forge):
+    """A message that passes a limit of shape is measured all the same."""
+    seen = explained(forge, b"<a>" * 40 + b"</a>" * 40)
+    _, facts = facts_of(seen, Station.XML)
+    assert facts["depth"] == "40, more than the 32 allowed"
+
+
+@pytest.mark.parametrize("late", [-61, -60, 0, 59, 60, 61, 301])
+@pytest.mark.parametrize(
+    "policy", [SecurityPolicy(), SecurityPolicy(age_seconds_max=30), SecurityPolicy(skew_seconds=60)]
+)
+def test_sec_88_windows(forge, late, policy):
+    """At every edge of the windows the reason is the verifier's; the distances are told (SEC-51)."""
+    seen = assert_same(forge, forge.message(), now=forge.now + timedelta(seconds=late), policy=policy)
+    _, facts = facts_of(seen, Station.WINDOW)
+    assert facts["lifetime"] == "60 s of at most 300 s"
+
+
+@pytest.mark.parametrize(("number", "part"), [(0, "token"), (1, "timestamp"), (2, "body")])
+def test_sec_88_digest_that_differs(forge, number, part):
+    """Both digests and the canonical bytes are told of the part that differs, and of no other."""
+    root = forge.tree()
+    forge.reference(root, number).find(names.DS_DIGEST_VALUE).text = base64.b64encode(bytes(32)).decode()
+    seen = assert_same(forge, forge.resign(root, digests=False))
+    step, facts = facts_of(seen, f"{part}-digest")
+    assert (step.verdict, step.reason) == (Verdict.REFUSED, "signature-digest")
+    assert facts["expected"] == base64.b64encode(bytes(32)).decode()
+    assert facts["found"] == base64.b64encode(hashlib.sha256(step.part.canonical).digest()).decode()
+    assert [other.part for other in seen.steps if other.part is not None] == [step.part]
+    assert "00000000097" not in repr(seen)
+
+
+def test_sec_88_pretty_printed_after_signing(forge):
+    """A Body that was pretty-printed after signing is recognised."""
+    flat = etree.fromstring(forge.request, etree.XMLParser(remove_blank_text=True))
+    root = etree.fromstring(forge.message(etree.tostring(flat)))
+    etree.indent(forge.body(root))
+    _, facts = facts_of(assert_same(forge, root), Station.BODY_DIGEST)
+    assert "pretty-printed after signing" in facts["looks like"]
+
+
+def test_sec_88_inclusive_canonicalization(forge):
+    """A digest made by inclusive C14N is recognised, though the Transform says exclusive."""
+    root = forge.tree()
+    data = etree.tostring(forge.body(root), method="c14n", exclusive=False)
+    forge.reference(root, 2).find(names.DS_DIGEST_VALUE).text = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    _, facts = facts_of(assert_same(forge, forge.resign(root, digests=False)), Station.BODY_DIGEST)
+    assert "inclusive C14N" in facts["looks like"]
+
+
+@pytest.mark.parametrize(
+    ("hash_algorithm", "scheme", "words"),
+    [
+        (hashes.SHA1(), padding.PKCS1v15(), "RSA with sha1 over the canonical SignedInfo"),
+        (hashes.SHA512(), padding.PKCS1v15(), "RSA with sha512 over the canonical SignedInfo"),
+        (hashes.SHA256(), padding.PSS(padding.MGF1(hashes.SHA256()), 32), "RSA-PSS with sha256 over the canonical"),
+    ],
+)
+def test_sec_88_signature_made_otherwise(forge, hash_algorithm, scheme, words):
+    """A SignatureValue of another algorithm than named is recognised; of another key, it is said so."""
+    root = forge.tree()
+    data = canonical(next(root.iter(names.DS_SIGNED_INFO)))
+    value = forge.credential.private_key.sign(data, scheme, hash_algorithm)
+    next(root.iter(names.DS_SIGNATURE_VALUE)).text = base64.b64encode(value).decode()
+    seen = assert_same(forge, root)
+    assert seen.refusal.reason == "signature-value"
+    _, facts = facts_of(seen, Station.SIGNATURE_VALUE)
+    assert facts["looks like"].startswith(words)
+    # the digests are told although they are not reached
+    assert facts_of(seen, Station.BODY_DIGEST)[1]["found"]
+
+
+def test_sec_88_signature_of_another_key(forge):
+    """A signature of another key is no known mistake."""
+    other = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    _, facts = facts_of(assert_same(forge, forge.resign(forge.tree(), key=other)), Station.SIGNATURE_VALUE)
+    assert facts["looks like"].startswith("the signature of another key")
+
+
+def test_sec_88_certificates(forge, pki):
+    """Another environment, no path, no list, a certificate not yet valid, and nonsense: each in its own step."""
+    other = TrustStore(authorities_pem=pki.authorities_pem, environment="PRD")
+    assert facts_of(assert_same(forge, forge.message(), trust=other), "identity")[0].reason == "certificate-environment"
+    strict = TrustStore(authorities_pem=pki.authorities_pem, environment="ACC", revocation_required=True)
+    step, facts = facts_of(assert_same(forge, forge.message(), trust=strict), "certificate-validity")
+    assert (step.reason, facts["certificate revocation"]) == (
+        "revocation-unknown",
+        "no list of its issuer; one is required",
+    )
+    stranger = type(pki).generate(environment="ACC", now=forge.now - timedelta(days=1))
+    foreign = TrustStore(authorities_pem=stranger.authorities_pem, environment="ACC")
+    step, _ = facts_of(assert_same(forge, forge.message(), trust=foreign), "certificate-path")
+    assert step.reason == "certificate-untrusted"
+    root = forge.tree()
+    next(root.iter(names.WSSE_TOKEN)).text = base64.b64encode(b"\x30\x03\x02\x01\x01").decode()
+    step, facts = facts_of(assert_same(forge, forge.resign(root)), "certificate")
+    assert (step.reason, facts["certificate"]) == ("certificate-malformed", "cannot be read to its end")
+    early = forge.now - timedelta(days=400)
+    assert assert_same(forge, forge.message(now=early), now=early).refusal.reason.endswith("-not-yet-valid")
+
+
+def test_sec_88_mutations(forge):
+    """Whatever node of a genuine message is doubled, removed or emptied, the reason is the verifier's."""
+    count = sum(1 for _ in forge.tree().iter(etree.Element))
+    message = forge.message()
+    for number in range(1, count):
+        for change in ("double", "remove", "empty", "attributes"):
+            root = etree.fromstring(message)
+            element = list(root.iter(etree.Element))[number]
+            if change == "double":
+                element.addnext(copy.deepcopy(element))
+            elif change == "remove":
+                element.getparent().remove(element)
+            elif change == "empty":
+                del element[:]
+                element.text = None
+            else:
+                element.attrib.clear()
+                element.set("x", "y")
+            assert_same(forge, root)
+
+
+def test_sec_88_steps_of_the_certificate():
+    """Every reason of the certificate has a step; only what is about its use falls to that one."""
+    use = {reason for reason in REMEDIES if reason.startswith("certificate-")}
+    assert {reason for reason in use if certificate_step_of(reason) == "certificate-use"} == {
+        "certificate-extension",
+        "certificate-authority",
+        "certificate-key-usage",
+        "certificate-extended-key-usage",
+        "certificate-key",
+        "certificate-key-size",
+        "certificate-key-exponent",
+    }
+
+
+def test_sec_74_facts_are_one_bounded_line():
+    """A fact holds nothing that a terminal would obey, and no more than a line."""
+    told = fact("x", "\x1b[31m\n" + "y" * 10_000)
+    assert told.value.startswith("\\u{1b}[31m\\u{a}")
+    assert len(told.value) == FACT_CHARS_MAX
