@@ -1,4 +1,4 @@
-"""`cbss-inscription explain FILE`: what the service sees in a signed file, and the same reason as in its log (SEC-88)."""
+"""`cbss-inscription explain FILE`: what the service sees in a signed file, with the reason of its log (SEC-88)."""
 
 from __future__ import annotations
 

@@ -127,6 +127,8 @@ def _refusal_of_certificate(store, credential, now=trust_tests.NOW):
         reason = "signature-value"  # the certificate is good, and the message is not signed with its key
     except NotAuthenticated as error:
         reason = error.reason
+    if not data:
+        return reason  # a token without text is refused before it is a certificate
     signer = Signer(certificate=None, certificate_der=data, sign_bytes=lambda _: bytes(256))
     policy = SecurityPolicy(token_size_chars_max=200_000)
     options = {"charset": None, "policy": policy, "trust": store, "now": now}

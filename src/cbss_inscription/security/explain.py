@@ -349,7 +349,7 @@ class _Description:
         yield fact("SignatureValue", f"{len(gated.signature_value)} bytes")
         try:
             key = x509.load_der_x509_certificate(gated.certificate_der).public_key()
-        except (ValueError, UnsupportedAlgorithm):
+        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             return
         if not isinstance(key, rsa.RSAPublicKey) or key.key_size > self.trust.rules.key_bits_max:
             return
