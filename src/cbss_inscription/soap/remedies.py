@@ -55,7 +55,7 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         "security-missing": "Add one wsse:Security header without actor and sign the request.",
         "security-repeated": "Send one wsse:Security header for this service, not two.",
         "security-grammar": "Put exactly one BinarySecurityToken, one Timestamp and one Signature into wsse:Security.",
-        "id-syntax": "Begin ids with a letter or underscore, then letters, digits, underscores, dots, hyphens; at most 128.",
+        "id-syntax": "Make ids of ASCII letters, digits, dots, hyphens, underscores, a letter first, at most 128.",
         "id-repeated": "Give every element an id of its own.",
         "token-grammar": "Give the BinarySecurityToken wsu:Id, EncodingType and ValueType, and text only.",
         "token-type": "Send the certificate as a token of ValueType #X509v3 and EncodingType #Base64Binary.",
