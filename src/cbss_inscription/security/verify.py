@@ -68,7 +68,7 @@ def verify(
 
 
 def stations(
-    message: bytes, *, charset: str | None, policy: SecurityPolicy, trust: TrustStore, now: datetime
+    message: bytes, *, charset: str | None, policy: SecurityPolicy, trust: CertificateTrust, now: datetime
 ) -> Generator[tuple[Station, object], None, VerifiedMessage]:
     """What `verify` gives, station by station: each is named when it is passed, with what it found.
 
