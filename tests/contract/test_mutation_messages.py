@@ -20,7 +20,8 @@ from cbss_inscription.domain.customer import CustomerIdentification, Information
 from cbss_inscription.domain.errors import ContentViolation, SchemaViolation
 from cbss_inscription.domain.inscription import CONTEXT_LENGTH_MAX, InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.domain.mutation import MUTATIONS_MAX, LifeEvent, Mutation
+from cbss_inscription.domain.life import LifeEvent
+from cbss_inscription.domain.mutation import MUTATIONS_MAX, Mutation
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import ConsultMutations
 from cbss_inscription.domain.results import MutationsResult, Status, StatusValue

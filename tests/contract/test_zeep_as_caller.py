@@ -21,7 +21,8 @@ from cbss_inscription.domain.customer import CustomerIdentification, Information
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.legal_data import FileStatus, Gender, LegalData, Person, Register
-from cbss_inscription.domain.mutation import LifeEvent, Mutation
+from cbss_inscription.domain.life import LifeEvent
+from cbss_inscription.domain.mutation import Mutation
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, Period
 from cbss_inscription.domain.person_search import PhoneticCriteria, SearchPersonBySsin, SearchPersonPhonetically

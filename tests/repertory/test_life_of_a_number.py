@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from cbss_inscription.domain.errors import RepertoryUnavailable, TemporarilyUnavailable
 from cbss_inscription.domain.legal_data import FileStatus, Gender, LegalData, Person, Register
-from cbss_inscription.domain.mutation import LifeEvent
+from cbss_inscription.domain.life import LifeEvent
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.person_search import CANDIDATES_MAX, GivenNameMode, PhoneticCriteria
 from cbss_inscription.domain.phonetics import phonetic_key

@@ -15,8 +15,8 @@ import pytest
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import InscriptionContext
-from cbss_inscription.domain.life import LifeRecord
-from cbss_inscription.domain.mutation import LifeEvent, Mutation, MutationPage
+from cbss_inscription.domain.life import LifeEvent, LifeRecord
+from cbss_inscription.domain.mutation import Mutation, MutationPage
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.life import StoredFiles

@@ -23,7 +23,8 @@ from cbss_inscription.contract.write import Deployment, write_response
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss
 from cbss_inscription.domain.errors import SchemaViolation, UsageError
 from cbss_inscription.domain.inscription import InscriptionContext
-from cbss_inscription.domain.mutation import LifeEvent, Mutation
+from cbss_inscription.domain.life import LifeEvent
+from cbss_inscription.domain.mutation import Mutation
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import ConsultMutations
 from cbss_inscription.domain.results import MutationsResult, Status, StatusValue

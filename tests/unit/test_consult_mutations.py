@@ -14,7 +14,8 @@ from cbss_inscription.domain.errors import NotAuthorized
 from cbss_inscription.domain.exchange import Caller, Exchange
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.domain.mutation import LifeEvent, Mutation, MutationPage
+from cbss_inscription.domain.life import LifeEvent
+from cbss_inscription.domain.mutation import Mutation, MutationPage
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import ConsultMutations, Operation
 from cbss_inscription.domain.results import MutationsResult, StatusValue

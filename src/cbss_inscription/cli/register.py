@@ -32,8 +32,7 @@ from cbss_inscription.cli.database import T, with_database
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Gender, LegalData, Person, Register
-from cbss_inscription.domain.life import FileChange
-from cbss_inscription.domain.mutation import LifeEvent
+from cbss_inscription.domain.life import FileChange, LifeEvent
 from cbss_inscription.domain.person_search import GivenNameMode
 from cbss_inscription.domain.ssin import Ssin
 

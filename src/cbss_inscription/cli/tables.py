@@ -16,7 +16,8 @@ from rich.text import Text
 from cbss_inscription.client.call import one_line
 from cbss_inscription.domain.customer import InformationCbss
 from cbss_inscription.domain.inscription import Inscription
-from cbss_inscription.domain.mutation import LifeEvent, Mutation
+from cbss_inscription.domain.life import LifeEvent
+from cbss_inscription.domain.mutation import Mutation
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 from cbss_inscription.domain.results import (
     Anomaly,

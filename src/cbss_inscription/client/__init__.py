@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from cbss_inscription.client.errors import CallFailed, FaultReceived, Refused, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.domain.legal_data import Gender, LegalData
-from cbss_inscription.domain.mutation import LifeEvent, Mutation
+from cbss_inscription.domain.life import LifeEvent
+from cbss_inscription.domain.mutation import Mutation
 from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, Period
 
 if TYPE_CHECKING:

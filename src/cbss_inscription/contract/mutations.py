@@ -19,7 +19,8 @@ from cbss_inscription.contract.common_v3 import (
     write_status,
     write_text,
 )
-from cbss_inscription.domain.mutation import MUTATIONS_MAX, LifeEvent, Mutation
+from cbss_inscription.domain.life import LifeEvent
+from cbss_inscription.domain.mutation import MUTATIONS_MAX, Mutation
 from cbss_inscription.domain.requests import ConsultMutations
 from cbss_inscription.domain.results import MutationsResult
 

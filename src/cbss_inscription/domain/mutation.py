@@ -1,34 +1,17 @@
-"""What happens to a number in its life, and what the holders of inscriptions are told of it (rules 19, 21 to 23)."""
+"""What the holders of inscriptions are told of the life of numbers (rules 19, 21 to 23)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.life import LifeEvent
 from cbss_inscription.domain.ssin import Ssin
 
 MUTATIONS_MAX: Final = 1_000
 """Mutations in one page of the feed."""
-
-
-class LifeEvent(StrEnum):
-    """What can happen to the file of a number."""
-
-    CREATED = "created"
-    """The file was made; nobody holds an inscription yet, so nobody is told."""
-    REPLACED = "replaced"
-    """Another number continues it, as when a BIS person gets a National Register number (KSZ's 910M)."""
-    CANCELED = "canceled"
-    RAD_IN = "radIn"
-    """KSZ took the file over from the National Register."""
-    RAD_OUT = "radOut"
-    """The National Register manages the file again."""
-    DECEASED = "deceased"
-    CORRECTED = "corrected"
-    """Legal data were corrected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,7 @@ from typing import Final, Protocol
 from uuid import UUID, uuid4
 
 from cbss_inscription.domain.legal_data import GIVEN_NAMES_MAX, FileStatus, Gender, LegalData, Person, Register
-from cbss_inscription.domain.life import FileChange, LifeRecord
-from cbss_inscription.domain.mutation import LifeEvent
+from cbss_inscription.domain.life import FileChange, LifeEvent, LifeRecord
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.person_search import GivenNameMode, PhoneticCriteria
 from cbss_inscription.domain.ssin import Series, Ssin, check_digits
@@ -358,6 +357,12 @@ class NumberLife:
             return Refused(reason=RefusalReason.OTHER_REGISTER)
         if Register.NR in self._ours:
             return await self._change(ssin, LifeEvent.RAD_IN, taken_in, operator, of=(Register.NR, Register.RAD))
+        return await self._take_copy(ssin, taken_in, operator)
+
+    async def _take_copy(
+        self, ssin: Ssin, taken_in: Callable[[Person, date], Person | Refused], operator: str
+    ) -> Done | Refused:
+        """A file that the National Register keeps elsewhere is RAD's now, as it is there."""
         async with self._files.opened() as files:
             # Asked before the number is locked: whoever changes its lines waits for us, not for another service.
             chain = await self._national_register.chain_of(ssin, hops_max=0)
@@ -505,7 +510,7 @@ class NumberLife:
             case NotActive():
                 return Refused(reason=RefusalReason.SUCCESSOR_NOT_ACTIVE)
             case Found():
-                hops = await files.hops_to(ssin, hops_max=self._hops_max) + 1 + len(chain) - 1
+                hops = await files.hops_to(ssin, hops_max=self._hops_max) + len(chain)
                 if hops > self._hops_max:
                     return self._anomaly(RefusalReason.TOO_LONG, ChainFault.TOO_LONG, ticket)
                 return tuple(person.ssin for person in chain)

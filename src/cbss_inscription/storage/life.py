@@ -12,8 +12,7 @@ import psycopg
 
 from cbss_inscription.domain.errors import TemporarilyUnavailable
 from cbss_inscription.domain.legal_data import Person
-from cbss_inscription.domain.life import FileChange, LifeRecord
-from cbss_inscription.domain.mutation import LifeEvent
+from cbss_inscription.domain.life import FileChange, LifeEvent, LifeRecord
 from cbss_inscription.domain.phonetics import phonetic_key
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.storage.database import Connection, Database

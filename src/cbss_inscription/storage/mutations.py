@@ -7,7 +7,8 @@ from typing import Final
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import InscriptionContext
-from cbss_inscription.domain.mutation import LifeEvent, Mutation, MutationPage
+from cbss_inscription.domain.life import LifeEvent
+from cbss_inscription.domain.mutation import Mutation, MutationPage
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.storage.database import Database, Row
 
