@@ -191,6 +191,12 @@ class World:
             case _:
                 return self.runner.run(consult_mutations(request, exchange, rules=RULES, feed=self.feed))
 
+    def mutations_of(self, customer: CustomerIdentification) -> int:
+        """How many mutations the customer's feed has."""
+        row = self.behind.execute("SELECT count(*) FROM mutation WHERE customer = %s", (customer.key,)).fetchone()
+        assert row is not None
+        return int(row[0])
+
     def now(self) -> datetime:
         """A moment that is over when this returns: what happens next has a later time, in milliseconds."""
         row = self.behind.execute("SELECT date_trunc('milliseconds', clock_timestamp())").fetchone()
@@ -255,7 +261,7 @@ class RepertoryMachine(RuleBasedStateMachine):
         self.run = uuid4().hex[:8]  # tickets of other sequences are other tickets
         self.remembered: list[tuple[Any, Declaration, str]] = []
         self.met: set[str] = set()
-        self.began = {customer: self.page(customer, 0).last_sequence_number for customer in CUSTOMERS}
+        self.began = {customer: self.world.mutations_of(customer) for customer in CUSTOMERS}
         self.moment()
 
     def meet(self, state: str, is_met: bool) -> None:
