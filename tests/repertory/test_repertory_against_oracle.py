@@ -620,13 +620,14 @@ def stored_lines(periods: Any) -> list[Line]:
     ]
 
 
-def run_machine(world: World, *, sequences: int, steps: int) -> None:
+def run_machine(world: World, *, sequences: int, steps: int, derandomize: bool = False) -> None:
     reached: Counter[str] = Counter()
     machine = type("Machine", (RepertoryMachine,), {"world": world, "reached": reached})
     profile = settings(
         max_examples=sequences,
         stateful_step_count=steps,
         deadline=None,
+        derandomize=derandomize,
         suppress_health_check=[HealthCheck.too_slow],
     )
     run_state_machine_as_test(machine, settings=profile)
@@ -635,7 +636,8 @@ def run_machine(world: World, *, sequences: int, steps: int) -> None:
 
 def test_rules_15_to_38_every_sequence_of_operations_and_events_is_answered_as_the_oracle_says(world: World) -> None:
     """Answers, lines, last changes, history, feed and files are those of plain sets of days (rules 15 to 38)."""
-    run_machine(world, sequences=SEQUENCES, steps=STEPS_MAX)
+    # The same sequences each time; the long campaign tries others.
+    run_machine(world, sequences=SEQUENCES, steps=STEPS_MAX, derandomize=True)
 
 
 @pytest.mark.long
