@@ -290,9 +290,7 @@ def test_a_fault_of_the_person_door_is_ksz_s(
 ) -> None:
     """Its detail is the operation's own, a CBSSFaultType with our ticket, valid against the schema (contract.md 4)."""
     fault = Fault.of(error, ticket=CBSS.ticket_cbss, environment="TST", contact=None)
-    element = write_ksz_fault(
-        fault, fault_element=Door.PERSON.fault_element(operation_of(request_)), information_cbss=CBSS
-    )
+    element = write_ksz_fault(fault, door=Door.PERSON, operation=operation_of(request_), information_cbss=CBSS)
     (detail,) = element.iterfind("detail/*")
     schema_of(Door.PERSON).validate_fault(detail)
     assert detail.findtext("detail/reasonCode") == code

@@ -38,6 +38,11 @@ class Door(StrEnum):
         return _STYLES[self].path
 
     @property
+    def service_name(self) -> str:
+        """The name of the service behind the door, as its descriptions have it."""
+        return _STYLES[self].service_name
+
+    @property
     def has_ksz_faults(self) -> bool:
         """Whether a fault's detail is KSZ's `<operation>Fault`; else it is RSZ's SystemError."""
         return self in {Door.KSZ, Door.PERSON}
@@ -83,6 +88,7 @@ def response_element_of(request_element: str) -> str:
 class _Style:
     """How a door names things. `capital`: whether its elements begin with one."""
 
+    service_name: str
     namespace: str
     path: str
     action: str
@@ -97,6 +103,7 @@ class _Style:
 _STYLES: Final[Mapping[Door, _Style]] = MappingProxyType(
     {
         Door.FACADE: _Style(
+            service_name="CBSSInscription",
             namespace=names.FACADE,
             path=names.FACADE_PATH,
             action=names.FACADE_ACTION,
@@ -104,6 +111,7 @@ _STYLES: Final[Mapping[Door, _Style]] = MappingProxyType(
             operations=INSCRIPTION_OPERATIONS,
         ),
         Door.KSZ: _Style(
+            service_name="InscriptionService",
             namespace=names.KSZ,
             path=names.KSZ_PATH,
             action=names.KSZ_ACTION,
@@ -111,6 +119,7 @@ _STYLES: Final[Mapping[Door, _Style]] = MappingProxyType(
             operations=INSCRIPTION_OPERATIONS,
         ),
         Door.MUTATIONS: _Style(
+            service_name="InscriptionMutations",
             namespace=names.MUTATIONS,
             path=names.MUTATIONS_PATH,
             action=names.MUTATIONS_ACTION,
@@ -118,6 +127,7 @@ _STYLES: Final[Mapping[Door, _Style]] = MappingProxyType(
             operations=(Operation.CONSULT_MUTATIONS,),
         ),
         Door.PERSON: _Style(
+            service_name="PersonService",
             namespace=names.PERSON,
             path=names.PERSON_PATH,
             action=names.PERSON_ACTION,

@@ -8,17 +8,20 @@ from lxml.etree import Element, SubElement, _Element
 
 from cbss_inscription import names
 from cbss_inscription.contract.common_v3 import write_information_cbss, write_message, write_text
+from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import InformationCbss
 from cbss_inscription.domain.outcome_codes import OutcomeCode
+from cbss_inscription.domain.requests import Operation
 from cbss_inscription.envelope.fault import Fault
 
 FAULT_STRING: Final = "An error occurred while servicing your request."
 """KSZ's words for every failure [A]."""
-_AUTHOR_OF_PERSONS: Final = "PersonService"
 
 
-def write_ksz_fault(fault: Fault, *, fault_element: str | None, information_cbss: InformationCbss) -> _Element:
-    """The soapenv:Fault; its detail is `fault_element`, `<operation>Fault`, valid against the door's schema.
+def write_ksz_fault(
+    fault: Fault, *, door: Door, operation: Operation | None, information_cbss: InformationCbss
+) -> _Element:
+    """The soapenv:Fault; its detail is the door's `<operation>Fault`, valid against its schema.
 
     There is no detail while the operation is unknown: a message that was not believed has none. A failure of ours is
     MSG00003 [A]; a rejected message bears the same code as at the façade [D].
@@ -26,13 +29,10 @@ def write_ksz_fault(fault: Fault, *, fault_element: str | None, information_cbss
     root = Element(names.SOAP_FAULT, nsmap={"soapenv": names.SOAP11})
     write_text(root, "faultcode", f"soapenv:{fault.fault_code}")
     write_text(root, "faultstring", FAULT_STRING)
-    if fault_element is not None:
-        detail = SubElement(SubElement(root, "detail"), fault_element)
+    if operation is not None:
+        detail = SubElement(SubElement(root, "detail"), door.fault_element(operation))
         write_information_cbss(detail, information_cbss)
         code = OutcomeCode.INTERNAL_ERROR if fault.fault_code == "Server" else fault.code
-        write_message(detail, "detail", code, author_code=_AUTHOR_OF_PERSONS if _is_of_persons(fault_element) else None)
+        # The catalogue's author is a door to inscriptions.
+        write_message(detail, "detail", code, author_code=door.service_name if door is Door.PERSON else None)
     return root
-
-
-def _is_of_persons(fault_element: str) -> bool:
-    return fault_element.startswith(names.qname(names.PERSON, ""))

@@ -252,12 +252,10 @@ def _health(element: _Element) -> tuple[Health, str | None]:
 
 def _read_test_response(element: _Element) -> Response:
     fields = fields_of(element)
-    is_of_persons = element.tag == Door.PERSON.response_element(Operation.HEALTH_CHECK)
+    door = Door.PERSON if element.tag == Door.PERSON.response_element(Operation.HEALTH_CHECK) else Door.KSZ
     return Response(
         # An echo came back; of its place this service says nothing.
-        result=HealthCheckResult(
-            health=Health.OK, component="PersonService" if is_of_persons else "InscriptionService", location=""
-        ),
+        result=HealthCheckResult(health=Health.OK, component=door.service_name, location=""),
         information_cbss=read_information_cbss(fields["informationCBSS"]) if "informationCBSS" in fields else None,
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
+from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import WsdlViolation
 from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.person_search import SearchPersonBySsin, SearchPersonPhonetically
@@ -26,11 +27,6 @@ from cbss_inscription.usecases.consult_mutations import consult_mutations
 from cbss_inscription.usecases.health_check import health_check
 from cbss_inscription.usecases.ports import AccessRulesSource, MutationFeed, Source
 from cbss_inscription.usecases.search_persons import search_person_by_ssin, search_person_phonetically
-
-COMPONENT: Final = "CBSSInscription"
-"""The name of the façade in a health check."""
-PERSON_COMPONENT: Final = "PersonService"
-"""The name of a register of persons in a health check."""
 
 
 class DoorOperations(Protocol):
@@ -70,7 +66,7 @@ class InscriptionOperations:
                     rules=rules,
                     repertory=self.repertory,
                     sources=self.sources,
-                    component=COMPONENT,
+                    component=Door.FACADE.service_name,
                     location=self.location,
                 )
             case _:
@@ -95,7 +91,7 @@ class PersonOperations:
                 return await search_person_phonetically(request, exchange, rules=rules, register=self.register)
             case HealthCheck():
                 return await health_check(
-                    request, exchange, rules=rules, component=PERSON_COMPONENT, location=self.location
+                    request, exchange, rules=rules, component=Door.PERSON.service_name, location=self.location
                 )
             case _:
                 raise WsdlViolation("operation")

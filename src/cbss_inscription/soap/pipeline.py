@@ -169,12 +169,9 @@ class SecuredDoor:
         fault = Fault.of(error, ticket=progress.ticket, environment=self.deployment.environment, contact=self.contact)
         if not self.door.has_ksz_faults:
             return Reply(status=status, body=write_envelope(fault.element))
-        known = self.door.fault_element(progress.operation) if progress.operation is not None else None
         information = self._information(progress)
-        return Reply(
-            status=status,
-            body=write_envelope(write_ksz_fault(fault, fault_element=known, information_cbss=information)),
-        )
+        element = write_ksz_fault(fault, door=self.door, operation=progress.operation, information_cbss=information)
+        return Reply(status=status, body=write_envelope(element))
 
     def _information(self, progress: Progress) -> InformationCbss:
         return InformationCbss(
