@@ -21,7 +21,6 @@ from cbss_inscription.contract.common_v3 import (
     FIELD_NAME_CHARS_MAX,
     FIELD_VALUE_CHARS_MAX,
     INFORMATION_MAX,
-    timestamp,
     write_information_cbss,
     write_message,
 )
@@ -36,7 +35,7 @@ from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.legal_data import Gender, LegalData
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
-from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, InvalidDate, Period
+from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, InvalidDate, Period, timestamp
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
     DeleteInscription,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cbss_inscription.app.settings import NationalRegister, Service, Settings
 from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.domain.legal_data import Register
+from cbss_inscription.domain.legal_data import CBSS_REGISTERS, EVERY_REGISTER, Register
 from cbss_inscription.registers.authority import AuthorityRegisters
 from cbss_inscription.registers.life import NumberIssue, NumberLife
 from cbss_inscription.registers.port import DataAnomalyLog, PersonRegister
@@ -48,12 +48,11 @@ def registers_of(settings: Settings, database: Database, *, log: SourceLog) -> R
         return Registers(
             every=StoredPersons(database),
             national=StoredPersons(database, registers={Register.NR}),
-            ours=frozenset(Register),
+            ours=EVERY_REGISTER,
         )
-    ours = frozenset({Register.BIS, Register.RAD})
     remote = _remote(settings.national_register, log)
-    every = AuthorityRegisters(own=StoredPersons(database, registers=ours), national=remote)
-    return Registers(every=every, national=remote, ours=ours, remote=remote)
+    every = AuthorityRegisters(own=StoredPersons(database, registers=CBSS_REGISTERS), national=remote)
+    return Registers(every=every, national=remote, ours=CBSS_REGISTERS, remote=remote)
 
 
 def _remote(settings: NationalRegister, log: SourceLog) -> RemoteNationalRegister:

@@ -28,7 +28,7 @@ from cbss_inscription.app.settings import LOOPBACK, Service
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import ServiceUnavailable, UsageError
-from cbss_inscription.domain.legal_data import Register
+from cbss_inscription.domain.legal_data import CBSS_REGISTERS, EVERY_REGISTER, Register
 from cbss_inscription.governance.access import write_access_rules
 from cbss_inscription.sandbox.demonstration import (
     APPLICATIONS,
@@ -205,9 +205,9 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         server = EmbeddedServer(directory, binaries=options.pg_bin)
         held.callback(server.stop)
         database = server.start()
-    stores = {database: _EVERY_REGISTER}
+    stores = {database: EVERY_REGISTER}
     if options.national_register:
-        stores = {database: _OWN_REGISTERS, _make_register_database(database): frozenset({Register.NR})}
+        stores = {database: CBSS_REGISTERS, _make_register_database(database): frozenset({Register.NR})}
     # All are looked at before the first is emptied.
     for conninfo, registers in stores.items():
         _refuse_loss(conninfo, options, registers, is_ours=server is not None)
@@ -341,8 +341,6 @@ _REGISTER_LOG: Final = "national-register.log"
 _REGISTER_SETTINGS: Final = "national-register.toml"
 _REGISTER_ACCESS_RULES: Final = "national-register-rules.yaml"
 _REGISTER_DATABASE: Final = "national_register"
-_EVERY_REGISTER: Final = frozenset(Register)
-_OWN_REGISTERS: Final = frozenset({Register.BIS, Register.RAD})
 
 
 @contextlib.contextmanager

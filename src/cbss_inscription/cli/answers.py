@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 
 from cbss_inscription.domain.legal_data import Person
 
@@ -13,11 +12,6 @@ def print_json(value: object) -> None:
     import msgspec
 
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
-
-
-def time_as_json(moment: datetime) -> str:
-    """The moment as on the wire: UTC with `Z`, in milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def person_as_json(person: Person) -> dict[str, object]:

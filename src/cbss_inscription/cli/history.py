@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cbss_inscription.cli.answers import print_json, time_as_json
+from cbss_inscription.cli.answers import print_json
 from cbss_inscription.cli.arguments import Output, OutputFormat, SettingsFile, SsinText, read_ssin
 from cbss_inscription.cli.database import T, with_database
 from cbss_inscription.cli.exit_codes import ExitCode
@@ -27,7 +27,7 @@ from cbss_inscription.domain.history import (
     Verification,
 )
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext, InvalidInscriptionContext
-from cbss_inscription.domain.period import Period
+from cbss_inscription.domain.period import Period, timestamp
 from cbss_inscription.domain.ssin import Ssin
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def _circumstances(change: LineSetChange) -> list[tuple[str, str]]:
 
 def _known_as_json(asked: Ssin, known: KnownLines, arrivals: tuple[Arrival, ...]) -> dict[str, Any]:
     return {
-        "as_of": time_as_json(known.as_of),
+        "as_of": timestamp(known.as_of),
         "ssin": known.current.digits,
         "replaces": asked.digits if known.replaces is not None else None,
         "continues": [_arrival_as_json(arrival) for arrival in arrivals],
@@ -251,7 +251,7 @@ def _known_as_json(asked: Ssin, known: KnownLines, arrivals: tuple[Arrival, ...]
 
 
 def _arrival_as_json(arrival: Arrival) -> dict[str, Any]:
-    return {"ssin": arrival.ssin.digits, "since": time_as_json(arrival.arrived_at)}
+    return {"ssin": arrival.ssin.digits, "since": timestamp(arrival.arrived_at)}
 
 
 def _line_as_json(line: Inscription) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def _line_as_json(line: Inscription) -> dict[str, Any]:
         "customer": line.organization.key if line.organization else None,
         "inscription_context": str(line.inscription_context),
         **_period_as_json(line.period),
-        "last_change": time_as_json(line.last_change) if line.last_change is not None else None,
+        "last_change": timestamp(line.last_change) if line.last_change is not None else None,
     }
 
 
@@ -272,7 +272,7 @@ def _changes_as_json(asked: Ssin, page: ChangesPage) -> dict[str, Any]:
         "changes": [
             {
                 "change_number": change.change_number,
-                "changed_at": time_as_json(change.changed_at),
+                "changed_at": timestamp(change.changed_at),
                 "operation": change.operation,
                 "other_ssin": other.digits if (other := page.other_number(change)) is not None else None,
                 "customer": change.customer.key,

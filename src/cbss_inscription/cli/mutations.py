@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cbss_inscription.cli.answers import time_as_json
 from cbss_inscription.cli.arguments import (
     Ca,
     CbeNumber,
@@ -28,6 +27,7 @@ from cbss_inscription.cli.arguments import (
 )
 from cbss_inscription.cli.exit_codes import ExitCode, exit_code_of
 from cbss_inscription.domain.mutation import MUTATIONS_MAX
+from cbss_inscription.domain.period import timestamp
 
 if TYPE_CHECKING:
     from cbss_inscription.client.call import Answer
@@ -116,7 +116,7 @@ def _as_json(result: MutationsResult) -> dict[str, object]:
                 "ssin": mutation.ssin.digits,
                 "current_ssin": mutation.current_ssin.digits,
                 "inscription_contexts": list(mutation.inscription_contexts),
-                "recorded_at": time_as_json(mutation.recorded_at),
+                "recorded_at": timestamp(mutation.recorded_at),
             }
             for mutation in result.mutations
         ],

@@ -26,7 +26,7 @@ from rich.text import Text
 from cbss_inscription.cli.answers import person_as_json, print_json
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
-from cbss_inscription.domain.legal_data import Register
+from cbss_inscription.domain.legal_data import EVERY_REGISTER, Register
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.sandbox.population import NumberSpace
 
@@ -196,7 +196,7 @@ def _conninfo(settings: Path | None, database: str | None) -> str:
 
 def _registers(words: str | None) -> frozenset[Register]:
     if words is None:
-        return frozenset(Register)
+        return EVERY_REGISTER
     try:
         return frozenset(Register(word.strip().lower()) for word in words.split(","))
     except ValueError:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import typer
 
-from cbss_inscription.cli.answers import person_as_json, print_json, time_as_json
+from cbss_inscription.cli.answers import person_as_json, print_json
 from cbss_inscription.cli.arguments import (
     DATE_FORMATS,
     BirthDate,
@@ -33,6 +33,7 @@ from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import Gender, LegalData, Person, Register
 from cbss_inscription.domain.life import FileChange, LifeEvent
+from cbss_inscription.domain.period import timestamp
 from cbss_inscription.domain.person_search import GivenNameMode
 from cbss_inscription.domain.ssin import Ssin
 
@@ -392,7 +393,7 @@ def _outcome_of(outcome: Done | Candidates | Refused) -> dict[str, object]:
                 "ssin": outcome.ssin.digits,
                 "current_ssin": outcome.current_ssin.digits,
                 "ticket_cbss": str(outcome.ticket_cbss),
-                "recorded_at": time_as_json(outcome.recorded_at),
+                "recorded_at": timestamp(outcome.recorded_at),
                 "mutations": outcome.mutations,
                 "lines": outcome.lines,
             }
@@ -406,7 +407,7 @@ def _change_of(change: FileChange) -> dict[str, object]:
     record = change.record
     return {
         "event": record.event.value,
-        "recorded_at": time_as_json(record.recorded_at),
+        "recorded_at": timestamp(record.recorded_at),
         "operator": record.operator,
         "ticket_cbss": str(record.ticket_cbss),
         "before": _file_as_kept(change.before) if change.before is not None else None,

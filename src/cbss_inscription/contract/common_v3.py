@@ -19,7 +19,7 @@ from cbss_inscription.domain.errors import ContentViolation
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.outcome_codes import CATALOGUE, Origin, OutcomeCode
-from cbss_inscription.domain.period import IncompleteDate
+from cbss_inscription.domain.period import IncompleteDate, timestamp
 from cbss_inscription.domain.results import Anomaly, Information, SsinAnswer, Status, StatusValue
 from cbss_inscription.domain.ssin import Ssin
 
@@ -277,13 +277,6 @@ def write_message(
     write_text(element, "diagnostic", entry.texts["en"])
     write_text(element, "authorCode", author_code or AUTHOR_CODES[entry.origin])
     _write_information(element, information)
-
-
-def timestamp(moment: datetime) -> str:
-    """The moment as the service writes it: UTC with `Z` and three decimals. Raises ValueError without time zone."""
-    if moment.tzinfo is None:
-        raise ValueError("a moment needs a time zone")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def write_status(parent: _Element, status: Status) -> None:

@@ -15,12 +15,12 @@ from cbss_inscription.contract.common_v3 import (
     read_status,
     read_timestamp,
     text_of,
-    timestamp,
     write_status,
     write_text,
 )
 from cbss_inscription.domain.life import LifeEvent
 from cbss_inscription.domain.mutation import MUTATIONS_MAX, Mutation
+from cbss_inscription.domain.period import timestamp
 from cbss_inscription.domain.requests import ConsultMutations
 from cbss_inscription.domain.results import MutationsResult
 

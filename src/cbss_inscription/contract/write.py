@@ -16,7 +16,6 @@ from lxml.etree import Element, SubElement, _Element
 
 from cbss_inscription import names
 from cbss_inscription.contract.common_v3 import (
-    timestamp,
     write_details,
     write_information_cbss,
     write_information_customer,
@@ -33,7 +32,7 @@ from cbss_inscription.domain.environment import Environment
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.inscription import Inscription
 from cbss_inscription.domain.legal_data import LegalData
-from cbss_inscription.domain.period import GivenPeriod, Period
+from cbss_inscription.domain.period import GivenPeriod, Period, timestamp
 from cbss_inscription.domain.person_search import SearchPersonBySsin, SearchPersonPhonetically
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,

@@ -41,6 +41,11 @@ class Register(StrEnum):
     RAD = "rad"
 
 
+EVERY_REGISTER: Final = frozenset(Register)
+CBSS_REGISTERS: Final = frozenset({Register.BIS, Register.RAD})
+"""KSZ's own: the National Register's files may be kept elsewhere (rule 14)."""
+
+
 class FileStatus(StrEnum):
     """The state of a person's file (rule 15)."""
 

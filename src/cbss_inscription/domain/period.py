@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 _INCOMPLETE_DATE: Final = re.compile(r"([0-2][0-9]{3})-([0-1][0-9])-([0-3][0-9])")
@@ -16,6 +16,13 @@ class InvalidDate(ValueError):
 
 class InvalidPeriod(ValueError):
     """A period that ends before it begins (MAGDA 20003, rule 27)."""
+
+
+def timestamp(moment: datetime) -> str:
+    """The moment as the service writes it: UTC with `Z` and three decimals. Raises ValueError without time zone."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment needs a time zone")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from cbss_inscription.domain.legal_data import FileStatus, Gender, Person, Register
+from cbss_inscription.domain.legal_data import EVERY_REGISTER, FileStatus, Gender, Person, Register
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.person_search import CANDIDATES_MAX, PhoneticCriteria
 from cbss_inscription.domain.phonetics import given_names_alike, phonetic_key
@@ -15,7 +15,6 @@ from cbss_inscription.storage.queries import QUERIES
 
 FILES_COMPARED_AT_ONCE: Final = 500
 """Files that a phonetic search fetches in one round trip, to compare their given names."""
-EVERY_REGISTER: Final = frozenset(Register)
 _GIVEN_NAMES: Final = 5  # their place in a row of files: most rows of a search become no Person
 
 
