@@ -48,7 +48,7 @@ class TicketClaim:
     """As the customer sent it, whole: at most `TICKET_LENGTH_MAX` characters."""
     content: bytes
     """Digest of all that the declaration says beside its ticket and its time."""
-    told: bytes = field(default=b"{}", repr=False)
+    told: bytes = field(repr=False)
     """What the answer says beside the lines, as JSON: kept as it is, to be read by who wrote it."""
 
 
