@@ -5,17 +5,23 @@
 #                         has the National Register as a service of its own; ANEW=1 lets go what was written before
 #   make test             the tests; make test-long the long campaigns
 #   make check            the linters: format, style, types, layers
+#   make requirements     what pip installs with --require-hashes, below dist
 
 PYTHON ?= python3
 DIRECTORY ?= .cbss-sandbox
-UV_VERSION := 0.13.9
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' supply_chain/uv.txt)
 UV := .tools/uv-$(UV_VERSION)/bin/uv
 # Everything lands below the checkout; UTF-8, so that a path with accents is found in any locale.
 export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
 export PYTHONUTF8 := 1
 SYNC := UV_PYTHON_DOWNLOADS=never $(UV) sync --quiet --frozen --python $(PYTHON)
 
-.PHONY: sandbox test test-long test-postgresql bench-population check format clean
+# Environments beside .venv: what judges and builds the delivery, and what the program alone needs.
+SUPPLY_CHAIN := .tools/supply-chain
+RUNTIME := .tools/runtime
+DIST ?= dist
+
+.PHONY: sandbox test test-long test-postgresql bench-population check format requirements clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -26,12 +32,12 @@ sandbox: .venv/.runtime
 	  $(if $(ANEW),--anew)
 
 # Two processes, one for each core of the machine we measure by; a file's tests stay together, and share its fixtures.
-test: .venv/.development
+test: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 	@tests/install-programs
 	.venv/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 # Campaigns that take longer: what `make test` leaves out.
-test-long: .venv/.development
+test-long: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 	@tests/install-programs
 	.venv/bin/pytest --numprocesses 2 -m long $(ARGS)
 
@@ -54,6 +60,11 @@ format: .venv/.development
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
+# What pip installs with --require-hashes: uv.lock in pip's words.
+requirements: $(UV)
+	@mkdir -p $(DIST)
+	$(UV) export --quiet --frozen --no-dev --no-emit-project --no-header --output-file $(DIST)/requirements.txt
+
 clean:
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
@@ -61,7 +72,7 @@ clean:
 $(UV):
 	@echo "Installing uv $(UV_VERSION) below .tools"
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-	  --target .tools/uv-$(UV_VERSION) uv==$(UV_VERSION)
+	  --target .tools/uv-$(UV_VERSION) --require-hashes --requirement supply_chain/uv.txt
 
 .venv/.runtime: pyproject.toml uv.lock $(UV)
 	@echo "Installing what the program needs below .venv"
@@ -72,3 +83,14 @@ $(UV):
 	@echo "Installing what the program and its tests need below .venv"
 	@$(SYNC)
 	@touch $@ .venv/.runtime
+
+$(SUPPLY_CHAIN)/.installed: pyproject.toml uv.lock $(UV)
+	@echo "Installing what judges and builds the delivery below $(SUPPLY_CHAIN)"
+	@UV_PROJECT_ENVIRONMENT=$(SUPPLY_CHAIN) $(SYNC) --only-group supply-chain
+	@touch $@
+
+# Without the program itself, and exactly: what is here is what the bill of materials lists.
+$(RUNTIME)/.installed: pyproject.toml uv.lock $(UV)
+	@echo "Installing what the program alone needs below $(RUNTIME)"
+	@UV_PROJECT_ENVIRONMENT=$(RUNTIME) $(SYNC) --no-dev --no-install-project
+	@touch $@
