@@ -5,6 +5,7 @@
 #                         has the National Register as a service of its own; ANEW=1 lets go what was written before
 #   make test             the tests; make test-long the long campaigns
 #   make check            the linters: format, style, types, layers
+#   make audit            known vulnerabilities of what is locked; SERVICE=osv asks OSV instead of PyPI
 #   make requirements     what pip installs with --require-hashes, below dist
 
 PYTHON ?= python3
@@ -21,7 +22,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-long test-postgresql bench-population check format requirements clean
+.PHONY: sandbox test test-long test-postgresql bench-population check format audit requirements clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -59,6 +60,11 @@ check: .venv/.development
 format: .venv/.development
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+# Fails when no service answers: no result is not a good result.
+audit: $(SUPPLY_CHAIN)/.installed
+	@$(UV) export --quiet --frozen --all-groups --no-emit-project --output-file .tools/locked.txt
+	$(SUPPLY_CHAIN)/bin/python supply_chain/audit.py --requirements .tools/locked.txt --service $(or $(SERVICE),pypi)
 
 # What pip installs with --require-hashes: uv.lock in pip's words.
 requirements: $(UV)
