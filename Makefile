@@ -6,7 +6,7 @@
 #   make test             the tests; make test-long the long campaigns
 #   make check            the linters: format, style, types, layers
 #   make audit            known vulnerabilities of what is locked; SERVICE=osv asks OSV instead of PyPI
-#   make requirements     what pip installs with --require-hashes, below dist
+#   make sbom             what the program is made of and its licences, below dist; make requirements: for pip
 
 PYTHON ?= python3
 DIRECTORY ?= .cbss-sandbox
@@ -22,7 +22,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-long test-postgresql bench-population check format audit requirements clean
+.PHONY: sandbox test test-long test-postgresql bench-population check format audit sbom requirements clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -65,6 +65,13 @@ format: .venv/.development
 audit: $(SUPPLY_CHAIN)/.installed
 	@$(UV) export --quiet --frozen --all-groups --no-emit-project --output-file .tools/locked.txt
 	$(SUPPLY_CHAIN)/bin/python supply_chain/audit.py --requirements .tools/locked.txt --service $(or $(SERVICE),pypi)
+
+# What the program is made of, machine code in wheels included, and under which licences.
+sbom: $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
+	$(SUPPLY_CHAIN)/bin/python supply_chain/bill_of_materials.py --environment $(RUNTIME) \
+	  --output $(DIST)/cbss-inscription.cdx.json
+	$(SUPPLY_CHAIN)/bin/python supply_chain/licences.py $(DIST)/cbss-inscription.cdx.json \
+	  --output $(DIST)/cbss-inscription-licences.md
 
 # What pip installs with --require-hashes: uv.lock in pip's words.
 requirements: $(UV)
