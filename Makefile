@@ -6,7 +6,7 @@
 #   make test             the tests; make test-long the long campaigns
 #   make check            the linters: format, style, types, layers
 #   make audit            known vulnerabilities of what is locked; SERVICE=osv asks OSV instead of PyPI
-#   make sbom             what the program is made of and its licences, below dist; make requirements: for pip
+#   make sbom             what the program is made of and its licences, below dist; make wheel, make requirements
 
 PYTHON ?= python3
 DIRECTORY ?= .cbss-sandbox
@@ -22,7 +22,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-long test-postgresql bench-population check format audit sbom requirements clean
+.PHONY: sandbox test test-long test-postgresql bench-population check format audit sbom requirements wheel clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -72,6 +72,10 @@ sbom: $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 	  --output $(DIST)/cbss-inscription.cdx.json
 	$(SUPPLY_CHAIN)/bin/python supply_chain/licences.py $(DIST)/cbss-inscription.cdx.json \
 	  --output $(DIST)/cbss-inscription-licences.md
+
+# Of what is committed, twice, and the same bytes both times.
+wheel: $(SUPPLY_CHAIN)/.installed
+	$(SUPPLY_CHAIN)/bin/python supply_chain/wheel.py --output $(DIST)
 
 # What pip installs with --require-hashes: uv.lock in pip's words.
 requirements: $(UV)

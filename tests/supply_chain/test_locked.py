@@ -74,7 +74,7 @@ def test_sec_81_what_is_not_locked_is_found(lock: dict[str, Any], spoil: Callabl
 
 def test_sec_81_make_installs_nothing_past_the_lock(make: Run) -> None:
     """Whatever make installs, uv takes from uv.lock as it is, and pip by the digests of a file (SEC-81)."""
-    targets = ("sandbox", "test", "test-long", "check", "audit", "sbom", "requirements", "bench-population")
+    targets = ("sandbox", "test", "test-long", "check", "audit", "sbom", "wheel", "requirements", "bench-population")
     said = make("--dry-run", "--always-make", *targets)
     assert said.returncode == 0, said.stderr
     commands = said.stdout.replace("\\\n", " ").splitlines()
