@@ -3,7 +3,7 @@
 #   make sandbox          a whole CBSSInscription on this machine; ONCE=1 proves it and stops
 #                         PORT=, PLAIN_PORT=, WORKERS=, PERSONS=, INSCRIPTIONS=, SEED=, DIRECTORY=; NATIONAL_REGISTER=1
 #                         has the National Register as a service of its own; ANEW=1 lets go what was written before
-#   make test             the tests; make test-long the long campaigns
+#   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP and .NET
 #   make check            the linters: format, style, types, layers
 #   make audit            known vulnerabilities of what is locked; SERVICE=osv asks OSV instead of PyPI
 #   make sbom             what the program is made of and its licences, below dist; make wheel, make requirements
@@ -22,7 +22,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-long test-postgresql bench-population check format audit sbom requirements wheel clean
+.PHONY: sandbox test test-long test-peers test-postgresql bench-population check format audit sbom requirements wheel clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -41,6 +41,12 @@ test: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 test-long: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 	@tests/install-programs
 	.venv/bin/pytest --numprocesses 2 -m long $(ARGS)
+
+# Foreign stacks with the recipes of examples/, at a running sandbox; those that cannot be installed are skipped, and why.
+test-peers: .venv/.development
+	@tests/install-programs
+	@tests/install-peers
+	.venv/bin/pytest -m peers tests/interop $(ARGS)
 
 # The tests of the database on another PostgreSQL ≥ 15: make test-postgresql PG_BIN=/usr/lib/postgresql/15/bin
 test-postgresql: .venv/.development
