@@ -25,6 +25,8 @@ XSD: Final = "http://www.w3.org/2001/XMLSchema"
 # descriptions
 WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"
 WSDL_SOAP: Final = "http://schemas.xmlsoap.org/wsdl/soap/"
+WSP: Final = "http://schemas.xmlsoap.org/ws/2004/09/policy"
+SP: Final = "http://docs.oasis-open.org/ws-sx/ws-securitypolicy/200702"
 
 # the contract
 FACADE: Final = "http://socialsecurity.be/cbssinscription/v1"  # [C]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import ssl
 import stat
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
 import cbss_inscription
+from cbss_inscription.client.call import REPLY_BYTES_MAX
+from cbss_inscription.soap.description import ADVICE
 from cbss_inscription.soap.remedies import REMEDIES
 from tests.acceptance.conftest import Command, consult, envelope
 from tests.conftest import RunningSandbox
@@ -112,6 +117,109 @@ def test_sec_88_options_instead_of_settings(sandbox: RunningSandbox, command: Co
         done = command("explain", signed, *wrong)
         assert (done.exit_code, word in done.sentence) == (2, True)
     assert "No such file" in command("explain", signed.parent / "absent", *options).sentence
+
+
+# --- beside the description of a running service --------------------------------------------------------------------
+
+
+def _running(sandbox: RunningSandbox) -> tuple[object, ...]:
+    return ("--url", sandbox.url, "--ca", sandbox.path(sandbox.manifest["ca"]))
+
+
+def test_sec_88_file_is_compared_with_the_service(sandbox: RunningSandbox, command: Command, signed: Path) -> None:
+    """With --url alone the policy, operation and address of the service are told; only the certificate stays open."""
+    told = json.loads(command("explain", signed, *_running(sandbox), "--format", "json").out)
+    steps = {step["name"]: step for step in told["steps"]}
+    assert list(steps)[:4] == ["description", "policy", "operation", "address"]
+    assert (told["accepted"], told["differs"]) == (True, {})
+    open_steps = {name for name, step in steps.items() if step["verdict"] == "not checked"}
+    assert open_steps == {
+        "certificate", "certificate-path", "certificate-use", "certificate-validity", "identity", "replay", "access",
+    }  # fmt: skip
+    assert {step["verdict"] for name, step in steps.items() if name not in open_steps} == {"ok"}
+    assert {"name": "address", "value": sandbox.url} in steps["description"]["facts"]
+    done = command("explain", signed, *_running(sandbox), *_settings(sandbox))
+    assert (done.exit_code, "certificate-path  ok" in done.out, "policy  ok" in done.out) == (0, True, True)
+
+
+def test_sec_88_file_for_another_address_or_operation_differs(
+    sandbox: RunningSandbox, command: Command, tmp_path: Path, stranger: str
+) -> None:
+    """A wsa:To of elsewhere and another door's operation differ from the description: status 2, and what to change."""
+    to = '<a:To xmlns:a="http://www.w3.org/2005/08/addressing">https://elsewhere.example/</a:To>'
+    request, output = tmp_path / "request.xml", tmp_path / "signed.xml"
+    request.write_bytes(envelope(consult(stranger), header=to))
+    assert command("sign", request, "--profile", sandbox.profile_path(), "--output", output).exit_code == 0
+    done = command("explain", output, *_running(sandbox))
+    assert (done.exit_code, "address  differs" in done.out) == (2, True)
+    assert done.out.splitlines()[-1] == ADVICE["address"]
+    feed = ("--url", sandbox.manifest["facade"]["mutations_url"], *_running(sandbox)[2:])
+    done = command("explain", output, *feed, "--format", "json")
+    told = json.loads(done.out)
+    assert (done.exit_code, told["reason"], set(told["differs"])) == (2, "operation", {"operation", "address"})
+
+
+def test_sec_04_88_description_is_read_over_tls_that_is_verified(
+    sandbox: RunningSandbox, command: Command, signed: Path
+) -> None:
+    """Nothing is read without TLS, or from a server that the given authorities did not issue (SEC-04, SEC-88)."""
+    done = command("explain", signed, "--url", sandbox.url)
+    assert (done.exit_code, "not trusted" in done.sentence) == (4, True)
+    other = sandbox.path("pki/application-root.crt.pem")
+    done = command("explain", signed, "--url", sandbox.url, "--ca", other)
+    assert (done.exit_code, "not trusted" in done.sentence) == (4, True)
+    for url in (sandbox.plain_url, f"{sandbox.url}?wsdl"):
+        assert "--url takes the address" in command("explain", signed, "--url", url).sentence
+    assert "--ca goes with --url" in command("explain", signed, "--ca", other, *_settings(sandbox)).sentence
+    assert "--environment" in command("explain", signed, *_running(sandbox), "--environment", "LOCAL").sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "word", "exit_code"),
+    [
+        (404, {}, b"", "HTTP status 404", 2),
+        (302, {"Location": "/elsewhere"}, b"", "HTTP status 302", 2),
+        (200, {}, b"<html/>", "no WSDL", 2),
+        (200, {}, b" " * (REPLY_BYTES_MAX + 1), "not readable: size", 4),
+    ],
+    ids=["404", "redirect", "HTML", "too large"],
+)
+def test_sec_88_answer_that_is_no_description_is_one_sentence(
+    sandbox: RunningSandbox,
+    command: Command,
+    signed: Path,
+    status: int,
+    headers: dict[str, str],
+    body: bytes,
+    word: str,
+    exit_code: int,
+) -> None:
+    """Another status, a redirect, something else than a WSDL, too many bytes: one sentence, and no second request."""
+    asked: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # the reader may have had enough
+                self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            """Nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sandbox.path("pki/server.crt.pem"), sandbox.path("pki/server.key.pem"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"https://localhost:{server.server_port}/CBSSInscription/v1"
+        done = command("explain", signed, "--url", url, "--ca", sandbox.path(sandbox.manifest["ca"]))
+        server.shutdown()
+    assert (done.exit_code, word in done.sentence) == (exit_code, True)
+    assert asked == ["/CBSSInscription/v1?wsdl=x509"]
 
 
 def test_sec_88_every_reason_has_its_sentence() -> None:

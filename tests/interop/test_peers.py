@@ -1,4 +1,4 @@
-"""Foreign stacks as they are installed, each with its recipe of examples/: their messages over TLS to a running sandbox.
+"""Foreign stacks as they are installed, each with its recipe of examples/, over TLS to a running sandbox.
 
 `make test-peers` installs what it can and runs these; a stack that is not there is skipped, with the reason.
 """
@@ -45,8 +45,7 @@ def _run(*command: str | Path, directory: Path | None = None) -> str:
         [str(word) for word in command],
         cwd=directory or ROOT,
         env=os.environ | {"PATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         timeout=180,
         check=False,
@@ -89,7 +88,7 @@ def _wss4j(sandbox: Any, request: Path, **properties: str) -> str:
 
 @pytest.mark.parametrize("prefixes", ["true", "false"])
 def test_sec_41_wss4j_is_answered(sandbox: Any, prefixes: str) -> None:
-    """WSS4J 1.6 inserts and consults, with InclusiveNamespaces as by default and without, as Smals' connector (SEC-41)."""
+    """WSS4J 1.6 inserts and consults, with InclusiveNamespaces or, as Smals' connector, without (SEC-41)."""
     options = {"inclusivePrefixes": prefixes}
     assert _wss4j(sandbox, EXAMPLES / "consult.xml", **options) == "MSG00100"
     assert _wss4j(sandbox, EXAMPLES / "insert.xml", **options) == "MSG00000"

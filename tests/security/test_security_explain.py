@@ -9,8 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from cbss_inscription import names
@@ -341,3 +343,54 @@ def test_sec_74_facts_are_one_bounded_line():
     told = fact("x", "\x1b[31m\n" + "y" * 10_000)
     assert told.value.startswith("\\u{1b}[31m\\u{a}")
     assert len(told.value) == FACT_CHARS_MAX
+
+
+# --- without authorities ------------------------------------------------------------------------------------------
+
+
+def unjudged(forge, message):
+    """What is said of a message when nobody said whom to trust."""
+    return explain(message, charset=None, policy=forge.policy, trust=None, now=forge.now)
+
+
+def test_sec_88_without_authorities_the_certificate_is_not_checked(forge):
+    """Without authorities each step of the certificate is not checked, and all others are (SEC-88)."""
+    seen = unjudged(forge, forge.message())
+    open_steps = {step.name for step in seen.steps if step.verdict is Verdict.NOT_CHECKED}
+    assert open_steps == {"certificate", "certificate-path", "certificate-use", "certificate-validity", "identity"}
+    assert {step.verdict for step in seen.steps if step.name not in open_steps} == {Verdict.OK}
+    assert (seen.refusal, seen.verified.caller.application_urn) == (None, "")
+    _, identity = facts_of(seen, "identity")
+    assert "application URN" not in identity
+
+
+def test_sec_37_without_authorities_the_signature_is_checked(forge):
+    """Without authorities a changed Body and another key are still found (SEC-37, SEC-88)."""
+    changed = forge.message().replace(b"00000000097", b"00000000098")
+    assert unjudged(forge, changed).refusal.reason == "signature-digest"
+    other = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    resigned = etree.tostring(forge.resign(forge.tree(), key=other))
+    assert unjudged(forge, resigned).refusal.reason == "signature-value"
+
+
+def test_sec_43_without_authorities_a_key_must_serve(forge, pki, key):
+    """A token with no RSA key, one of an absurd length, or no certificate is refused all the same (SEC-43, SEC-88)."""
+    elliptic = x509.load_pem_x509_certificates(pki.authorities_pem)[0]
+    modulus = (1 << 8_199) + 1
+    long = (
+        x509.CertificateBuilder(subject_name=elliptic.subject, issuer_name=elliptic.subject, serial_number=1)
+        .not_valid_before(forge.now)
+        .not_valid_after(forge.now + timedelta(days=1))
+        .public_key(rsa.RSAPublicNumbers(65_537, modulus).public_key())
+        .sign(key, hashes.SHA256())
+    )
+    for token, reason in (
+        (elliptic.public_bytes(Encoding.DER), "certificate-key"),
+        (long.public_bytes(Encoding.DER), "certificate-key-size"),
+        (b"\x30\x03\x02\x01\x01", "certificate-malformed"),
+    ):
+        root = forge.tree()
+        next(root.iter(names.WSSE_TOKEN)).text = base64.b64encode(token).decode()
+        seen = unjudged(forge, etree.tostring(root))
+        (refused,) = (step for step in seen.steps if step.verdict is Verdict.REFUSED)
+        assert (refused.reason, refused.name) == (reason, certificate_step_of(reason))

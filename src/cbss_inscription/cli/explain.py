@@ -1,11 +1,14 @@
-"""`cbss-inscription explain FILE`: what the service sees in a signed request, step by step, and what to change."""
+"""`cbss-inscription explain FILE`: what the service sees in a signed request, step by step, and what to change.
+
+With `--url` the description that a running service serves is read first, and the file compared with it.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -26,9 +29,11 @@ if TYPE_CHECKING:
     from cbss_inscription.security.trust import TrustStore
     from cbss_inscription.soap.explain import Told
 
+FETCH_SECONDS_MAX: Final = 30.0
+"""How long reading a service's description may take."""
 SHOWN_BYTES_MAX: Final = 2_000
 """Canonical bytes of a part that are shown; --canonical writes them all."""
-_COLOURS: Final = {"ok": "green", "refused": "bold red"}
+_COLOURS: Final = {"ok": "green", "refused": "bold red", "differs": "bold yellow"}
 _OWN_DATA: Final = "may hold personal data of this message"
 
 
@@ -37,7 +42,7 @@ class _Service:
     """The service that would judge the message, as far as it was described."""
 
     policy: SecurityPolicy
-    trust: TrustStore
+    trust: TrustStore | None
     rules: AccessRules | None
     door: Door
 
@@ -60,6 +65,12 @@ def explain(
     revocation_required: Annotated[
         bool, typer.Option("--revocation-required", help="With --authorities: whether a fresh list is required.")
     ] = False,
+    url: Annotated[
+        str | None, typer.Option(help="A running service: its ?wsdl=x509 is read, and the file compared with it.")
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="With --url: the CA bundle to trust for TLS, PEM; the machine's by default.")
+    ] = None,
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="The service's clock, such as 2026-03-01T09:20:31Z; now.")
     ] = None,
@@ -77,14 +88,20 @@ def explain(
     ] = None,
     format_: Output = OutputFormat.TEXT,
 ) -> None:
-    """Say step by step what the service sees in a signed request, and what to change; nothing is sent."""
+    """Say step by step what the service sees in a signed request, and what to change; the file is not sent."""
     from cbss_inscription.contract.schema import schema_of
     from cbss_inscription.soap.explain import explain as explain_message
 
     now = datetime.now(UTC) if at is None else _read_time(at)
-    service = _service(settings, authorities, environment, revocation_list or [], revocation_required, door)
+    if ca is not None and url is None:
+        raise UsageError("--ca goes with --url")
+    service = _service(settings, authorities, environment, revocation_list or [], revocation_required, door, url)
+    message = _read_message(file, most=service.policy.xml_limits.size_bytes_max)
+    compared: tuple[Step, ...] = ()
+    if url is not None:
+        compared = _compared(message, url, ca=ca, charset=charset, soap_action=soap_action or None)
     told = explain_message(
-        _read_message(file, most=service.policy.xml_limits.size_bytes_max),
+        message,
         charset=charset,
         soap_action=soap_action or None,
         policy=service.policy,
@@ -93,12 +110,14 @@ def explain(
         rules=service.rules,
         now=now,
     )
+    told = replace(told, steps=(*compared, *told.steps))
     written = {} if canonical is None else _write_parts(told.steps, canonical)
+    advice = _advice(compared)
     if format_ is OutputFormat.JSON:
-        sys.stdout.write(json.dumps(_as_json(told, written), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps(_as_json(told, advice, written), ensure_ascii=False, indent=2) + "\n")
     else:
-        _print(told, written)
-    if told.reason is not None:
+        _print(told, advice, written)
+    if told.reason is not None or advice:
         raise typer.Exit(ExitCode.REJECTED)
 
 
@@ -136,6 +155,7 @@ def _service(
     revocation_lists: Sequence[Path],
     revocation_required: bool,  # noqa: FBT001  # all of them are the command's own options, in its order
     door: Door | None,
+    url: str | None,
 ) -> _Service:
     from cbss_inscription.app.reloading import rules_of, trust_of
     from cbss_inscription.app.settings import read_file, read_settings
@@ -153,8 +173,11 @@ def _service(
             rules=rules_of(read),
             door=door or read.service.door,
         )
+    door = door or _door_of(url) or Door.FACADE
+    if url is not None and not (authorities or environment or revocation_lists or revocation_required):
+        return _Service(policy=SecurityPolicy(), trust=None, rules=None, door=door)
     if authorities is None or environment is None:
-        raise UsageError("give --settings FILE, or --authorities FILE and --environment NAME")
+        raise UsageError("give --settings FILE, or --authorities FILE and --environment NAME, or --url alone")
     return _Service(
         policy=SecurityPolicy(),
         trust=TrustStore(
@@ -164,8 +187,39 @@ def _service(
             revocation_required=revocation_required,
         ),
         rules=None,
-        door=door or Door.FACADE,
+        door=door,
     )
+
+
+def _door_of(url: str | None) -> Door | None:
+    """The door that a service's URL leads to, by its path."""
+    return next((one for one in Door if url is not None and url.rstrip("/").endswith(one.path)), None)
+
+
+def _compared(
+    message: bytes, url: str, *, ca: Path | None, charset: str | None, soap_action: str | None
+) -> tuple[Step, ...]:
+    """The file beside the description that the service at `url` serves. Raises `UsageError` and `CallFailed`."""
+    from ssl import create_default_context
+
+    from cbss_inscription.client.transport import fetch, tls_context
+    from cbss_inscription.soap.description import POLICY_QUERY, compare, read_description
+
+    if not url.startswith("https://") or "?" in url:
+        raise UsageError("--url takes the address of a service such as https://host/CBSSInscription/v1")
+    described = f"{url}?{POLICY_QUERY}"
+    context = create_default_context() if ca is None else tls_context(ca)
+    data = fetch(described, context=context, seconds_max=FETCH_SECONDS_MAX)
+    description = read_description(data, origin=described)
+    return compare(description, message, url=described, charset=charset, soap_action=soap_action)
+
+
+def _advice(compared: Sequence[Step]) -> Mapping[str, str]:
+    """For each step that differs from the service's description, what to do about it."""
+    from cbss_inscription.security.explain import Verdict
+    from cbss_inscription.soap.description import ADVICE
+
+    return {step.name: ADVICE[step.name] for step in compared if step.verdict is Verdict.DIFFERS}
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------
@@ -194,12 +248,13 @@ def _beginning(part: SignedPart) -> str:
     return shown if len(part.canonical) <= SHOWN_BYTES_MAX else f"{shown}…"
 
 
-def _as_json(told: Told, written: dict[str, Path]) -> dict[str, object]:
+def _as_json(told: Told, advice: Mapping[str, str], written: dict[str, Path]) -> dict[str, object]:
     return {
         "accepted": told.reason is None,
         "code": told.code,
         "reason": told.reason,
         "change": told.remedy,
+        "differs": dict(advice),
         "steps": [_step_as_json(step, written) for step in told.steps],
     }
 
@@ -219,7 +274,7 @@ def _step_as_json(step: Step, written: dict[str, Path]) -> dict[str, object]:
     return shown
 
 
-def _print(told: Told, written: dict[str, Path]) -> None:
+def _print(told: Told, advice: Mapping[str, str], written: dict[str, Path]) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -235,7 +290,10 @@ def _print(told: Told, written: dict[str, Path]) -> None:
     console.print()
     if told.reason is not None:
         console.print(Text(f"The service would refuse it: {told.code}, in its log {told.reason}."), highlight=False)
-    console.print(Text(told.remedy), highlight=False)
+    for sentence in advice.values():
+        console.print(Text(sentence), highlight=False)
+    if told.reason is not None or not advice:
+        console.print(Text(told.remedy), highlight=False)
 
 
 def _print_part(console: Console, part: SignedPart, written: dict[str, Path]) -> None:

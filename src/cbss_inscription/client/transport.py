@@ -76,6 +76,30 @@ class Transport:
         self.close()
 
 
+def fetch(url: str, *, context: ssl.SSLContext, seconds_max: float) -> bytes:
+    """What a GET of the URL gives: status 200, as it stands, within `REPLY_BYTES_MAX`; no redirect is followed.
+
+    Raises `UsageError` for a URL that is none or gives something else, `CallFailed` when nothing readable comes.
+    """
+    _checked_url(url)
+    _deadline.set(monotonic() + seconds_max)
+    try:
+        with (
+            httpx.Client(
+                transport=_DeadlineTransport(context), timeout=seconds_max, trust_env=False, follow_redirects=False
+            ) as client,
+            client.stream("GET", url, headers={"accept-encoding": "identity"}) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                raise UsageError(f"{url}: HTTP status {response.status_code}")
+            received = bytearray()
+            for part in response.iter_raw():
+                _append(received, part)
+    except httpx.HTTPError as error:
+        raise _unreachable(url, error) from error
+    return bytes(received)
+
+
 class AsyncTransport:
     """Sends calls from coroutines, over connections that are kept."""
 

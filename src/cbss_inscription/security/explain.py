@@ -25,14 +25,14 @@ from lxml import etree
 from lxml.etree import _Element
 
 from cbss_inscription import names, safe_xml
-from cbss_inscription.domain.errors import MessageRejected
+from cbss_inscription.domain.errors import MessageRejected, NotAuthenticated
 from cbss_inscription.safe_xml import XmlLimits
 from cbss_inscription.security import verify
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.gate import GatedMessage, Reference
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.stations import Station
-from cbss_inscription.security.trust import CertifiedCaller, TrustStore
+from cbss_inscription.security.trust import CertificateRules, CertifiedCaller, TrustStore
 from cbss_inscription.security.verify import VerifiedMessage
 
 FACT_CHARS_MAX: Final = 400
@@ -51,7 +51,9 @@ class Verdict(StrEnum):
     NOT_REACHED = "not reached"
     """Something before it refused the message; its facts, if any, are told all the same."""
     NOT_CHECKED = "not checked"
-    """Only the running service can."""
+    """Only the running service can, or nobody said against what."""
+    DIFFERS = "differs"
+    """Not what the description of a running service says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ class Explanation:
     steps: tuple[Step, ...]
     refusal: MessageRejected | None
     verified: VerifiedMessage | None
-    """What the service goes on with when nothing refused the message."""
+    """What the service goes on with when nothing refused the message; without authorities its caller is nobody."""
 
 
 _CERTIFICATE_STEPS: Final = ("certificate", "certificate-path", "certificate-use", "certificate-validity", "identity")
@@ -124,14 +126,40 @@ def certificate_step_of(reason: str) -> str:
     return _CERTIFICATE_STEP_OF.get(reason, "certificate-use")
 
 
+class _KeyOnlyUnsafe:
+    """A `CertificateTrust` that only reads the certificate's key: what it signed is checked, who it is remains open."""
+
+    def check(self, certificate_der: bytes, now: datetime) -> CertifiedCaller:
+        """The key, and nobody it belongs to."""
+        del now
+        try:
+            key = x509.load_der_x509_certificate(certificate_der).public_key()
+        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+            raise NotAuthenticated("certificate-malformed") from None
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise NotAuthenticated("certificate-key")
+        if key.key_size > CertificateRules().key_bits_max:
+            raise NotAuthenticated("certificate-key-size")
+        return CertifiedCaller(
+            application_urn="",
+            cbe_number="",
+            environment="",
+            certificate_fingerprint=hashlib.sha256(certificate_der).hexdigest(),
+            public_key=key,
+        )
+
+
 def explain(
-    message: bytes, *, charset: str | None, policy: SecurityPolicy, trust: TrustStore, now: datetime
+    message: bytes, *, charset: str | None, policy: SecurityPolicy, trust: TrustStore | None, now: datetime
 ) -> Explanation:
-    """What `verify` does with the message, told step by step; arguments as there. Raises nothing for a message."""
+    """What `verify` does with the message, told step by step; arguments as there. Raises nothing for a message.
+
+    Without `trust` the steps of the certificate are not checked, unless it has no key to check the signature with.
+    """
     found: dict[Station, object] = {}
     refusal: MessageRejected | None = None
     verified: VerifiedMessage | None = None
-    stations = verify.stations(message, charset=charset, policy=policy, trust=trust, now=now)
+    stations = verify.stations(message, charset=charset, policy=policy, trust=trust or _KeyOnlyUnsafe(), now=now)
     try:
         while verified is None:
             station, value = next(stations)
@@ -153,6 +181,8 @@ def explain(
             verdict = Verdict.NOT_REACHED
         reason = refusal.reason if refusal is not None and verdict is Verdict.REFUSED else None
         if station is Station.CERTIFICATE:
+            if trust is None and verdict is Verdict.OK:
+                verdict = Verdict.NOT_CHECKED
             steps += _certificate_steps(description, verdict, reason)
         else:
             facts, part = description.of(station)
@@ -180,6 +210,8 @@ def _certificate_steps(description: _Description, verdict: Verdict, reason: str 
                 passed, step = False, replace(step, reason=reason)
             else:
                 step = replace(step, verdict=Verdict.OK if passed else Verdict.NOT_REACHED)
+        if step.verdict is Verdict.NOT_CHECKED and name == "certificate-path":
+            step = replace(step, facts=(fact("path", "--authorities or --settings says whom the service trusts"),))
         yield step
 
 
@@ -191,7 +223,7 @@ class _Description:
     message: bytes = field(repr=False)
     charset: str | None
     policy: SecurityPolicy
-    trust: TrustStore
+    trust: TrustStore | None
     now: datetime
     found: dict[Station, object] = field(repr=False)
 
@@ -277,16 +309,19 @@ class _Description:
         ):
             facts["certificate"].append(fact("certificate", "cannot be read to its end"))
         caller = self.found.get(Station.CERTIFICATE)
-        if isinstance(caller, CertifiedCaller):
+        if isinstance(caller, CertifiedCaller) and self.trust is not None:
             facts["identity"] += [
                 fact("application URN", caller.application_urn),
                 fact("CBE number", caller.cbe_number),
                 fact("environment", caller.environment),
             ]
-        facts["identity"].append(fact("environment of the service", self.trust.environment))
+        if self.trust is not None:
+            facts["identity"].append(fact("environment of the service", self.trust.environment))
         return facts
 
     def _of_path(self, certificate: x509.Certificate) -> Iterator[tuple[str, Fact]]:
+        if self.trust is None:
+            return
         paths = self.trust.paths(certificate)
         if not paths:
             yield "certificate-path", fact("path", "none of the given authorities issued this certificate")
@@ -299,7 +334,8 @@ class _Description:
     def _of_validity(self, certificate: x509.Certificate) -> Iterator[tuple[str, Fact]]:
         where = "certificate-validity"
         yield where, fact("now", _instant(self.now))
-        members = [member for path in self.trust.paths(certificate) for member in path]
+        paths = () if self.trust is None else self.trust.paths(certificate)
+        members = [member for path in paths for member in path]
         for member in dict.fromkeys([certificate, *members]):
             whose = "certificate" if member == certificate else f"authority {member.subject.rfc4514_string()}"
             yield (
@@ -309,7 +345,7 @@ class _Description:
                     f"{_instant(member.not_valid_before_utc)} to {_instant(member.not_valid_after_utc)}",
                 ),
             )
-            if member.subject == member.issuer and member != certificate:
+            if self.trust is None or (member.subject == member.issuer and member != certificate):
                 continue
             words = self.trust.revocation_words(member)
             if not words:
@@ -351,7 +387,8 @@ class _Description:
             key = x509.load_der_x509_certificate(gated.certificate_der).public_key()
         except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             return
-        if not isinstance(key, rsa.RSAPublicKey) or key.key_size > self.trust.rules.key_bits_max:
+        rules = CertificateRules() if self.trust is None else self.trust.rules
+        if not isinstance(key, rsa.RSAPublicKey) or key.key_size > rules.key_bits_max:
             return
         yield fact("key of the certificate", f"RSA, {(key.key_size + 7) // 8} bytes of signature")
         if Station.SIGNATURE_VALUE not in self.found:

@@ -98,14 +98,14 @@ def explain(
     charset: str | None,
     soap_action: str | None,
     policy: SecurityPolicy,
-    trust: TrustStore,
+    trust: TrustStore | None,
     schema: Schema,
     rules: AccessRules | None,
     now: datetime,
 ) -> Told:
     """What the door of `schema` would do with the message at `now`, as `SecuredDoor` does it.
 
-    Without `rules` the access is not checked. Raises nothing for a message.
+    Without `trust` the certificate is not checked, and without `rules` the access. Raises nothing for a message.
     """
     seen = security.explain(message, charset=charset, policy=policy, trust=trust, now=now)
     steps, refusal = list(seen.steps), seen.refusal
