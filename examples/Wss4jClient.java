@@ -1,11 +1,12 @@
-// CBSSInscription with Apache WSS4J 1.6: a request signed and sent.
+// CBSSInscription with Apache WSS4J 1.6: a request signed and sent; prints the reply.
 //
-//   java -cp CLASSPATH examples/Wss4jClient.java SANDBOX_DIRECTORY [REQUEST]    prints the reply
+//   J=/usr/share/java
+//   java -cp $J/wss4j.jar:$J/xmlsec.jar:$J/commons-logging.jar:$J/slf4j-api.jar:$J/slf4j-nop.jar \
+//     examples/Wss4jClient.java .cbss-sandbox examples/consult.xml
 //
-// REQUEST is a SOAP 1.1 envelope such as those in this folder; consult.xml by default. Needs a JDK 17 and WSS4J 1.6 (on Debian
-// `apt-get install default-jdk-headless libwss4j-java`); CLASSPATH is then wss4j.jar, xmlsec.jar, commons-logging.jar,
-// slf4j-api.jar and slf4j-nop.jar of /usr/share/java. Options: -DinclusivePrefixes=false leaves InclusiveNamespaces out, as
-// Smals' connector does; -DsignatureAlgorithm=http://www.w3.org/2000/09/xmldsig#rsa-sha1 shows what happens without the override.
+// The last argument is any SOAP 1.1 envelope such as those in this folder. Needs a JDK 17 and WSS4J 1.6 (on Debian `apt-get
+// install default-jdk-headless libwss4j-java`). Options: -DinclusivePrefixes=false leaves InclusiveNamespaces out, as Smals'
+// connector does; -DsignatureAlgorithm=http://www.w3.org/2000/09/xmldsig#rsa-sha1 shows what happens without the override.
 
 import java.io.ByteArrayInputStream;
 import java.io.StringWriter;
@@ -52,7 +53,7 @@ public class Wss4jClient {
 
     public static void main(String[] arguments) throws Exception {
         Path directory = Path.of(arguments[0]);
-        Path request = Path.of(arguments.length > 1 ? arguments[1] : "examples/consult.xml");
+        Path request = Path.of(arguments[1]);
         KeyStore keys = readKeys(directory.resolve("pki/pcsa-web.crt.pem"), directory.resolve("pki/pcsa-web.key.pem"));
         String signed = sign(Files.readAllBytes(request), keys);
         Matcher url = Pattern.compile("(?m)^url = \"(.*)\"$").matcher(Files.readString(directory.resolve("pcsa-web.toml")));

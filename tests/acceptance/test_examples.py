@@ -135,3 +135,5 @@ def test_examples_use_the_number_of_the_default_population(sandbox: Any) -> None
             assert f"<ssin>{number}</ssin>" in path.read_text(encoding="utf-8")
     for name in ("python_sdk.py", "zeep_client.py"):
         assert f'SSIN = "{number}"' in (EXAMPLES / name).read_text(encoding="utf-8")
+    for name in ("node_soap_client.mjs", "php_client.php", "gsoap_client.c"):
+        assert number in (EXAMPLES / name).read_text(encoding="utf-8")
