@@ -107,6 +107,20 @@ def test_sec_33_wss4j_without_the_override_is_refused(sandbox: Any, peer: Any) -
     assert _lines(sandbox, peer) == 0
 
 
+def test_sec_41_wss4j_as_a_handler_is_answered(sandbox: Any, peer: Any) -> None:
+    """WSS4J 1.6 as a handler, by the options that docs/ws-security.md gives, is answered (SEC-41)."""
+    _needs("WSS4J", "javac", *JARS)
+    document = (ROOT / "docs" / "ws-security.md").read_text(encoding="utf-8")
+    (parts,) = re.findall(r"^`(\{Element\}.+)`$", document, re.MULTILINE)
+    handler = Path(__file__).parent / "java" / "Wss4jHandler.java"
+    command = ("java", "-cp", ":".join(JARS), handler, sandbox.directory, EXAMPLES / "insert.xml")
+    assert peer.post(_run(*command, parts).encode()).outcome == (200, "MSG00000")
+    without_token = parts.partition(";")[2]
+    reply = peer.post(_run(*command, without_token).encode())
+    peer.check_refused(reply)
+    assert peer.reason(reply) == "reference-count"
+
+
 def without_prefix(request: Path, folder: Path) -> Path:
     """A file with the same request, its Envelope in a default namespace and its content in none but its own."""
     text = re.sub(r"(</?)soapenv:", r"\1", request.read_text(encoding="utf-8")).replace("xmlns:soapenv=", "xmlns=")
