@@ -16,6 +16,8 @@ import pytest
 
 import cbss_inscription
 from cbss_inscription.client.call import REPLY_BYTES_MAX
+from cbss_inscription.client.errors import ServiceUnreachable
+from cbss_inscription.client.transport import fetch, tls_context
 from cbss_inscription.soap.description import ADVICE
 from cbss_inscription.soap.remedies import REMEDIES
 from tests.acceptance.conftest import Command, consult, envelope
@@ -153,6 +155,12 @@ def test_sec_88_file_for_another_address_or_operation_differs(
     done = command("explain", output, *_running(sandbox))
     assert (done.exit_code, "address  differs" in done.out) == (2, True)
     assert done.out.splitlines()[-1] == ADVICE["address"]
+    told = json.loads(command("explain", output, *_running(sandbox), "--format", "json").out)
+    assert (told["accepted"], told["differs"], told["change"]) == (
+        True,
+        {"address": ADVICE["address"]},
+        ADVICE["address"],
+    )
     feed = ("--url", sandbox.manifest["facade"]["mutations_url"], *_running(sandbox)[2:])
     done = command("explain", output, *feed, "--format", "json")
     told = json.loads(done.out)
@@ -172,6 +180,14 @@ def test_sec_04_88_description_is_read_over_tls_that_is_verified(
         assert "--url takes the address" in command("explain", signed, "--url", url).sentence
     assert "--ca goes with --url" in command("explain", signed, "--ca", other, *_settings(sandbox)).sentence
     assert "--environment" in command("explain", signed, *_running(sandbox), "--environment", "LOCAL").sentence
+
+
+def test_sec_88_description_is_waited_for_until_the_deadline(sandbox: RunningSandbox) -> None:
+    """A description that has no time left is not waited for (SEC-88)."""
+    context = tls_context(sandbox.path(sandbox.manifest["ca"]))
+    assert fetch(f"{sandbox.url}?wsdl=x509", context=context, seconds_max=60).startswith(b"<?xml")
+    with pytest.raises(ServiceUnreachable, match="in time"):
+        fetch(f"{sandbox.url}?wsdl=x509", context=context, seconds_max=0)
 
 
 @pytest.mark.parametrize(

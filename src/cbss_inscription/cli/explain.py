@@ -110,9 +110,11 @@ def explain(
         rules=service.rules,
         now=now,
     )
-    told = replace(told, steps=(*compared, *told.steps))
-    written = {} if canonical is None else _write_parts(told.steps, canonical)
     advice = _advice(compared)
+    told = replace(told, steps=(*compared, *told.steps))
+    if told.reason is None and advice:
+        told = replace(told, remedy=" ".join(advice.values()))
+    written = {} if canonical is None else _write_parts(told.steps, canonical)
     if format_ is OutputFormat.JSON:
         sys.stdout.write(json.dumps(_as_json(told, advice, written), ensure_ascii=False, indent=2) + "\n")
     else:
@@ -290,10 +292,9 @@ def _print(told: Told, advice: Mapping[str, str], written: dict[str, Path]) -> N
     console.print()
     if told.reason is not None:
         console.print(Text(f"The service would refuse it: {told.code}, in its log {told.reason}."), highlight=False)
-    for sentence in advice.values():
-        console.print(Text(sentence), highlight=False)
-    if told.reason is not None or not advice:
-        console.print(Text(told.remedy), highlight=False)
+        for sentence in advice.values():
+            console.print(Text(sentence), highlight=False)
+    console.print(Text(told.remedy), highlight=False)
 
 
 def _print_part(console: Console, part: SignedPart, written: dict[str, Path]) -> None:
