@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,23 @@ def _context_empty(sandbox: Any, peer: Any) -> Iterator[None]:
 # --- Java -----------------------------------------------------------------------------------------------------------
 
 
-def _wss4j(sandbox: Any, request: Path, **properties: str) -> str:
+@cache
+def _java_classes() -> Path:
+    """The folder with the Java programs compiled: once, for `java FILE` would do it anew each time."""
     _needs("WSS4J", "javac", *JARS)
+    folder = ROOT / ".tools" / "peers" / "java"
+    sources = (EXAMPLES / "Wss4jClient.java", Path(__file__).parent / "java" / "Wss4jHandler.java")
+    _run("javac", "-d", folder, "-cp", ":".join(JARS), *sources)
+    return folder
+
+
+def _java(program: str, *arguments: str | Path, options: Sequence[str] = ()) -> str:
+    return _run("java", *options, "-cp", ":".join([str(_java_classes()), *JARS]), program, *arguments)
+
+
+def _wss4j(sandbox: Any, request: Path, **properties: str) -> str:
     options = [f"-D{name}={value}" for name, value in properties.items()]
-    return _outcome(
-        _run("java", *options, "-cp", ":".join(JARS), EXAMPLES / "Wss4jClient.java", sandbox.directory, request)
-    )
+    return _outcome(_java("Wss4jClient", sandbox.directory, request, options=options))
 
 
 @pytest.mark.parametrize("prefixes", ["true", "false"])
@@ -109,14 +121,13 @@ def test_sec_33_wss4j_without_the_override_is_refused(sandbox: Any, peer: Any) -
 
 def test_sec_41_wss4j_as_a_handler_is_answered(sandbox: Any, peer: Any) -> None:
     """WSS4J 1.6 as a handler, by the options that docs/ws-security.md gives, is answered (SEC-41)."""
-    _needs("WSS4J", "javac", *JARS)
     document = (ROOT / "docs" / "ws-security.md").read_text(encoding="utf-8")
     (parts,) = re.findall(r"^`(\{Element\}.+)`$", document, re.MULTILINE)
-    handler = Path(__file__).parent / "java" / "Wss4jHandler.java"
-    command = ("java", "-cp", ":".join(JARS), handler, sandbox.directory, EXAMPLES / "insert.xml")
-    assert peer.post(_run(*command, parts).encode()).outcome == (200, "MSG00000")
+    request = EXAMPLES / "insert.xml"
+    message = _java("Wss4jHandler", sandbox.directory, request, parts)
+    assert peer.post(message.encode()).outcome == (200, "MSG00000")
     without_token = parts.partition(";")[2]
-    reply = peer.post(_run(*command, without_token).encode())
+    reply = peer.post(_java("Wss4jHandler", sandbox.directory, request, without_token).encode())
     peer.check_refused(reply)
     assert peer.reason(reply) == "reference-count"
 
