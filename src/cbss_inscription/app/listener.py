@@ -18,6 +18,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from cbss_inscription.app.lifeline import end_with_standard_input
+from cbss_inscription.app.memory_dumps import forbid_memory_dumps
 from cbss_inscription.app.settings import LOOPBACK, SETTINGS_VARIABLE, Settings, read_settings
 from cbss_inscription.app.wiring import APPLICATION_FACTORY
 from cbss_inscription.domain.errors import UsageError
@@ -61,6 +62,7 @@ def serve(settings: Settings, listener: str) -> None:
 def main() -> None:
     """Serve until SIGTERM, SIGINT or the end of standard input."""
     settings_path, listener = sys.argv[1:3]
+    forbid_memory_dumps()
     os.environ[SETTINGS_VARIABLE] = str(Path(settings_path).absolute())
     settings = read_settings(Path(settings_path))
     end_with_standard_input()

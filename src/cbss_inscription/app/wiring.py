@@ -12,6 +12,7 @@ from typing import Final
 
 from cbss_inscription import __version__
 from cbss_inscription.app.lifeline import end_with_standard_input
+from cbss_inscription.app.memory_dumps import forbid_memory_dumps
 from cbss_inscription.app.registers import Registers, number_life, registers_of
 from cbss_inscription.app.reloading import ContextsInForce, TrustInForce, keep_in_force, reloaded_rules, reloaded_trust
 from cbss_inscription.app.settings import Service, Settings, settings_of_worker
@@ -46,6 +47,7 @@ FORGET_GRACE: Final = timedelta(minutes=5)
 
 def application_of_worker() -> SoapApplication:
     """The ASGI application of this worker process, from the settings file that its environment names."""
+    forbid_memory_dumps()
     end_with_standard_input()
     configure_logging()
     return build_application(settings_of_worker())

@@ -128,9 +128,11 @@ def national_register(
 
 
 def _serve(settings: Path, service: Service) -> None:
+    from cbss_inscription.app.memory_dumps import forbid_memory_dumps
     from cbss_inscription.app.serving import serving
     from cbss_inscription.domain.errors import ServiceUnavailable
 
+    forbid_memory_dumps()
     console = Console(stderr=True)
     with _stoppable(console), serving(settings, service=service) as listeners:
         if listeners.warning is not None:
@@ -162,6 +164,16 @@ def migrate(
         sys.stdout.write(f"phonetic keys made: {key_count}\n")
     if not applied and not key_count:
         sys.stdout.write("nothing to do: the schema is this version's\n")
+
+
+def version() -> None:
+    """The version of the program, and of the libraries of other languages that it loads."""
+    from cbss_inscription import __version__
+    from cbss_inscription.app.native import MINIMUM, dotted, loaded_libraries
+
+    sys.stdout.write(f"cbss-inscription {__version__}\n")
+    for one in loaded_libraries():
+        sys.stdout.write(f"{one.library} {dotted(one.version)} (at least {dotted(MINIMUM[one.library])})\n")
 
 
 class _stoppable:  # noqa: N801  # reads as a sentence where it is used

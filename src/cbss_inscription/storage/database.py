@@ -31,6 +31,9 @@ CONNECT_SECONDS_MAX: Final = 5
 TCP_UNACKNOWLEDGED_MILLISECONDS: Final = 15_000
 """How long data may stay unacknowledged before a connection counts as lost."""
 
+UNREADABLE: Final = "the database's connection string is none: key=value …, or postgresql://…"
+"""Instead of libpq's words, which quote the string, and so perhaps half a password (SEC-78)."""
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Row = tuple[Any, ...]
 
@@ -105,8 +108,8 @@ def _completed(conninfo: str) -> str:
     """The connection string with our bounds; what the operator says of the same goes first. Raises `UsageError`."""
     try:
         said = conninfo_to_dict(conninfo)
-    except psycopg.ProgrammingError as error:
-        raise UsageError(f"the database's connection string is none: {' '.join(str(error).split())}") from error
+    except psycopg.ProgrammingError:
+        raise UsageError(UNREADABLE) from None
     # Of the same option, the server takes the last: our bounds are defaults, but times are read as UTC.
     options = (
         f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS} -c lock_timeout={LOCK_TIMEOUT_MILLISECONDS}"

@@ -16,6 +16,7 @@ import psycopg
 
 from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.domain.phonetics import phonetic_key
+from cbss_inscription.storage.database import UNREADABLE
 from cbss_inscription.storage.queries import QUERIES
 
 _FILE_NAME: Final = re.compile(r"(?P<version>\d{4})_(?P<name>\w+)\.sql")
@@ -115,6 +116,8 @@ def make_phonetic_keys(conninfo: str) -> int:
 def _connect(conninfo: str) -> Iterator[Connection]:
     try:
         connection = psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX)
+    except psycopg.ProgrammingError:
+        raise UsageError(UNREADABLE) from None
     except psycopg.Error as error:
         raise TemporarilyUnavailable(f"the database cannot be reached: {' '.join(str(error).split())}") from error
     try:
