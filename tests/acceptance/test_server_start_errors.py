@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.backends.openssl import backend
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from lxml import etree
 
+from cbss_inscription.app import start_checks
+from cbss_inscription.app.native import MINIMUM, Loaded, NativeLibrary, dotted, loaded_libraries
+from cbss_inscription.app.settings import read_settings
+from cbss_inscription.app.start_checks import check_population
+from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.governance.access import write_access_rules
-from cbss_inscription.sandbox.pki import TestPki
+from cbss_inscription.sandbox.pki import Credential, TestPki
 from tests.acceptance.conftest import Command, rules_of_tests
 from tests.conftest import free_port
 
@@ -102,6 +115,169 @@ def test_a_facade_that_cannot_start_says_why(settings: Path, command: Command, n
     done = command("facade", "--settings", settings)
     assert word in done.sentence
     assert done.exit_code in {2, 4}
+
+
+def _mode(name: str, mode: int) -> Callable[[Path], object]:
+    return lambda settings: (settings.parent / name).chmod(mode)
+
+
+def _all(*changes: Callable[[Path], object]) -> Callable[[Path], object]:
+    def change(settings: Path) -> None:
+        for one in changes:
+            one(settings)
+
+    return change
+
+
+def _server_key(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Callable[[Path], object]:
+    def change(settings: Path) -> None:
+        now = datetime.now(UTC)
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "services.example")])
+        builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=90))
+        certificate = builder.sign(key, hashes.SHA256())
+        Credential(certificate=certificate, private_key=key).write(
+            settings.parent / "server.crt.pem", settings.parent / "server.key.pem"
+        )
+
+    return change
+
+
+def _password(settings: Path, *, mode: int = 0o600, password: str = "hunter2", user: str = "") -> None:
+    text = settings.read_text(encoding="utf-8")
+    words = f"password={password}" + (f" user={user}" if user else "")
+    settings.write_text(re.sub(r'(?m)^(database = ".*)"$', rf'\1 {words}"', text), encoding="utf-8")
+    settings.chmod(mode)
+
+
+def _authorities_of(environment: str) -> Callable[[Path], object]:
+    def change(settings: Path) -> None:
+        pki = TestPki.generate(environment=environment, now=datetime.now(UTC))
+        (settings.parent / "authorities.pem").write_bytes(pki.authorities_pem)
+        pki.write_revocation_lists(settings.parent, now=datetime.now(UTC))
+
+    return change
+
+
+IN_PRODUCTION = _set("environment", '"PRD"')
+A_REAL_CERTIFICATE = _server_key(ec.generate_private_key(ec.SECP256R1()))
+REGISTER = """[national_register]
+url = "https://localhost:1/x"
+ca = "server.crt.pem"
+certificate = "other.crt.pem"
+private_key = "other.key.pem"
+legal_context = "A:B"
+customer_identification = { cbe_number = "9000000290" }
+"""
+
+
+def _register(settings: Path) -> None:
+    settings.write_text(settings.read_text(encoding="utf-8") + REGISTER, encoding="utf-8")
+
+
+UNSAFE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "key readable by its group (SEC-77)": (_mode("server.key.pem", 0o640), "chmod 600"),
+    "key readable by everybody (SEC-77)": (_mode("server.key.pem", 0o604), "chmod 600"),
+    "key writable by its group (SEC-77)": (_mode("server.key.pem", 0o620), "chmod 600"),
+    "signing key readable by its group (SEC-77)": (_all(_register, _mode("other.key.pem", 0o640)), "other.key.pem"),
+    "password in settings for all (SEC-77)": (lambda settings: _password(settings, mode=0o644), "password file"),
+    "password in settings for a group (SEC-77)": (lambda settings: _password(settings, mode=0o640), "password file"),
+    "production with a usual password (SEC-77)": (
+        _all(IN_PRODUCTION, lambda settings: _password(settings, password="postgres")),
+        "tries first",
+    ),
+    "production whose password is its account's name (SEC-77)": (
+        _all(IN_PRODUCTION, lambda settings: _password(settings, password="cbss", user="cbss")),
+        "tries first",
+    ),
+    "production with numbers that nobody bears (SEC-77)": (
+        _all(IN_PRODUCTION, _add("synthetic_numbers = true")),
+        "synthetic_numbers",
+    ),
+    "production under a test certificate (SEC-77)": (IN_PRODUCTION, "server's certificate is of a test PKI"),
+    "production with test authorities (SEC-77)": (
+        _all(IN_PRODUCTION, A_REAL_CERTIFICATE, _authorities_of("PRD")),
+        "(TEST ONLY)",
+    ),
+    "authorities of another environment (SEC-42)": (_authorities_of("ACC"), "another environment than LOCAL"),
+    "server key RSA-2048 (SEC-05)": (_server_key(rsa.generate_private_key(65_537, 2_048)), "RSA-3072 or P-256"),
+    "server key P-224 (SEC-05)": (_server_key(ec.generate_private_key(ec.SECP224R1())), "RSA-3072 or P-256"),
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_sec_77_what_would_not_be_safe_does_not_start(settings: Path, command: Command, name: str) -> None:
+    """Keys or passwords for others to read, small keys, test material in production: one sentence (SEC-05, SEC-77)."""
+    spoil, word = UNSAFE[name]
+    spoil(settings)
+    done = command("facade", "--settings", settings)
+    assert word in done.sentence
+    assert "hunter2" not in done.sentence
+    assert done.exit_code == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_sec_77_a_key_of_another_account_is_refused(settings: Path, command: Command) -> None:
+    """A key that belongs to neither us nor root can be read and changed by its owner: refused (SEC-77)."""
+    os.chown(settings.parent / "server.key.pem", 65_534, -1)
+    assert "belongs to another account" in command("facade", "--settings", settings).sentence
+
+
+def test_sec_77_a_password_in_the_environment_is_refused(
+    settings: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PGPASSWORD would be inherited by every child, and shown by whatever dumps an environment (SEC-77, SEC-78)."""
+    monkeypatch.setenv("PGPASSWORD", "hunter2")
+    done = command("facade", "--settings", settings)
+    assert "PGPASSWORD" in done.sentence
+    assert "hunter2" not in done.sentence
+
+
+def test_sec_77_production_is_not_served_from_a_synthetic_population(
+    populated_database: str, fresh_database: str, settings: Path
+) -> None:
+    """The loaded population is told from persons who are somebody's, in PRD and there alone (SEC-77)."""
+    prd = msgspec.structs.replace(read_settings(settings), environment="PRD")
+    with pytest.raises(UsageError, match="synthetic population"):
+        check_population(prd)
+    check_population(msgspec.structs.replace(prd, database=fresh_database))
+    check_population(msgspec.structs.replace(prd, environment="ACC"))
+
+
+def test_sec_78_half_a_password_is_not_quoted(settings: Path, command: Command) -> None:
+    """A connection string that libpq cannot read, and would quote in parts, is not repeated (SEC-78)."""
+    for string in ("host=x password=hunter 2secret", "postgresql://me:hunter2%zz@localhost/x"):
+        _set("database", f'"{string}"')(settings)
+        for arguments in (("facade", "--settings", settings), ("migrate", "--settings", settings)):
+            settings.chmod(0o600)
+            done = command(*arguments)
+            assert done.exit_code == 2
+            assert "connection string" in done.sentence
+            assert not {"hunter", "2secret", "hunter2%zz", "zz"} & set(re.findall(r"[\w%]+", done.sentence))
+
+
+@pytest.mark.parametrize("library", NativeLibrary)
+def test_sec_81_a_library_that_is_too_old_keeps_the_service_from_starting(
+    settings: Path, command: Command, monkeypatch: pytest.MonkeyPatch, library: NativeLibrary
+) -> None:
+    """One of the native libraries below its minimum: the sentence names it, what it is and what it must be (SEC-81)."""
+    *rest, last = MINIMUM[library]
+    older = (*rest, last - 1, 99) if last else (rest[0] - 1, 99)
+    loaded = [
+        Loaded(library=one.library, version=older if one.library is library else one.version)
+        for one in loaded_libraries()
+    ]
+    monkeypatch.setattr(start_checks, "loaded_libraries", lambda: loaded)
+    done = command("facade", "--settings", settings)
+    assert done.exit_code == 2
+    assert done.sentence.startswith(f"{library} is version {dotted(older)}, and {dotted(MINIMUM[library])} or later")
+
+
+def test_sec_81_the_versions_that_are_loaded_are_told(command: Command) -> None:
+    """`version` tells the program's version and those of libxml2 and of both OpenSSL, as they tell it (SEC-81)."""
+    told = command("version").out
+    assert f"libxml2 of lxml {dotted(etree.LIBXML_VERSION)} " in told
+    assert f"OpenSSL of Python {ssl.OPENSSL_VERSION.split()[1]} " in told
+    assert f"OpenSSL of cryptography {backend.openssl_version_text().split()[1]} " in told
 
 
 def test_a_port_in_use_is_one_sentence(settings: Path, command: Command) -> None:

@@ -21,6 +21,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import msgspec
 
 from cbss_inscription.app.settings import Settings, read_file
+from cbss_inscription.app.start_checks import check_authorities
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
@@ -184,13 +185,15 @@ def _rules_of(settings: Settings, contents: Sequence[bytes]) -> AccessRules:
 
 def _trust_of(settings: Settings, contents: Sequence[bytes]) -> TrustStore:
     authorities, *lists = contents
-    return TrustStore(
+    store = TrustStore(
         authorities_pem=authorities,
         environment=settings.environment,
         revocation_lists=lists,
         revocation_required=settings.trust.revocation_required,
         rules=CertificateRules(revocation_grace_seconds=settings.trust.revocation_grace_seconds),
     )
+    check_authorities(store.lifetimes, environment=settings.environment)
+    return store
 
 
 def _trust_files(settings: Settings) -> list[str]:

@@ -18,6 +18,7 @@ from typing import IO, Final
 from cbss_inscription.app.fetching import RevocationFetcher
 from cbss_inscription.app.reloading import reloaded_trust
 from cbss_inscription.app.settings import LOOPBACK, Service, Settings, read_file, read_settings
+from cbss_inscription.app.start_checks import check_population, check_start
 from cbss_inscription.app.telemetry import StructuredReloadLog, SupervisorLog
 from cbss_inscription.app.wiring import build_application
 from cbss_inscription.domain.errors import UsageError
@@ -69,11 +70,13 @@ class Listeners:
         if settings.service is not self._service:
             raise UsageError(f"{self._path} describes a {settings.service}, not a {self._service}")
         _check_certificate(settings)
+        check_start(settings, self._path)
         fetcher = RevocationFetcher(settings, log=SupervisorLog(self._log))
         fetcher.fetch_missing()
         build_application(settings)  # every named file is read here once, so that what is wrong is said here, once
         _check_revocation(settings)
         check_schema(settings.database)
+        check_population(settings)
         self._settings = settings
         listeners = ["tls"] + (["plain"] if settings.plain else [])
         for listener in listeners:

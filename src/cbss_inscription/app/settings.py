@@ -26,6 +26,8 @@ from cbss_inscription.storage.database import CONNECTIONS_MAX
 SETTINGS_VARIABLE: Final = "CBSS_INSCRIPTION_SETTINGS"
 """The environment variable by which a worker process learns its settings file."""
 
+_PASSWORD_VARIABLE: Final = "PGPASSWORD"  # noqa: S105  # a name, of libpq's
+
 LOOPBACK: Final = "127.0.0.1"
 """Where a listener without TLS may be reached, and nowhere else (SEC-02)."""
 
@@ -189,6 +191,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     contact: str | None = None
     """Whom a fault tells the caller to contact."""
 
+    def __repr__(self) -> str:
+        """No value: the connection string may hold a password (SEC-78)."""
+        return f"<Settings of a {self.service}>"
+
+    @property
+    def private_keys(self) -> tuple[str, ...]:
+        """Every file of a private key that the settings name."""
+        signing = () if self.national_register is None else (self.national_register.private_key,)
+        return (self.tls.private_key, *signing)
+
 
 def read_settings(path: Path) -> Settings:
     """The settings in the file at `path`, every path in them made absolute.
@@ -247,6 +259,11 @@ def settings_of_worker() -> Settings:
     if path is None:
         raise UsageError(f"{SETTINGS_VARIABLE} names no settings file")
     return read_settings(Path(path))
+
+
+def is_password_in_environment() -> bool:
+    """Whether libpq would take a password from the environment, where every child process finds it."""
+    return _PASSWORD_VARIABLE in os.environ
 
 
 def read_file(path: Path) -> bytes:

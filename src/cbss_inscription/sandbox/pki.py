@@ -29,7 +29,9 @@ from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.security.trust import CBE_PREFIX, GOVERNMENT_UNIT
 
 SERVER_NAMES: Final = ("localhost", "127.0.0.1", "::1")
-ORGANIZATION: Final = "CBSS Inscription Sandbox (TEST ONLY)"
+TEST_ONLY: Final = "TEST ONLY"
+"""What stands in every name of such a PKI, so that production can refuse it (SEC-77)."""
+ORGANIZATION: Final = f"CBSS Inscription Sandbox ({TEST_ONLY})"
 AUTHORITY_DAYS: Final = 3_650
 """Life of the test authorities, in days."""
 CERTIFICATE_DAYS: Final = 730
@@ -99,10 +101,10 @@ class TestPki:
         """A new PKI in memory. `environment` (ACC, LOCAL, …) is part of the application authorities' names."""
         until = now + timedelta(days=AUTHORITY_DAYS)
         tls_authority = issue_authority(
-            "Sandbox TLS CA (TEST ONLY)", issuer=None, not_before=now - BACKDATE, not_after=until
+            f"Sandbox TLS CA ({TEST_ONLY})", issuer=None, not_before=now - BACKDATE, not_after=until
         )
         application_root = issue_authority(
-            f"Sandbox Application Root CA {environment} (TEST ONLY)",
+            f"Sandbox Application Root CA {environment} ({TEST_ONLY})",
             issuer=None,
             not_before=now - BACKDATE,
             not_after=until,
@@ -114,7 +116,7 @@ class TestPki:
             server=issue_server_certificate(server_names, issuer=tls_authority, now=now),
             application_root=application_root,
             application_authority=issue_authority(
-                f"Sandbox Application Issuing CA {environment} (TEST ONLY)",
+                f"Sandbox Application Issuing CA {environment} ({TEST_ONLY})",
                 issuer=application_root,
                 not_before=now - BACKDATE,
                 not_after=until,

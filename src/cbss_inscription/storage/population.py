@@ -99,6 +99,12 @@ def loaded_recipe(conninfo: str) -> str | None:
         return _loaded_recipe(connection)
 
 
+def holds_population(conninfo: str) -> bool:
+    """Whether a synthetic population was loaded into the database. Raises `UsageError`."""
+    with _connection(conninfo) as connection:
+        return connection.execute(QUERIES["population_recipe"]).fetchone() is not None
+
+
 def _loaded_recipe(connection: psycopg.Connection[tuple[object, ...]]) -> str | None:
     row = connection.execute(QUERIES["population_recipe"]).fetchone()
     if row is not None:

@@ -1,0 +1,120 @@
+"""What keeps a service from starting, though it could serve: secrets in the open, keys too small, tests in production.
+
+Each refusal is one sentence that says what to change (SEC-05, SEC-77, SEC-81).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from psycopg.conninfo import conninfo_to_dict
+
+from cbss_inscription.app.native import check_libraries, loaded_libraries
+from cbss_inscription.app.settings import Settings, is_password_in_environment, read_file
+from cbss_inscription.domain.environment import Environment
+from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.sandbox.pki import TEST_ONLY
+from cbss_inscription.security.lifetimes import Kind, Lifetime
+from cbss_inscription.storage.population import holds_population
+
+RSA_KEY_BITS_MIN: Final = 3_072
+"""The shortest RSA modulus of the server's TLS key (SEC-05)."""
+EC_KEY_BITS_MIN: Final = 256
+"""The shortest curve of the server's TLS key: P-256 (SEC-05)."""
+DEFAULT_PASSWORDS: Final = frozenset({"postgres", "password", "changeme", "secret", "admin", "test"})
+"""What examples and images say; in production none of them, nor the name of the account (SEC-77)."""
+_FOR_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_ENVIRONMENTS: Final = frozenset(environment.value for environment in Environment)
+_WORD: Final = re.compile(r"\w+")
+
+
+def check_start(settings: Settings, settings_path: Path) -> None:
+    """Nothing, when nothing that is known without the database speaks against a start. Raises `UsageError`.
+
+    The server's certificate and key were found to be a pair before.
+    """
+    check_libraries(loaded_libraries())
+    for path in settings.private_keys:
+        _check_private_key(Path(path))
+    _check_database_password(settings, settings_path)
+    certificates = x509.load_pem_x509_certificates(read_file(Path(settings.tls.certificate)))
+    _check_server_key(settings.tls.certificate, certificates[0])
+    if settings.environment == Environment.PRD:
+        _check_production(settings, certificates)
+
+
+def check_population(settings: Settings) -> None:
+    """Nothing, unless the persons in the database of production are made up (SEC-77). Raises `UsageError`."""
+    if settings.environment == Environment.PRD and holds_population(settings.database):
+        raise UsageError("the database holds a synthetic population: it cannot serve the environment PRD")
+
+
+def check_authorities(lifetimes: Iterable[Lifetime], *, environment: str) -> None:
+    """Nothing, unless authorities of a test PKI are production's or another environment's (SEC-42, SEC-77).
+
+    What the real hierarchies are called is not published; a test PKI says in its names that it is one, and whose.
+    Raises `UsageError`.
+    """
+    for one in lifetimes:
+        if one.kind is Kind.REVOCATION_LIST or TEST_ONLY not in one.name:
+            continue
+        if environment == Environment.PRD:
+            raise UsageError(f"the authority {one.name!r} is of a test PKI: it cannot serve the environment PRD")
+        named = _ENVIRONMENTS.intersection(_WORD.findall(one.name))
+        if named and environment not in named:
+            raise UsageError(f"the authority {one.name!r} is of another environment than {environment}")
+
+
+def _check_private_key(path: Path) -> None:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    if status.st_mode & _FOR_OTHERS:
+        raise UsageError(f"the private key {path} is open to other accounts: chmod 600 {path}")
+    if status.st_uid not in {os.geteuid(), 0}:
+        raise UsageError(f"the private key {path} belongs to another account, which can read and change it")
+
+
+def _check_database_password(settings: Settings, settings_path: Path) -> None:
+    if is_password_in_environment():
+        raise UsageError("the environment holds PGPASSWORD: put the password into libpq's password file instead")
+    try:
+        said = conninfo_to_dict(settings.database)
+    except psycopg.ProgrammingError:
+        return  # said by whoever connects first
+    password = said.get("password")
+    if password is None:
+        return
+    if settings_path.stat().st_mode & _FOR_OTHERS:
+        raise UsageError(
+            f"{settings_path} holds the database's password and is open to other accounts: chmod 600 {settings_path}, "
+            f"or put the password into libpq's password file"
+        )
+    if settings.environment == Environment.PRD and password in {*DEFAULT_PASSWORDS, said.get("user")}:
+        raise UsageError("the database's password is one that everybody tries first: it cannot serve PRD")
+
+
+def _check_server_key(path: str, certificate: x509.Certificate) -> None:
+    match certificate.public_key():
+        case rsa.RSAPublicKey(key_size=size) if size >= RSA_KEY_BITS_MIN:
+            return
+        case ec.EllipticCurvePublicKey(key_size=size) if size >= EC_KEY_BITS_MIN:
+            return
+    raise UsageError(f"the server's key in {path} is too small or of another kind: RSA-{RSA_KEY_BITS_MIN} or P-256")
+
+
+def _check_production(settings: Settings, certificates: Iterable[x509.Certificate]) -> None:
+    if settings.synthetic_numbers:
+        raise UsageError("synthetic_numbers is for persons who do not exist: it cannot serve the environment PRD")
+    for certificate in certificates:
+        if any(TEST_ONLY in name.rfc4514_string() for name in (certificate.subject, certificate.issuer)):
+            raise UsageError("the server's certificate is of a test PKI: it cannot serve the environment PRD")
