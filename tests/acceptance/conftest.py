@@ -31,6 +31,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
+from cbss_inscription.app.clock import utc_now
 from cbss_inscription.app.settings import Limits, PlainListener, Settings, TlsListener, Trust
 from cbss_inscription.app.telemetry import configure_logging
 from cbss_inscription.app.wiring import build_application
@@ -606,6 +607,7 @@ def build_facade(
         (tmp_path / "rules.yaml").write_bytes(write_access_rules(rules_of_tests()))
         (tmp_path / "authorities.pem").write_bytes(pki.authorities_pem)
         pki.write_revocation_lists(tmp_path, now=datetime.now(UTC))
+        clock = settings.pop("clock", utc_now)
         application = build_application(
             Settings(
                 **{
@@ -623,7 +625,8 @@ def build_facade(
                     "validate_responses": True,
                     **settings,
                 }
-            )
+            ),
+            clock=clock,
         )
         scenarios = make_population(persons=PERSONS, seed=SEED).scenarios
         async with alive(application):

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 
+from cbss_inscription.domain.clock import ClockReading, ClockState
 from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, SchemaViolation, ServiceUnavailable
 from cbss_inscription.domain.results import HealthCheckResult
 
@@ -106,6 +107,26 @@ class StructuredReloadLog:
         told = [{"kind": one.kind.value, "name": one.name, "ends": one.ends.isoformat()} for one in ending]
         write = self._log.error if ended else self._log.warning
         write("trust ends", ending=told, without_revocation_list=list(unlisted), pid=os.getpid())
+
+
+class StructuredClockLog:
+    """An `app.clock.ClockLog` of JSON lines."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("clock")
+
+    def clock_moved(self, *, reading: ClockReading) -> None:
+        """See `ClockLog.clock_moved`."""
+        write = {ClockState.RIGHT: self._log.info, ClockState.DRIFTING: self._log.warning}.get(
+            reading.state, self._log.error
+        )
+        write(
+            "clock",
+            state=reading.state.value,
+            offset_seconds=round(reading.offset_seconds, 3),
+            error_seconds=round(reading.error_seconds, 3),
+            pid=os.getpid(),
+        )
 
 
 class SupervisorLog:

@@ -8,15 +8,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from cbss_inscription import __version__
+from cbss_inscription.app.clock import Clock, ClockWatch, read_clock, utc_now
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
 from cbss_inscription.app.registers import Registers, number_life, registers_of
 from cbss_inscription.app.reloading import ContextsInForce, TrustInForce, keep_in_force, reloaded_rules, reloaded_trust
 from cbss_inscription.app.settings import Service, Settings, settings_of_worker
-from cbss_inscription.app.telemetry import StructuredExchangeLog, StructuredReloadLog, configure_logging
+from cbss_inscription.app.telemetry import (
+    StructuredClockLog,
+    StructuredExchangeLog,
+    StructuredReloadLog,
+    configure_logging,
+)
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment
@@ -58,7 +65,7 @@ def policy_of(settings: Settings) -> SecurityPolicy:
     return SecurityPolicy(xml_limits=XmlLimits(size_bytes_max=settings.limits.body_bytes_max))
 
 
-def build_application(settings: Settings) -> SoapApplication:
+def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapApplication:
     """The service that the settings describe. Raises `UsageError` for a file that is missing or broken."""
     database = Database(settings.database, connections_max=settings.database_connections_max)
     replay_guard = StoredReplayGuard(database)
@@ -66,6 +73,7 @@ def build_application(settings: Settings) -> SoapApplication:
     reload_log = StructuredReloadLog()
     access_rules = reloaded_rules(settings, log=reload_log)
     trust = reloaded_trust(settings, log=reload_log)
+    clock_watch = ClockWatch(partial(read_clock, database, clock=clock), log=StructuredClockLog())
     registers = registers_of(settings, database, log=log)
     documents = WsdlDocuments(settings.service.door, public_url=settings.public_url)
     operations: DoorOperations
@@ -93,6 +101,8 @@ def build_application(settings: Settings) -> SoapApplication:
         contact=settings.contact,
         validate_responses=settings.validate_responses,
         answer_seconds_max=settings.limits.answer_seconds_max,
+        clock=clock,
+        is_clock_wrong=lambda: clock_watch.is_wrong,
     )
     doors: dict[str, SoapDoor] = {first.door.path: first}
     if settings.service is Service.FACADE:
@@ -108,6 +118,8 @@ def build_application(settings: Settings) -> SoapApplication:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         await database.open()
+        await clock_watch.look()
+        watching = asyncio.create_task(clock_watch.keep_looking())
         forgetting = asyncio.create_task(
             _forget(replay_guard, StoredDeclarations(database), timedelta(hours=settings.tickets_kept_hours))
         )
@@ -117,6 +129,7 @@ def build_application(settings: Settings) -> SoapApplication:
         finally:
             forgetting.cancel()
             reloading.cancel()
+            watching.cancel()
             await registers.close()
             await database.close()
 

@@ -94,6 +94,8 @@ class SecuredDoor:
     validate_responses: bool = False
     answer_seconds_max: float = ANSWER_SECONDS_MAX
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    is_clock_wrong: Callable[[], bool] = lambda: False
+    """Whether nothing that depends on time can be judged now: then every message is refused (SEC-55)."""
     _unfinished: set[asyncio.Task[tuple[Reply, Result]]] = field(default_factory=set, init=False, repr=False)
 
     async def answer(self, message: RawMessage) -> Reply:
@@ -135,6 +137,8 @@ class SecuredDoor:
             task.exception()  # seen: its reply was SOA-02002 long ago
 
     async def _process(self, message: RawMessage, progress: Progress) -> tuple[Reply, Result]:
+        if self.is_clock_wrong():
+            raise TemporarilyUnavailable("clock")
         now = progress.timestamp_receive
         verified = verify(message.body, charset=message.charset, policy=self.policy, trust=self.trust, now=now)
         progress.caller = caller_of(verified)
