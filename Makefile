@@ -1,8 +1,9 @@
 # Every target sets itself up on a machine that has only Python ≥ 3.11 with pip, and make.
 #
 #   make sandbox          a whole CBSSInscription on this machine; ONCE=1 proves it and stops
-#                         PORT=, PLAIN_PORT=, WORKERS=, PERSONS=, INSCRIPTIONS=, SEED=, DIRECTORY=; NATIONAL_REGISTER=1
-#                         has the National Register as a service of its own; ANEW=1 lets go what was written before
+#                         PORT=, PLAIN_PORT=, OPERATIONS_PORT=, WORKERS=, PERSONS=, INSCRIPTIONS=, SEED=, DIRECTORY=;
+#                         NATIONAL_REGISTER=1 has the National Register as a service of its own; ANEW=1 lets go what
+#                         was written before
 #   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP and .NET
 #   make check            the linters: format, style, types, layers
 #   make audit            known vulnerabilities of what is locked; SERVICE=osv asks OSV instead of PyPI
@@ -28,6 +29,7 @@ DIST ?= dist
 sandbox: .venv/.runtime
 	@exec .venv/bin/cbss-inscription sandbox --directory $(DIRECTORY) \
 	  $(if $(PORT),--port $(PORT)) $(if $(PLAIN_PORT),--plain-port $(PLAIN_PORT)) $(if $(WORKERS),--workers $(WORKERS)) \
+	  $(if $(OPERATIONS_PORT),--operations-port $(OPERATIONS_PORT)) \
 	  $(if $(PERSONS),--persons $(PERSONS)) $(if $(SEED),--seed $(SEED)) $(if $(ONCE),--once) \
 	  $(if $(INSCRIPTIONS),--inscriptions $(INSCRIPTIONS)) $(if $(NATIONAL_REGISTER),--national-register) \
 	  $(if $(ANEW),--anew)

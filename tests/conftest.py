@@ -92,6 +92,11 @@ class RunningSandbox:
         """The façade's address without TLS."""
         return str(self.manifest["facade"]["plain_url"])
 
+    @property
+    def operations_url(self) -> str:
+        """Where its liveness, readiness and metrics are."""
+        return str(self.manifest["operations"]["url"])
+
     def path(self, relative: str) -> Path:
         """A file that the manifest names."""
         return self.directory / relative
@@ -157,9 +162,10 @@ def stop_process(process: subprocess.Popen[bytes], number: int = signal.SIGTERM)
 
 @pytest.fixture(scope="session")
 def sandbox(reachable_directory: Path) -> Iterator[RunningSandbox]:
-    """A whole sandbox that answers over TLS and without: database, population, PKI, façade with two workers."""
+    """A whole sandbox that answers over TLS, without, and operations: database, PKI, façade with two workers."""
     directory = reachable_directory / "sandbox"
-    arguments = ("--port", "0", "--plain-port", str(free_port()), "--persons", "400", "--workers", "2")
+    ports = ("--port", "0", "--plain-port", str(free_port()), "--operations-port", "0")
+    arguments = (*ports, "--persons", "400", "--workers", "2")
     process = start_sandbox(directory, *arguments)
     try:
         yield wait_for_sandbox(process, directory)

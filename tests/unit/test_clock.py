@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cbss_inscription.app import clock as clock_module
 from cbss_inscription.app.clock import ClockWatch
 from cbss_inscription.domain.clock import ClockReading, ClockState
 from cbss_inscription.domain.errors import TemporarilyUnavailable
@@ -21,6 +23,9 @@ class Told:
 
     def clock_moved(self, *, reading: ClockReading) -> None:
         self.states.append(f"{reading.state} {reading.offset_seconds:+.0f}")
+
+    def look_failed(self, kind: str) -> None:
+        self.states.append(kind)
 
 
 def off_by(seconds: float, error: float = 0.0) -> ClockReading:
@@ -95,3 +100,29 @@ async def test_sec_55_without_an_answer_the_last_reading_counts() -> None:
         await watch.look()
         found.append(watch.is_wrong)
     assert found == [False, True, True]
+
+
+async def test_sec_55_a_defect_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of failures alike one line, and the watch goes on: what works again is told when it fails again (SEC-55)."""
+    monkeypatch.setattr(clock_module, "CLOCK_LOOK_SECONDS", 0.0)
+    done = asyncio.Event()
+    outcomes = iter([ValueError, ValueError, None, ValueError, KeyError, None])
+
+    async def read() -> ClockReading:
+        try:
+            outcome = next(outcomes)
+        except StopIteration:
+            done.set()
+            return off_by(40.0)
+        if outcome is not None:
+            raise outcome
+        return off_by(0.0)
+
+    told = Told()
+    watch = ClockWatch(read, log=told)
+    watching = asyncio.create_task(watch.keep_looking())
+    await done.wait()
+    await asyncio.sleep(0)
+    watching.cancel()
+    assert told.states == ["ValueError", "ValueError", "KeyError", "wrong +40"]
+    assert watch.is_wrong

@@ -93,6 +93,25 @@ def test_a_plain_listener_has_no_address_to_set(tmp_path: Path) -> None:
         read(tmp_path, f'{LEAST}\n[plain]\nport = 8080\naddress = "0.0.0.0"\n')
 
 
+def test_sec_80_an_operations_listener_is_on_loopback_unless_it_is_said_otherwise(tmp_path: Path) -> None:
+    """None unless asked for; another address than loopback is refused until it is said on purpose (SEC-80)."""
+    assert read(tmp_path, LEAST).operations is None
+    operations = read(tmp_path, f"{LEAST}[operations]\nport = 9443\n").operations
+    assert operations is not None
+    assert (operations.address, operations.port) == ("127.0.0.1", 9443)
+    for loopback in ("127.0.0.2", "::1"):
+        read(tmp_path, f'{LEAST}[operations]\nport = 9443\naddress = "{loopback}"\n')
+    for routable in ("0.0.0.0", "::", "192.0.2.1", "2001:db8::1"):
+        text = f'{LEAST}[operations]\nport = 9443\naddress = "{routable}"\n'
+        with pytest.raises(UsageError, match="reachable_from_elsewhere"):
+            read(tmp_path, text)
+        assert read(tmp_path, f"{text}reachable_from_elsewhere = true\n").operations is not None
+    with pytest.raises(UsageError, match="portal"):
+        read(tmp_path, f'{LEAST}[operations]\nport = 9443\naddress = "portal.example"\n')
+    with pytest.raises(UsageError, match="cannot share port 8443"):
+        read(tmp_path, f"{LEAST}[operations]\nport = 8443\n")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [

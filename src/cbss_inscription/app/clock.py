@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+from cbss_inscription.app.background import repeat
 from cbss_inscription.domain.clock import CLOCK_ALARM_SECONDS, ClockReading, ClockState
 from cbss_inscription.domain.errors import TemporarilyUnavailable
 from cbss_inscription.storage.database import Database
@@ -24,6 +24,10 @@ class ClockLog(Protocol):
 
     def clock_moved(self, *, reading: ClockReading) -> None:
         """One line: the clock is in another state than before, or farther off by another alarm's worth."""
+        ...
+
+    def look_failed(self, kind: str) -> None:
+        """One line: the clocks cannot be compared, by a defect."""
         ...
 
 
@@ -61,9 +65,7 @@ class ClockWatch:
 
     async def keep_looking(self) -> None:
         """Never returns."""
-        while True:
-            await asyncio.sleep(CLOCK_LOOK_SECONDS)
-            await self.look()
+        await repeat(self.look, seconds=lambda: CLOCK_LOOK_SECONDS, failed=self._log.look_failed)
 
 
 async def read_clock(

@@ -7,7 +7,6 @@ thread's work, and putting it in force one assignment. What cannot be made leave
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import re
 import time
@@ -20,6 +19,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from cbss_inscription.app.background import repeat
 from cbss_inscription.app.settings import Settings, read_file
 from cbss_inscription.app.start_checks import check_authorities
 from cbss_inscription.domain.errors import UsageError
@@ -271,25 +271,18 @@ async def keep_in_force(
         trust.look()
         rules.look()
         store = trust.current()
-        lifetimes = (*store.lifetimes, *_lifetimes_of_server(settings.tls.certificate))
+        lifetimes = (*store.lifetimes, *lifetimes_of_server(settings.tls.certificate))
         alarm.look(lifetimes, unlisted=store.unlisted_authorities, now=datetime.now(UTC))
 
-    failed: str | None = None
-    while True:
-        try:
-            await asyncio.to_thread(look)
-        except Exception as error:  # noqa: BLE001  # a defect of ours here must not leave the files unwatched for ever
-            kind = type(error).__qualname__
-            if kind != failed:
-                with contextlib.suppress(Exception):
-                    log.reload_failed(what="watch", reason=kind)
-            failed = kind
-        else:
-            failed = None
-        await asyncio.sleep(settings.reload_seconds)
+    await repeat(
+        partial(asyncio.to_thread, look),
+        seconds=lambda: settings.reload_seconds,
+        failed=lambda kind: log.reload_failed(what="watch", reason=kind),
+    )
 
 
-def _lifetimes_of_server(path: str) -> tuple[Lifetime, ...]:
+def lifetimes_of_server(path: str) -> tuple[Lifetime, ...]:
+    """What `server_lifetimes` finds in the file; nothing, when it cannot be read."""
     try:
         return server_lifetimes(read_file(Path(path)))
     except UsageError:  # it was whole when the listener started, and the listener reads it no more

@@ -23,6 +23,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric import rsa
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from cbss_inscription.app.addresses import Listener
 from cbss_inscription.app.serving import SILENT_SECONDS_MAX, Listeners, refuse_taken, serving
 from cbss_inscription.app.settings import LOOPBACK, Service
 from cbss_inscription.contract.door import Door
@@ -71,11 +72,12 @@ LISTS_RENEWED: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxOptions:
-    """What a sandbox is to be; `port` 0 takes a free one, `plain_port` None serves TLS only."""
+    """What a sandbox is to be; port 0 takes a free one, None has no such listener."""
 
     directory: Path
     port: int = 8443
     plain_port: int | None = None
+    operations_port: int | None = None
     persons: int = 10_000
     seed: int = 1
     number_space: NumberSpace = NumberSpace.FUTURE
@@ -125,6 +127,8 @@ class Sandbox:
     mutations_url: str
     """Where the mutation feed is."""
     plain_url: str | None
+    operations_url: str | None
+    """Where liveness, readiness and metrics are, when they are anywhere."""
     register_url: str | None
     """Where the National Register is, when it is a service of its own."""
     scenarios: dict[str, Scenario]
@@ -153,7 +157,9 @@ class Sandbox:
         if self._listeners.ended():
             raise ServiceUnavailable(f"the façade ended unexpectedly: {self.directory / _LOG} says why")
         renew_revocation_lists(self.directory / _PKI, now=datetime.now(UTC))
-        sentences = [_STARTED_ANEW.format("façade") for _ in self._listeners.restart_silent()[:1]]
+        silent = self._listeners.restart_silent()
+        names = {"operations listener" if one is Listener.OPERATIONS else "façade" for one in silent}
+        sentences = [_STARTED_ANEW.format(name) for name in sorted(names)]
         # A National Register that ended is silent too: the façade lives without it, so whoever ended it has time to see
         # how.
         if self._national_register is not None and self._national_register.restart_silent():
@@ -191,11 +197,11 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     held.enter_context(_locked(directory))
     if options.national_register and options.database is not None:
         raise UsageError("the National Register has a database of its own, in the bundled PostgreSQL only")
-    if options.port == options.plain_port:
-        raise UsageError(f"the two listeners cannot share port {options.port}")
-    for taken in (options.port, options.plain_port):
-        if taken:
-            refuse_taken(LOOPBACK, taken)
+    ports = [one for one in (options.port, options.plain_port, options.operations_port) if one]
+    for taken in ports:
+        if ports.count(taken) > 1:
+            raise UsageError(f"two listeners cannot share port {taken}")
+        refuse_taken(LOOPBACK, taken)
     (directory / MANIFEST).unlink(missing_ok=True)  # it appears when the sandbox answers
 
     server: EmbeddedServer | None = None
@@ -220,10 +226,14 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         register_url, national_register = _start_national_register(directory, options, report, held, database=database)
 
     port = options.port or _free_port()
-    _write_settings(directory, options, database=database, port=port, register_url=register_url)
+    operations_port = _free_port() if options.operations_port == 0 else options.operations_port
+    _write_settings(
+        directory, options, database=database, port=port, operations_port=operations_port, register_url=register_url
+    )
     url = f"https://localhost:{port}{Door.FACADE.path}"
     mutations_url = f"https://localhost:{port}{Door.MUTATIONS.path}"
     plain_url = f"http://localhost:{options.plain_port}{Door.FACADE.path}" if options.plain_port else None
+    operations_url = f"http://localhost:{operations_port}" if operations_port else None
     for application in APPLICATIONS:
         _write_profile(directory, application, url=url)
     report.step("The façade starts")
@@ -234,6 +244,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         url=url,
         mutations_url=mutations_url,
         plain_url=plain_url,
+        operations_url=operations_url,
         database=database,
         scenarios=population.scenarios,
         national_register=None
@@ -252,6 +263,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         facade_url=url,
         mutations_url=mutations_url,
         plain_url=plain_url,
+        operations_url=operations_url,
         register_url=register_url,
         scenarios=dict(population.scenarios),
         _server=server,
@@ -479,7 +491,13 @@ def _write_text(path: Path, text: str, *, database: str) -> None:
 
 
 def _write_settings(
-    directory: Path, options: SandboxOptions, *, database: str, port: int, register_url: str | None
+    directory: Path,
+    options: SandboxOptions,
+    *,
+    database: str,
+    port: int,
+    operations_port: int | None,
+    register_url: str | None,
 ) -> None:
     (directory / _ACCESS_RULES).write_bytes(write_access_rules(demo_access_rules()))
     lines = [
@@ -504,6 +522,8 @@ def _write_settings(
     ]
     if options.plain_port is not None:
         lines += ["", "[plain]", f"port = {options.plain_port}", f"workers = {options.workers}"]
+    if operations_port is not None:
+        lines += ["", "[operations]", f"port = {operations_port}"]
     if register_url is not None:
         certificate, private_key = _credential_paths(Path(_PKI), REPERTORY.name)
         lines += [
@@ -577,6 +597,7 @@ def _write_manifest(
     url: str,
     mutations_url: str,
     plain_url: str | None,
+    operations_url: str | None,
     database: str,
     scenarios: Mapping[str, Scenario],
     national_register: Mapping[str, str | int | None] | None,
@@ -587,6 +608,7 @@ def _write_manifest(
 
     manifest = {
         "facade": {"url": url, "mutations_url": mutations_url, "plain_url": plain_url, "wsdl": f"{url}?wsdl"},
+        **({} if operations_url is None else {"operations": {"url": operations_url}}),
         "ca": f"{_PKI}/tls-ca.crt.pem",
         "database": database,
         **({} if national_register is None else {"national_register": national_register}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import signal
 import socket
@@ -15,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+from cbss_inscription.app.addresses import Listener, answers, listeners_of, place_of
 from cbss_inscription.app.fetching import RevocationFetcher
 from cbss_inscription.app.reloading import reloaded_trust
-from cbss_inscription.app.settings import LOOPBACK, Service, Settings, read_file, read_settings
+from cbss_inscription.app.settings import Service, Settings, read_file, read_settings
 from cbss_inscription.app.start_checks import check_population, check_start
 from cbss_inscription.app.telemetry import StructuredReloadLog, SupervisorLog
 from cbss_inscription.app.wiring import build_application
@@ -31,8 +31,6 @@ STOP_SECONDS_MAX: Final = 15.0
 """How long a listener may take to finish what it has in hand."""
 PROBE_SECONDS: Final = 10.0
 """How often a listener is asked whether it answers."""
-PROBE_SECONDS_MAX: Final = 2.0
-"""How long that answer may take."""
 SILENT_SECONDS_MAX: Final = 45.0
 """How long a listener may give no answer before it is started anew: longer than any honest crowd needs."""
 _LOOK_SECONDS: Final = 0.02
@@ -56,8 +54,8 @@ class Listeners:
         self._probe_seconds = probe_seconds
         self._silent_seconds_max = silent_seconds_max
         self._settings: Settings | None = None
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._answered: dict[str, float] = {}
+        self._processes: dict[Listener, subprocess.Popen[bytes]] = {}
+        self._answered: dict[Listener, float] = {}
         self._probed = 0.0
         self._fetcher: RevocationFetcher | None = None
 
@@ -78,15 +76,15 @@ class Listeners:
         check_schema(settings.database)
         check_population(settings)
         self._settings = settings
-        listeners = ["tls"] + (["plain"] if settings.plain else [])
+        listeners = listeners_of(settings)
         for listener in listeners:
-            refuse_taken(*_place_of(settings, listener))
+            refuse_taken(*place_of(settings, listener))
         for listener in listeners:
             self._spawn(listener)
         deadline = time.monotonic() + START_SECONDS_MAX
         for listener in listeners:
-            while not _answers(settings, listener):
-                if self.ended() or time.monotonic() > deadline:
+            while not answers(settings, listener):
+                if self._any_ended(*listeners) or time.monotonic() > deadline:
                     self.stop()
                     raise UsageError(f"the {listener} listener does not answer; its log says why")
                 time.sleep(_LOOK_SECONDS)
@@ -111,10 +109,16 @@ class Listeners:
         )
 
     def ended(self) -> bool:
-        """Whether a listener ended though nobody asked it to."""
-        return any(process.poll() is not None for process in self._processes.values())
+        """Whether a listener for messages ended though nobody asked it to.
 
-    def restart_silent(self) -> tuple[str, ...]:
+        That of the operations is none: without it the service serves as before, and `restart_silent` brings it back.
+        """
+        return self._any_ended(Listener.TLS, Listener.PLAIN)
+
+    def _any_ended(self, *listeners: Listener) -> bool:
+        return any(self._processes[one].poll() is not None for one in listeners if one in self._processes)
+
+    def restart_silent(self) -> tuple[Listener, ...]:
         """The listeners that gave no answer for `silent_seconds_max` and were killed and started anew just now.
 
         To be called again and again; it looks once in `probe_seconds`, and that may take `PROBE_SECONDS_MAX` for each
@@ -126,7 +130,7 @@ class Listeners:
         self._probed = now
         restarted = []
         for listener, process in list(self._processes.items()):
-            if _answers(self._settings, listener):
+            if answers(self._settings, listener):
                 self._answered[listener] = time.monotonic()
             elif time.monotonic() - self._answered[listener] > self._silent_seconds_max:
                 _kill_group(process)
@@ -149,7 +153,7 @@ class Listeners:
             _kill_group(process)
         self._processes.clear()
 
-    def _spawn(self, listener: str) -> None:
+    def _spawn(self, listener: Listener) -> None:
         self._processes[listener] = subprocess.Popen(  # noqa: S603  # our own module, no shell
             [sys.executable, "-m", "cbss_inscription.app.listener", str(self._path), listener],
             stdin=subprocess.PIPE,
@@ -179,13 +183,6 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
-
-
-def _place_of(settings: Settings, listener: str) -> tuple[str, int]:
-    if listener == "tls":
-        return settings.tls.address, settings.tls.port
-    assert settings.plain is not None
-    return LOOPBACK, settings.plain.port
 
 
 def _check_certificate(settings: Settings) -> None:
@@ -221,21 +218,3 @@ def refuse_taken(address: str, port: int) -> None:
             trial.bind((address, port))
         except OSError as error:
             raise UsageError(f"port {port} on {address} cannot be used: {error.strerror}") from error
-
-
-def _answers(settings: Settings, listener: str) -> bool:
-    address, port = _place_of(settings, listener)
-    host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(address, address)  # noqa: S104  # a listener's wildcard, not ours
-    connection: http.client.HTTPConnection
-    if listener == "tls":
-        # Only whether our own listener answers is asked here; callers check its certificate.
-        context = ssl._create_unverified_context()  # noqa: S323, SLF001
-        connection = http.client.HTTPSConnection(host, port, timeout=PROBE_SECONDS_MAX, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS_MAX)
-    with contextlib.closing(connection):
-        try:
-            connection.request("GET", f"{settings.service.door.path}?wsdl")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -85,6 +86,19 @@ class PlainListener(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     port: Port
     workers: Positive = 1
+
+
+class OperationsListener(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the state of the service is asked, without TLS and without a caller's name (SEC-80). Raises ValueError."""
+
+    address: str = LOOPBACK
+    port: Port
+    reachable_from_elsewhere: bool = False
+    """Said on purpose for any other address than loopback: whoever reaches it may ask."""
+
+    def __post_init__(self) -> None:
+        if not ip_address(self.address).is_loopback and not self.reachable_from_elsewhere:
+            raise ValueError("an address that is not loopback needs reachable_from_elsewhere = true")
 
 
 class RevocationSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,6 +191,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls: TlsListener
     trust: Trust
     plain: PlainListener | None = None
+    operations: OperationsListener | None = None
+    """Where liveness, readiness and metrics are; absent, nowhere."""
     national_register: NationalRegister | None = None
     """Where the National Register is, for a façade; absent, its files are in the façade's own store."""
     limits: Limits = msgspec.field(default_factory=Limits)
@@ -212,8 +228,10 @@ def read_settings(path: Path) -> Settings:
         settings = msgspec.convert(raw, Settings)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise UsageError(f"{path}: {error}") from error
-    if settings.plain is not None and settings.plain.port == settings.tls.port:
-        raise UsageError(f"{path}: the two listeners cannot share port {settings.tls.port}")
+    ports = [one.port for one in (settings.tls, settings.plain, settings.operations) if one is not None]
+    for port in ports:
+        if ports.count(port) > 1:
+            raise UsageError(f"{path}: two listeners cannot share port {port}")
     national_register = settings.national_register
     if national_register is not None:
         if settings.service is not Service.FACADE:

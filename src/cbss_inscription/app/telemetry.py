@@ -128,6 +128,10 @@ class StructuredClockLog:
             pid=os.getpid(),
         )
 
+    def look_failed(self, kind: str) -> None:
+        """See `ClockLog.look_failed`."""
+        self._log.error("look failed", what="clock", reason=kind, pid=os.getpid())
+
 
 class SupervisorLog:
     """An `app.fetching.FetchLog` of the process that starts the workers: JSON lines where theirs go.

@@ -118,7 +118,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         await database.open()
-        await clock_watch.look()
+        await clock_watch.look()  # before the first message; the task looks again at once, which costs nothing
         watching = asyncio.create_task(clock_watch.keep_looking())
         forgetting = asyncio.create_task(
             _forget(replay_guard, StoredDeclarations(database), timedelta(hours=settings.tickets_kept_hours))

@@ -54,6 +54,10 @@ def sandbox(
     plain_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="A second port without TLS, on loopback only.")
     ] = None,
+    operations_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Liveness, readiness and metrics, on loopback only; 0 takes a free port."),
+    ] = None,
     persons: Annotated[int, typer.Option(help="Persons in the population.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Another seed makes other persons.")] = 1,
     numbers: Annotated[
@@ -83,6 +87,7 @@ def sandbox(
         directory=directory,
         port=port,
         plain_port=plain_port,
+        operations_port=operations_port,
         persons=persons,
         seed=seed,
         number_space=numbers,
@@ -236,6 +241,7 @@ def _explain(console: Console, running: Sandbox) -> None:
         f"The façade    {running.facade_url}  (?wsdl, ?wsdl=x509, ?singleWsdl)\n"
         f"its mutations {running.mutations_url}\n"
         + (f"without TLS   {running.plain_url}\n" if running.plain_url else "")
+        + (f"operations    {running.operations_url}/health/ready, /metrics\n" if running.operations_url else "")
         + (f"National Reg. {running.register_url}\n" if running.register_url else "")
         + f"what is where {running.manifest}\n"
         f"\n"

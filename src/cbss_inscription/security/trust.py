@@ -15,7 +15,7 @@ import re
 import threading
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, islice, pairwise
@@ -209,9 +209,17 @@ class TrustStore:
     @property
     def unlisted_authorities(self) -> tuple[str, ...]:
         """The authorities whose certificates are all refused, no revocation list of theirs being there (SEC-44)."""
+        return self._authorities_without({one.issuer for one in self._revocation_lists})
+
+    def stale_authorities(self, now: datetime) -> tuple[str, ...]:
+        """The authorities whose certificates are all refused at `now`, no list of theirs being fresh (SEC-44)."""
+        grace = timedelta(seconds=self.rules.revocation_grace_seconds)
+        fresh = (one for one in self._revocation_lists if one.this_update <= now <= one.next_update + grace)
+        return self._authorities_without({one.issuer for one in fresh})
+
+    def _authorities_without(self, listed: Collection[x509.Name]) -> tuple[str, ...]:
         if not self._revocation_required:
             return ()
-        listed = {one.issuer for one in self._revocation_lists}
         names = (authority.certificate.subject for authority in self._authorities)
         return tuple(dict.fromkeys(name.rfc4514_string() for name in names if name not in listed))
 

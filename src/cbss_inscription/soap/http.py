@@ -101,30 +101,17 @@ class SoapApplication:
         """Serve one connection scope, as ASGI says."""
         match scope["type"]:
             case "lifespan":
-                await self._live(receive, send)
+                await live(self._lifespan, receive, send)
             case "http":
                 await self._serve(scope, receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        phase = "startup"
-        try:
-            async with self._lifespan():
-                await send({"type": "lifespan.startup.complete"})
-                phase = "shutdown"
-                await receive()
-        except Exception as error:
-            await send({"type": f"lifespan.{phase}.failed", "message": type(error).__name__})
-            raise
-        await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             status, body, content_type = await self._answer(scope, receive)
         except _Refused as refused:
-            await _respond(send, refused.status, refused.sentence.encode(), _TEXT, refused.headers)
+            await respond(send, refused.status, refused.sentence.encode(), _TEXT, refused.headers)
         else:
-            await _respond(send, status, body, content_type)
+            await respond(send, status, body, content_type)
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, str]:
         door = self._doors.get(scope["path"])
@@ -213,9 +200,25 @@ def _charset(headers: dict[str, str]) -> str | None:
     return shape["quoted"] or shape["bare"]
 
 
-async def _respond(
+async def live(lifespan: Callable[[], AbstractAsyncContextManager[None]], receive: Receive, send: Send) -> None:
+    """Nothing; an application lived, from its start to its end, as ASGI's lifespan protocol says."""
+    await receive()
+    phase = "startup"
+    try:
+        async with lifespan():
+            await send({"type": "lifespan.startup.complete"})
+            phase = "shutdown"
+            await receive()
+    except Exception as error:
+        await send({"type": f"lifespan.{phase}.failed", "message": type(error).__name__})
+        raise
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def respond(
     send: Send, status: int, body: bytes, content_type: str, headers: dict[str, str] | None = None
 ) -> None:
+    """Nothing; the reply is sent, whole, for no one to keep (SEC-65)."""
     fields = {
         "content-type": content_type,
         "content-length": str(len(body)),

@@ -1,0 +1,64 @@
+"""The listeners of a service by name: where each of them is, and whether it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import ssl
+from enum import StrEnum
+from typing import Final
+
+from cbss_inscription.app.settings import LOOPBACK, Settings
+
+PROBE_SECONDS_MAX: Final = 2.0
+"""How long an answer may take."""
+LIVE_PATH: Final = "/health/live"
+"""Where the operations listener says that it is there."""
+
+
+class Listener(StrEnum):
+    """What a service listens with, each a process of its own."""
+
+    TLS = "tls"
+    PLAIN = "plain"
+    OPERATIONS = "operations"
+
+
+def listeners_of(settings: Settings) -> tuple[Listener, ...]:
+    """Those that the settings have, in the order in which they start: what looks at the others comes last."""
+    plain = (Listener.PLAIN,) if settings.plain is not None else ()
+    operations = (Listener.OPERATIONS,) if settings.operations is not None else ()
+    return (Listener.TLS, *plain, *operations)
+
+
+def place_of(settings: Settings, listener: Listener) -> tuple[str, int]:
+    """The address and port of a listener that the settings have."""
+    match listener:
+        case Listener.TLS:
+            return settings.tls.address, settings.tls.port
+        case Listener.PLAIN:
+            assert settings.plain is not None
+            return LOOPBACK, settings.plain.port
+        case Listener.OPERATIONS:
+            assert settings.operations is not None
+            return settings.operations.address, settings.operations.port
+
+
+def answers(settings: Settings, listener: Listener) -> bool:
+    """Whether a request to the listener is answered with status 200 within `PROBE_SECONDS_MAX`. Blocks."""
+    address, port = place_of(settings, listener)
+    host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(address, address)  # noqa: S104  # a listener's wildcard, not ours
+    connection: http.client.HTTPConnection
+    if listener is Listener.TLS:
+        # Only whether our own listener answers is asked here; callers check its certificate.
+        context = ssl._create_unverified_context()  # noqa: S323, SLF001
+        connection = http.client.HTTPSConnection(host, port, timeout=PROBE_SECONDS_MAX, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS_MAX)
+    path = LIVE_PATH if listener is Listener.OPERATIONS else f"{settings.service.door.path}?wsdl"
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False

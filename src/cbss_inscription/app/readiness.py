@@ -1,0 +1,156 @@
+"""Whether a service can do its work now: looked at in the background, so that asking costs nothing (SEC-80)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from cbss_inscription.app.addresses import Listener, answers, listeners_of
+from cbss_inscription.app.background import repeat
+from cbss_inscription.app.clock import Clock, ClockLog, ClockWatch, read_clock, utc_now
+from cbss_inscription.app.reloading import Reloaded, lifetimes_of_server
+from cbss_inscription.app.settings import Settings
+from cbss_inscription.domain.clock import ClockReading
+from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
+from cbss_inscription.security.lifetimes import Lifetime
+from cbss_inscription.security.trust import TrustStore
+from cbss_inscription.storage.database import Database
+from cbss_inscription.storage.migration import check_schema
+
+LOOK_SECONDS: Final = 10.0
+"""How long after a look the next one is made [D]."""
+LOOK_AGAIN_SECONDS: Final = 2.0
+"""How long when something was wrong, so that what is mended is ready soon [D]."""
+LOOK_AGE_SECONDS_MAX: Final = 60.0
+"""A look older than this says nothing: one takes 30 seconds when everything is silent, and the next comes after 10."""
+
+
+class Check(StrEnum):
+    """What is looked at."""
+
+    LOOK = "look"
+    """That somebody looks at all."""
+    DATABASE = "database"
+    SCHEMA = "schema"
+    REVOCATION_LISTS = "revocation-lists"
+    CLOCK = "clock"
+    TLS = "listener-tls"
+    PLAIN = "listener-plain"
+
+
+class Reason(StrEnum):
+    """Why a check fails; words of ours alone, so that no name and no address is among them."""
+
+    STARTING = "starting"
+    OVERDUE = "overdue"
+    NO_ANSWER = "no-answer"
+    UNKNOWN = "unknown"
+    NOT_OURS = "not-ours"
+    STALE = "stale"
+    WRONG = "wrong"
+
+
+Verdicts = Mapping[Check, Reason | None]
+"""What came of each check: None is good."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was found, and when by a clock that nobody sets."""
+
+    ticks: float
+    verdicts: Verdicts
+    lifetimes: tuple[Lifetime, ...]
+    clock: ClockReading | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Readiness:
+    """The newest look at a service."""
+
+    checks: Callable[[], Awaitable[Look]]
+    failed: Callable[[str], None]
+    """Is told the kind of an exception that a look ended by."""
+    ticks: Callable[[], float] = time.monotonic
+    look: Look | None = field(default=None, init=False)
+
+    def verdicts(self) -> Verdicts:
+        """What came of each check, that somebody looks among them."""
+        if self.look is None:
+            return {Check.LOOK: Reason.STARTING}
+        age_seconds = self.ticks() - self.look.ticks
+        return {Check.LOOK: Reason.OVERDUE if age_seconds > LOOK_AGE_SECONDS_MAX else None, **self.look.verdicts}
+
+    async def keep_looking(self) -> None:
+        """Never returns; a look that fails by a defect of ours leaves the last, which is overdue before long."""
+        await repeat(self._look_again, seconds=self._wait_seconds, failed=self.failed)
+
+    def _wait_seconds(self) -> float:
+        return LOOK_AGAIN_SECONDS if any(self.verdicts().values()) else LOOK_SECONDS
+
+    async def _look_again(self) -> None:
+        self.look = await self.checks()
+
+
+class ServiceChecks:
+    """Looks at one service: its database, trust and clock, and whether its listeners answer. Holds no private key."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        trust: Reloaded[TrustStore],
+        clock_log: ClockLog,
+        clock: Clock = utc_now,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._trust = trust
+        self._clock = clock
+        self._ticks = ticks
+        self._clock_watch = ClockWatch(self._read_clock, log=clock_log)
+
+    async def __call__(self) -> Look:
+        """What is found now; takes as long as what it looks at."""
+        await asyncio.to_thread(self._trust.look)
+        store, now = self._trust.current(), self._clock()
+        listening = [one for one in listeners_of(self._settings) if one is not Listener.OPERATIONS]
+        silent = {one for one in listening if not await asyncio.to_thread(answers, self._settings, one)}
+        database, schema = await asyncio.to_thread(self._database_and_schema)
+        if database is None:
+            await self._clock_watch.look()
+        verdicts = {
+            Check.DATABASE: database,
+            Check.SCHEMA: schema,
+            Check.REVOCATION_LISTS: Reason.STALE if store.stale_authorities(now) else None,
+            Check.CLOCK: Reason.WRONG if self._clock_watch.is_wrong else None,
+            **{Check(f"listener-{one}"): Reason.NO_ANSWER if one in silent else None for one in listening},
+        }
+        return Look(
+            ticks=self._ticks(),
+            verdicts=verdicts,
+            lifetimes=(*store.lifetimes, *lifetimes_of_server(self._settings.tls.certificate)),
+            clock=self._clock_watch.reading,
+        )
+
+    def _database_and_schema(self) -> tuple[Reason | None, Reason | None]:
+        # A connection of its own each time: whether one can be had is part of the question.
+        try:
+            check_schema(self._settings.database)
+        except TemporarilyUnavailable:
+            return Reason.NO_ANSWER, Reason.UNKNOWN
+        except UsageError:
+            return None, Reason.NOT_OURS
+        return None, None
+
+    async def _read_clock(self) -> ClockReading:
+        database = Database(self._settings.database, connections_max=1)
+        await database.open()
+        try:
+            return await read_clock(database, clock=self._clock)
+        finally:
+            await database.close()
