@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import warnings
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -123,6 +124,28 @@ def test_sec_01_renegotiation_is_refused(sandbox: Any) -> None:
     found = _s_client(sandbox, "-tls1_2", "-CAfile", str(sandbox.path("pki/tls-ca.crt.pem")), said="R\n")
     assert "RENEGOTIATING" in found.stdout + found.stderr
     assert "no renegotiation" in found.stderr
+
+
+def test_sec_01_early_data_is_not_taken(sandbox: Any, tmp_path: Path) -> None:
+    """A ticket of TLS 1.3 allows no early data: nothing recorded is played back before a handshake (SEC-01)."""
+    ca = ("-CAfile", str(sandbox.path("pki/tls-ca.crt.pem")))
+    session, early = tmp_path / "session.pem", tmp_path / "early.txt"
+    early.write_text(WSDL, encoding="ascii")
+    found = _s_client(sandbox, "-tls1_3", *ca, "-ign_eof", "-sess_out", str(session), said=WSDL)
+    assert "Max Early Data: 0" in found.stdout
+    resumed = _s_client(
+        sandbox, "-tls1_3", *ca, "-sess_in", str(session), "-early_data", str(early), "-ign_eof", said=WSDL
+    )
+    assert "Early data was accepted" not in resumed.stdout
+    assert "Early data was not sent" in resumed.stdout or "Early data was rejected" in resumed.stdout
+
+
+def test_sec_03_no_client_certificate_is_asked_for(sandbox: Any) -> None:
+    """The server asks nobody for a certificate in the handshake: none it would get could mean anything (SEC-03)."""
+    for version in ("-tls1_2", "-tls1_3"):
+        found = _s_client(sandbox, version, "-CAfile", str(sandbox.path("pki/tls-ca.crt.pem")))
+        assert "No client certificate CA names sent" in found.stdout
+        assert "Requested Signature Algorithms" not in found.stdout
 
 
 def test_sec_65_no_reply_names_the_server_program(sandbox: Any, peer: Any) -> None:
