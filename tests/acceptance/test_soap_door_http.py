@@ -257,11 +257,37 @@ async def test_headers_have_their_limits(facade: InProcessFacade, extra: list[tu
     assert (await facade.request("POST", headers=[XML, *extra])).status == status
 
 
-@pytest.mark.parametrize("name", ["content-type", "content-length", "content-encoding", "soapaction", "SOAPAction"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "content-type",
+        "content-length",
+        "content-encoding",
+        "transfer-encoding",
+        "Transfer-Encoding",
+        "host",
+        "soapaction",
+        "SOAPAction",
+    ],
+)
 async def test_a_header_that_decides_must_not_stand_twice(facade: InProcessFacade, name: str) -> None:
     """400 when a header that decides how the message is read stands twice, even with the same value (SEC-11)."""
-    value = {"content-type": "text/xml", "content-length": "0", "content-encoding": "identity"}.get(name, '""')
-    assert_plain_refusal(await facade.request("POST", headers=[(name, value), (name, value)]), 400)
+    usual = {"content-type": "text/xml", "content-length": "0", "content-encoding": "identity", "host": "x"}
+    value = usual.get(name, "chunked" if name.lower() == "transfer-encoding" else '""')
+    reply = await facade.request("POST", headers=[(name, value), (name, value)])
+    assert_plain_refusal(reply, 400)
+    assert reply.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    "coding", ["", "identity", "gzip", "gzip, chunked", "chunked, chunked", "xchunked", "chunked;a=b"]
+)
+@pytest.mark.parametrize("method", ["POST", "GET", "PUT"])
+async def test_a_transfer_coding_but_chunked_is_refused(facade: InProcessFacade, method: str, coding: str) -> None:
+    """400, and nothing more on that connection, for any Transfer-Encoding but chunked, with any method (SEC-11)."""
+    reply = await facade.request(method, query="wsdl", headers=[XML, ("transfer-encoding", coding)])
+    assert_plain_refusal(reply, 400)
+    assert reply.headers["connection"] == "close"
 
 
 # -- descriptions ------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
-"""The SOAP doors' only knowledge of HTTP: a bare ASGI application (SEC-06 to SEC-10, SEC-65).
+"""The SOAP doors' only knowledge of HTTP: a bare ASGI application (SEC-06 to SEC-11, SEC-65).
 
-Headers limits and request smuggling (SEC-11) are the application server's part; what reaches us is a parsed request.
+What reaches us is a parsed request: where it ended, the application server has decided. What of its framing can still
+be seen here is judged here (docs/decisions/0020-framing-of-requests.md).
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ CONTENT_TYPE_CHARS_MAX: Final = 128
 """Characters of a Content-Type that is looked at: the expression above is quadratic in blanks."""
 _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 """A Content-Length that can be one; `str.isdigit` and `int` take more than HTTP does, and refuse by another error."""
+_SINGLE: Final = frozenset(
+    {"content-type", "content-length", "content-encoding", "transfer-encoding", "host", "soapaction"}
+)
+"""Headers that decide where a message ends or how it is read: none of them stands twice (SEC-11)."""
 _TEXT: Final = "text/plain; charset=utf-8"
 
 
@@ -114,10 +119,11 @@ class SoapApplication:
             await respond(send, status, body, content_type)
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, str]:
+        headers = self._headers(scope["headers"])
+        _check_framing(headers)
         door = self._doors.get(scope["path"])
         if door is None:
             raise _Refused(404, "There is no service at this path.")
-        headers = self._headers(scope["headers"])
         match scope["method"]:
             case "POST":
                 reply = await self._post(door, headers, receive)
@@ -152,20 +158,15 @@ class SoapApplication:
         for count, (name, value) in enumerate(raw, start=1):
             size_bytes += len(name) + len(value)
             if count > self._limits.header_count_max or size_bytes > self._limits.header_bytes_max:
-                raise _Refused(431, "Too many headers.")
+                raise _Refused(431, "Too many headers.", connection="close")
             key = name.decode("latin-1").lower()
-            if key in headers and key in {"content-type", "content-length", "content-encoding", "soapaction"}:
-                raise _Refused(400, "A header stands twice.")
+            if key in headers and key in _SINGLE:
+                raise _Refused(400, "A header stands twice.", connection="close")
             headers[key] = value.decode("latin-1")
         return headers
 
     async def _body(self, receive: Receive, headers: dict[str, str]) -> bytes:
-        size_stated = headers.get("content-length", "0")
-        if "content-length" in headers and "transfer-encoding" in headers:
-            raise _Refused(400, "State the length or send in chunks, not both.")  # SEC-11
-        if not _LENGTH.fullmatch(size_stated):
-            raise _Refused(400, "The stated length is no number of bytes.")
-        if int(size_stated) > self._limits.body_bytes_max:
+        if int(headers.get("content-length", "0")) > self._limits.body_bytes_max:
             raise _Refused(413, f"A message has at most {self._limits.body_bytes_max} bytes.")
         body = bytearray()
         try:
@@ -187,6 +188,20 @@ class SoapApplication:
             raise _Refused(408, "The message took too long to arrive.") from error
         finally:
             self._arriving_bytes -= len(body)
+
+
+def _check_framing(headers: dict[str, str]) -> None:
+    """Nothing, when the message has one beginning and one end. Raises `_Refused` (SEC-11).
+
+    What follows on the connection may be the second half of what somebody before us took for one message: it is closed.
+    """
+    if "transfer-encoding" in headers:
+        if "content-length" in headers:
+            raise _Refused(400, "State the length or send in chunks, not both.", connection="close")
+        if headers["transfer-encoding"].strip().lower() != "chunked":
+            raise _Refused(400, "Send the message in chunks without another transfer coding.", connection="close")
+    elif not _LENGTH.fullmatch(headers.get("content-length", "0")):
+        raise _Refused(400, "The stated length is no number of bytes.", connection="close")
 
 
 def _charset(headers: dict[str, str]) -> str | None:
