@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.storage import embedded_server
 from cbss_inscription.storage.embedded_server import DATABASE, EmbeddedServer
+from tests.conftest import place_for_databases
 
 IS_ROOT = os.geteuid() == 0
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
@@ -57,7 +58,7 @@ except KeyboardInterrupt:
 
 @contextmanager
 def reachable_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="cbss-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="cbss-test-", dir=place_for_databases()))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
