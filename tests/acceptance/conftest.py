@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import psycopg
@@ -475,7 +476,10 @@ class InProcessFacade:
         parts: Sequence[bytes | float | None] = (b"",),
     ) -> HttpReply:
         """The reply to any request; in `parts` a number is a pause in seconds, None a broken connection."""
-        return await ask(self.application, method, path=path, query=query, headers=headers, parts=parts)
+        reply = await ask(self.application, method, path=path, query=query, headers=headers, parts=parts)
+        for ticket in _TICKET_OF_A_FAULT.findall(reply.body):
+            assert ticket.decode() in self.log.getvalue(), "a fault whose Id is no key to the log (SEC-61)"
+        return reply
 
     def log_lines(self) -> list[dict[str, Any]]:
         """The log, line by line."""
@@ -538,7 +542,53 @@ async def ask(
     assert len(dict(fields)) == len(fields), "a header of the reply stands twice"
     body = b"".join(event.get("body", b"") for event in bodies)
     assert dict(fields)["content-length"] == str(len(body))
-    return HttpReply(status=start["status"], headers=dict(fields), body=body)
+    reply = HttpReply(status=start["status"], headers=dict(fields), body=body)
+    if method == "POST":
+        check_reply(reply, path=path, request=b"".join(part for part in parts if isinstance(part, bytes)))
+    return reply
+
+
+_UUID = re.compile(rb"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_TICKET_OF_A_FAULT = re.compile(rb'SystemError[^>]* Id="([^"]*)"')
+_TEXT = re.compile(r">([^<>]{6,})<")
+_OF_OUR_MAKE = ("Traceback", 'File "', ".py", "lxml", "libxml", "psycopg", "granian", "Error:", "Exception", sys.prefix)
+
+
+def check_reply(reply: HttpReply, *, path: str, request: bytes) -> None:
+    """Fails when a reply to any message tells too much, or is a fault against its schema (SEC-61, SEC-65, SEC-66).
+
+    Every reply of every test comes by here. Of a refused request nothing may come back: no text of it, nothing that
+    looks like a number of a person, no word of a program or a machine.
+    """
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["server"] == ""
+    assert b"wssecurity" not in reply.body
+    if reply.status == 200:
+        return
+    told = _UUID.sub(b"", reply.body).decode()
+    assert not re.search(r"[0-9]{6}-?[0-9]{3}|(?i:canary)", told), told
+    for word in (*_OF_OUR_MAKE, *_own_host()):
+        assert word not in told, told
+    for charset in ("utf-8", "utf-16"):
+        for text in _TEXT.findall(request.decode(charset, "replace")):
+            assert text.strip() not in told or not text.strip(), told
+    if reply.headers["content-type"] == "text/plain; charset=utf-8":
+        assert reply.status in {400, 404, 408, 413, 415, 431}
+        return
+    assert reply.status in {500, 503}
+    assert reply.headers["content-type"] == "text/xml; charset=utf-8"
+    door = next(door for door in Door if door.path == path)
+    fault = reply.element
+    assert fault.tag == f"{{{SOAP}}}Fault"
+    for error in fault.iterfind("detail/*"):
+        schema_of(door).validate_fault(error)
+    assert door.has_ksz_faults or UUID(fault.find(f"detail/{{{ERRORS}}}SystemError").get("Id"))  # type: ignore[union-attr, arg-type]  # both are there, or this fails
+
+
+def _own_host() -> tuple[str, ...]:
+    # A short name of a machine may well be a word of a fault's text.
+    name = socket.gethostname()
+    return (name,) if len(name) >= 8 else ()
 
 
 @asynccontextmanager

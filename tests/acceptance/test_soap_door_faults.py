@@ -222,13 +222,38 @@ def _id_of(reply: HttpReply) -> str:
 
 async def test_refused_authentications_look_alike(facade: InProcessFacade) -> None:
     """All SOA-01001 faults are the same bytes, but for the ticket: no oracle (SEC-62)."""
-    bodies = set()
-    for wrong in WRONG.values():
-        if wrong.code == "SOA-01001":
-            reply = await facade.post(wrong.body(facade))
-            bodies.add(reply.body.replace(_id_of(reply).encode(), b"ID"))
-    assert len(bodies) == 1
-    assert len({line["reason"] for line in facade.log_lines()}) > 5
+    replies = [await facade.post(wrong.body(facade)) for wrong in WRONG.values() if wrong.code == "SOA-01001"]
+    message = facade.signed(consult(facade.ssin("nr_active")))
+    assert (await facade.post(message)).status == 200
+    replies += [await facade.post(message)]  # replayed
+    assert len({reply.body.replace(_id_of(reply).encode(), b"ID") for reply in replies}) == 1
+    assert len({(reply.status, *sorted(reply.headers.items())) for reply in replies}) == 1
+    reasons = {line["reason"] for line in facade.log_lines() if line["event"] == "refused"}
+    assert len(reasons) > 6
+    assert "replayed" in reasons
+
+
+@pytest.mark.parametrize("by", ["unknown-urn", "other-organization", "ended-rule", "pcsa-reader"])
+async def test_sec_63_only_who_signed_learns_that_he_is_not_authorised(facade: InProcessFacade, by: str) -> None:
+    """A caller without a rule is SOA-01002 after a good signature, and SOA-01001 like anybody before it (SEC-63)."""
+    message = facade.signed(insert(facade.ssin("nr_active")), by=by)
+    unsigned = re.sub(rb"(SignatureValue>)(....)", lambda found: found[1] + found[2][::-1], message, count=1)
+    altered = message.replace(b"2026-01-01", b"2026-01-02", 1)
+    refused = [await facade.post(body) for body in (unsigned, altered, _bad_signature(facade))]
+    assert {reply.fault_code for reply in refused} == {"SOA-01001"}
+    assert len({reply.body.replace(_id_of(reply).encode(), b"ID") for reply in refused}) == 1
+    assert (await facade.post(message)).fault_code == "SOA-01002"
+    assert facade.written() == ([], 0)
+
+
+@pytest.mark.parametrize("spoken", ["consultInscriptions", "deleteInscription", "healthCheck"])
+async def test_sec_14_the_log_says_what_the_body_asked(facade: InProcessFacade, spoken: str) -> None:
+    """A SOAPAction that names another operation is refused, and the log has the Body's operation (SEC-14)."""
+    reply = await facade.send(insert(facade.ssin("nr_active")), action=action_of(spoken))
+    assert reply.fault_code == "SOA-03004"
+    (line,) = facade.log_lines()
+    assert (line["operation"], line["reason"]) == ("insertInscription", "action")
+    assert facade.written() == ([], 0)
 
 
 async def test_a_message_sent_twice_is_refused_the_second_time(facade: InProcessFacade) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -225,6 +226,34 @@ async def test_text_xml_in_any_spelling_is_taken(facade: InProcessFacade, conten
     """text/xml is taken with or without charset, in any case, with quotes or without (SEC-07)."""
     reply = await facade.post(facade.signed(consult(facade.ssin("nr_active"))), content_type=content_type)
     assert reply.outcome.code == "MSG00100"
+
+
+@pytest.mark.parametrize("kind", ["MTOM", "SwA", "MTOM said to be text/xml", "SwA said to be text/xml"])
+async def test_sec_07_messages_with_attachments_are_refused(facade: InProcessFacade, kind: str) -> None:
+    """A package of parts is no message, whatever its root part and its Content-Type say (SEC-07)."""
+    root = "application/xop+xml; charset=utf-8" if kind.startswith("MTOM") else "text/xml; charset=utf-8"
+    package = f'multipart/related; boundary=cut; type="{root.partition(";")[0]}"; start="<root>"'
+    parts = (
+        f"--cut\r\nContent-Type: {root}\r\nContent-ID: <root>\r\n\r\n".encode(),
+        facade.signed(insert(facade.ssin("nr_active"))),
+        b"\r\n--cut\r\nContent-Type: image/png\r\nContent-ID: <other>\r\n\r\n\x89PNG\r\n--cut--\r\n",
+    )
+    said = "text/xml" if kind.endswith("text/xml") else package
+    reply = await facade.post(b"".join(parts), content_type=said)
+    assert reply.summary == ("SOA-03001" if said == "text/xml" else "HTTP 415")
+    assert facade.written() == ([], 0)
+
+
+async def test_sec_08_a_gzip_bomb_is_never_inflated(facade: InProcessFacade) -> None:
+    """A megabyte that becomes a gigabyte: 415 unread when it says so, and no XML when it does not (SEC-08)."""
+    bomb = gzip.compress(b" " * 2**20) * 990
+    assert 900_000 < len(bomb) < 2**20
+    for coding in ("gzip", "GZIP", "x-gzip", "identity, gzip"):
+        coded = await facade.request("POST", headers=[XML, ("content-encoding", coding)], parts=[3_600.0])
+        assert_plain_refusal(coded, 415)
+    assert (await facade.post(bomb)).fault_code == "SOA-03001"
+    (line,) = facade.log_lines()
+    assert line["reason"] == "encoding"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, identity", "x-unknown", ""])
