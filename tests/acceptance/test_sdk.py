@@ -37,6 +37,7 @@ from cbss_inscription.client import (
     transport,
 )
 from cbss_inscription.client.call import REPLY_BYTES_MAX
+from cbss_inscription.client.errors import Obstacle
 from cbss_inscription.domain.errors import UsageError
 from tests.conftest import RunningSandbox, free_port
 
@@ -401,6 +402,9 @@ MISBEHAVIOURS: dict[str, tuple[Behaviour, str]] = {
     "two bodies": (_changed(rb"(<s:Body>.*</s:Body>)", rb"\1\1"), ""),
     "a redirect": (_fixed(307, b"", location="http://127.0.0.1:9/stolen"), "http-status-307"),
     "not found": (_fixed(404, b"85073003328"), "http-status-404"),
+    "a failure that says it was done": (lambda request: (500, {}, _genuine(request)), "http-status-500"),
+    "a control character": (_changed(b"<value>OK", b"<value>OK&#1;"), ""),
+    "a lone surrogate": (_changed(b"<value>OK", b"<value>OK\xed\xa0\x80"), ""),
     "compressed": (
         lambda request: (200, {"content-encoding": "gzip"}, gzip.compress(_genuine(request))),
         "content-encoding",
@@ -443,6 +447,74 @@ def test_a_connection_that_is_cut_is_unreachable_and_not_tried_again(
     error = failure(kind, msgspec.structs.replace(sandbox.profile(), url=fake_server.url, timeout_seconds=0.5))
     assert isinstance(error, ServiceUnreachable)
     assert fake_server.calls == 1
+
+
+def _whole_request(connection: socket.socket) -> bytes:
+    """The next request of a connection, with its body; nothing when the caller hung up."""
+    request = b""
+    while True:
+        head, end, body = request.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        if end and length and len(body) >= int(length[1]):
+            return request
+        part = connection.recv(65_536)
+        if not part:
+            return b""
+        request += part
+
+
+@contextlib.contextmanager
+def cutting_server() -> Iterator[tuple[str, list[bytes]]]:
+    """The address of a server that answers a connection's first request and hangs up on its second; all requests."""
+    requests: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # closed: the test is over
+                return
+            with contextlib.suppress(OSError), connection:
+                requests.append(_whole_request(connection))
+                body = _genuine(requests[-1])
+                head = b"HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: %d\r\n\r\n" % len(body)
+                connection.sendall(head + body)
+                if request := _whole_request(connection):
+                    requests.append(request)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/", requests
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sec_70_a_declaration_on_a_kept_connection_that_is_cut_is_not_sent_again(
+    sandbox: RunningSandbox, kind: str
+) -> None:
+    """Nobody knows whether it was done, so it goes out once: the application asks again with its ticket (SEC-70)."""
+    with cutting_server() as (url, requests):
+        profile = msgspec.structs.replace(sandbox.profile(), url=url)
+        asked: dict[str, Any] = {"inscription_context": CONTEXT, "period": YEAR}
+
+        def insert_twice() -> None:
+            with InscriptionClient(profile) as client:
+                assert client.insert_inscription("85073003328", **asked).result.status.code == "MSG00000"
+                with pytest.raises(ServiceUnreachable) as caught:
+                    client.insert_inscription("85073003328", **asked)
+            assert caught.value.obstacle is Obstacle.BROKEN
+
+        async def insert_twice_in_coroutines() -> None:
+            async with AsyncInscriptionClient(profile) as client:
+                assert (await client.insert_inscription("85073003328", **asked)).result.status.code == "MSG00000"
+                with pytest.raises(ServiceUnreachable) as caught:
+                    await client.insert_inscription("85073003328", **asked)
+            assert caught.value.obstacle is Obstacle.BROKEN
+
+        insert_twice() if kind == "sync" else asyncio.run(insert_twice_in_coroutines())
+    assert len(requests) == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

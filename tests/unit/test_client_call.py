@@ -149,6 +149,14 @@ def test_a_fault_is_a_fault_whatever_the_status(call: PreparedCall, status: int,
     assert str(fault) == "SOA-01002: Not authorised. (ticket t-1)"
 
 
+@pytest.mark.parametrize("status", [500, 503])
+def test_sec_68_an_answer_with_the_status_of_a_fault_is_no_answer(call: PreparedCall, status: int) -> None:
+    """A response that says by its status that it failed contradicts itself: what it says was not done (SEC-68)."""
+    body = etree.tostring(reply_to(call, CONSULTED))
+    with pytest.raises(ReplyUnreadable, match=f"http-status-{status}"):
+        read_answer(call, status=status, charset="utf-8", body=body)
+
+
 def test_a_faults_words_are_one_short_line(call: PreparedCall) -> None:
     """Line ends, terminal controls and endless texts of a hostile server do not reach the screen (SEC-68)."""
     message = "one\n two\u009b31m\u202ethree" + "x" * 10_000

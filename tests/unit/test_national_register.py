@@ -298,6 +298,17 @@ def _fault(body: bytes) -> tuple[int, bytes]:
     return 500, text.encode()
 
 
+def _named(name: str | bytes) -> Falsify:
+    """The reply with this between the tags of a name."""
+    new = name if isinstance(name, bytes) else name.encode()
+
+    def falsify(body: bytes) -> tuple[int, bytes]:
+        assert f">{NAME}<".encode() in body
+        return 200, body.replace(f">{NAME}<".encode(), b">" + new + b"<", 1)
+
+    return falsify
+
+
 LIES: dict[str, tuple[Falsify, str]] = {
     "other ticket": (
         lambda body: (200, re.sub(rb"<ticket>[^<]*</ticket>", f"<ticket>{UUID(int=2)}</ticket>".encode(), body)),
@@ -334,7 +345,42 @@ LIES: dict[str, tuple[Falsify, str]] = {
     "HTML error": (lambda _: (502, b"<html><body>Bad Gateway</body></html>"), "unreadable"),
     "not found": (lambda _: (404, b""), "unreadable"),
     "an answer with another status": (lambda body: (404, body), "unreadable"),
+    "an answer with the status of a fault": (lambda body: (500, body), "unreadable"),
     "fault": (_fault, "fault"),
+    "fault that says it succeeded": (lambda body: (200, _fault(body)[1]), "fault"),
+    "control character": (_named("Qw\x01ghlm"), "unreadable"),
+    "reference to a control character": (_named("Qw&#27;ghlm"), "unreadable"),
+    "NUL": (_named("Qw\x00ghlm"), "unreadable"),
+    "lone surrogate": (_named(b"Qw\xed\xa0\x80ghlm"), "unreadable"),
+    "reference to a lone surrogate": (_named("Qw&#xD800;ghlm"), "unreadable"),
+    "no character": (_named("Qw&#xFFFE;ghlm"), "unreadable"),
+    "no UTF-8": (_named(b"Qw\xffghlm"), "unreadable"),
+    "overlong UTF-8": (_named(b"Qw\xc0\xbcghlm"), "unreadable"),
+    "markup in a name": (_named("Qw<b>gh</b>lm"), "unreadable"),
+    "comment in a name": (_named("Qw<!-- -->ghlm"), "unreadable"),
+    "processing instruction in a name": (_named("Qw<?php ?>ghlm"), "unreadable"),
+    "undefined entity": (_named("Qw&ghlm;"), "unreadable"),
+    "over-long name": (_named("Qwghlm" * 50_000), "unreadable"),
+    "deep": (_named("<a>" * 40 + "</a>" * 40), "unreadable"),
+    "many attributes": (_named("<a " + " ".join(f'b{n}=""' for n in range(40)) + "/>"), "unreadable"),
+    "many namespaces": (_named("<a " + " ".join(f'xmlns:b{n}="c"' for n in range(40)) + "/>"), "unreadable"),
+    "many elements": (_named("<a/>" * 200_000), "unreadable"),
+    "billion laughs": (
+        lambda body: (
+            200,
+            b'<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
+            + body.partition(b"?>")[2].replace(f">{NAME}<".encode(), b">&c;<"),
+        ),
+        "unreadable",
+    ),
+    "external entity": (
+        lambda body: (
+            200,
+            b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]>'
+            + body.partition(b"?>")[2].replace(f">{NAME}<".encode(), b">&b;<"),
+        ),
+        "unreadable",
+    ),
     "huge": (lambda body: (200, body.replace(b"<value>", b"<value>" + b" " * 5_000_000)), "unreadable"),
     "doctype": (lambda body: (200, b"<!DOCTYPE a [<!ENTITY b 'c'>]>" + body), "unreadable"),
     "another operation's": (

@@ -92,6 +92,8 @@ def read_answer(call: PreparedCall, *, status: int, charset: str | None, body: b
         element = read_reply(parse(body, charset=charset, limits=_REPLY_LIMITS))
         if element.tag == names.SOAP_FAULT:
             raise _fault_of(element)
+        if status != _OK:
+            raise ReplyUnreadable(f"http-status-{status}")
         if element.tag != call.door.response_element(operation_of(call.request)):
             raise ReplyUnreadable("other-operation")
         schema_of(call.door).validate_response(element)
