@@ -648,9 +648,22 @@ def test_log_holds_no_value_of_a_statement(used: Path) -> None:
                 connection.execute(statement, (secret, secret))
         with pytest.raises(psycopg.Error), psycopg.connect(server.connection_string) as connection:
             connection.execute("SELECT pg_terminate_backend(pg_backend_pid()) -- " + secret)
+        # A backend that dies under a statement: PostgreSQL would say which.
+        with psycopg.connect(server.connection_string) as connection:
+            backend = connection.info.backend_pid
+            killer = threading.Timer(0.2, os.kill, (backend, signal.SIGKILL))
+            killer.start()
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute(f"SELECT pg_sleep({WAIT_SECONDS_MAX}), '{secret}'")
+            killer.join()
+        deadline = time.monotonic() + WAIT_SECONDS_MAX
+        while "database system is ready" not in server.log_file.read_text().partition("terminated by signal 9")[2]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         execute(server, f"DO $$ BEGIN RAISE LOG 'lasting'; RAISE WARNING '{secret}'; END $$")
     log = server.log_file.read_text()
     assert "lasting" in log
+    assert "terminated by signal 9" in log
     assert secret not in log
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import io
 import json
+import logging
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -11,7 +14,7 @@ import psycopg
 import pytest
 import structlog
 
-from cbss_inscription.app.telemetry import StructuredExchangeLog
+from cbss_inscription.app.telemetry import LibraryFormatter, StructuredExchangeLog
 from cbss_inscription.domain.errors import SchemaViolation, TemporarilyUnavailable
 from cbss_inscription.soap.pipeline import Progress
 
@@ -77,3 +80,39 @@ def test_an_outage_is_told_with_its_kind(lines: list[dict]) -> None:
     StructuredExchangeLog().refused(progress(), error=error, seconds=0.001)
     assert (lines[0]["code"], lines[0]["reason"], lines[0]["cause"]) == ("SOA-02002", "database", "QueryCanceled 57014")
     assert "85073003328" not in json.dumps(lines)
+
+
+async def test_sec_74_a_task_that_nobody_awaited_is_told_without_its_words() -> None:
+    """asyncio quotes the exception of a lost task, and PostgreSQL's quote rows: a JSON line has neither (SEC-74)."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(LibraryFormatter())
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(handler)
+    try:
+
+        async def fail() -> None:
+            raise psycopg.errors.CheckViolation(CANARY)
+
+        task = asyncio.create_task(fail())
+        await asyncio.wait({task})
+        del task
+        gc.collect()
+    finally:
+        logger.removeHandler(handler)
+    (line,) = [json.loads(text) for text in stream.getvalue().splitlines()]
+    assert (line["event"], line["logger"], line["level"]) == ("Task exception was never retrieved", "asyncio", "error")
+    assert [told["kind"] for told in line["exceptions"]] == ["CheckViolation 23514"]
+    assert "85073003328" not in stream.getvalue()
+    assert "Peeters" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("logger", ["httpx", "psycopg.pool"])
+def test_sec_74_no_library_forges_a_line(logger: str) -> None:
+    """Line ends and terminal controls in what a library says are escaped: one record is one JSON line (SEC-74)."""
+    words = 'a\r\n{"event": "forged"}\x1b[2J\x9b31m\u2028'
+    record = logging.LogRecord(logger, logging.WARNING, "here", 1, "%s", (words,), None)
+    told = LibraryFormatter().format(record)
+    assert told.isascii()
+    assert told.isprintable()
+    assert json.loads(told)["event"] == (words if logger == "psycopg.pool" else "%s")

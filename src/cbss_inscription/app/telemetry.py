@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 from uuid import UUID
 
@@ -30,6 +31,8 @@ EXCEPTIONS_MAX: Final = 8
 """Exceptions of one failure that are told."""
 FRAMES_MAX: Final = 30
 """Frames of one exception that are told, the innermost ones."""
+_SPEAKS_OF_CONNECTIONS: Final = frozenset({"psycopg.pool"})
+"""Libraries whose warnings are told with their values: why a database is not reached, never a statement or a row."""
 
 
 def configure_logging() -> None:
@@ -37,7 +40,9 @@ def configure_logging() -> None:
 
     Libraries may log warnings, not their debugging: some of them would print messages (SEC-74).
     """
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LibraryFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -48,6 +53,29 @@ def configure_logging() -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+class LibraryFormatter(logging.Formatter):
+    """What a library logs as a JSON line: who, how grave, its words, of an exception kinds and frames.
+
+    Without the values that it puts into its words: asyncio quotes exceptions, and these quote rows (SEC-74).
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter.format`."""
+        if record.name in _SPEAKS_OF_CONNECTIONS:
+            words = record.getMessage()
+        else:
+            words = str(record.msg).partition("\n")[0]  # asyncio's values stand on further lines
+        line: dict[str, object] = {
+            "event": words,
+            "logger": record.name,
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            line["exceptions"] = _told(record.exc_info[1])
+        return json.dumps(line)
 
 
 class StructuredExchangeLog:
