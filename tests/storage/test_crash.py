@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -80,11 +82,16 @@ def message_key(ticket: UUID) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def own_server(reachable_directory: Path) -> Iterator[EmbeddedServer]:
-    """A server for this module alone, which may be killed."""
-    with EmbeddedServer(reachable_directory / "killed") as server:
-        migrate(server.connection_string)
-        yield server
+def own_server() -> Iterator[EmbeddedServer]:
+    """A server for this module alone, which may be killed; on a disk, where writers wait for each other's syncing."""
+    directory = Path(tempfile.mkdtemp(prefix="cbss-tests-"))
+    directory.chmod(0o711)
+    try:
+        with EmbeddedServer(directory / "killed") as server:
+            migrate(server.connection_string)
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
