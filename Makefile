@@ -39,10 +39,10 @@ test: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 	@tests/install-programs
 	.venv/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-# Campaigns that take longer: what `make test` leaves out.
+# Campaigns that take longer: what `make test` leaves out, and every property with many more examples.
 test-long: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 	@tests/install-programs
-	.venv/bin/pytest --numprocesses 2 -m long $(ARGS)
+	.venv/bin/pytest --numprocesses 2 -m "long or hypothesis" --hypothesis-profile long $(ARGS)
 
 # Foreign stacks with the recipes of examples/, at a running sandbox; those that cannot be installed are skipped, and why.
 test-peers: .venv/.development

@@ -20,10 +20,16 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from cbss_inscription.client.profile import Profile
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.migration import migrate
+
+# `make test` tries a property with some examples, other ones in each run; `make test-long` with many.
+settings.register_profile("quick", max_examples=40)
+settings.register_profile("long", max_examples=500, deadline=None)
+settings.load_profile("quick")
 
 START_SECONDS_MAX = 60
 PG_BIN = Path(os.environ["CBSS_TEST_PG_BIN"]) if "CBSS_TEST_PG_BIN" in os.environ else None

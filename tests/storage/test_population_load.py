@@ -12,6 +12,7 @@ import pytest
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import FileStatus, Person
 from cbss_inscription.domain.phonetics import phonetic_key
+from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.registers.resolution import HOPS_MAX
 from cbss_inscription.repertory.embedded import LINES_MAX
 from cbss_inscription.sandbox.population import NumberSpace, make_population
@@ -135,8 +136,6 @@ async def test_what_was_known_on_a_date_is_known_of_a_load(population: str) -> N
     await database.open()
     try:
         history = StoredHistory(database, hops_max=HOPS_MAX)
-        from cbss_inscription.domain.ssin import Ssin
-
         ssin = Ssin.of_number(row[0])
         known = [{line.last_change for line in (await history.known_as_of(ssin, moment)).lines} for moment in moments]
         before = await history.known_as_of(ssin, datetime(1999, 1, 1, tzinfo=UTC))
@@ -243,9 +242,10 @@ def test_each_word_finds_whom_it_names(population: str, word: str) -> None:
     search = parse_search(word, today=TODAY)
     found = search_population(population, search.criteria, count=FOUND_MAX)
     files = {person.ssin: person for person in MADE.population().persons}
+    successors = {person.replaced_by for person in files.values()}
     holders = lines_by_ssin(population)
 
-    expected = sorted(ssin for ssin, person in files.items() if has(word, person, files, holders))
+    expected = sorted(ssin for ssin, person in files.items() if has(word, person, files, successors, holders))
     assert [item.person.ssin for item in found] == expected
     assert expected or word in {"minor", "no birth date"}
     for item in found:
@@ -262,7 +262,13 @@ def lines_by_ssin(conninfo: str) -> dict[int, set[tuple[str, str]]]:
     return held
 
 
-def has(word: str, person: Person, files: dict, holders: dict[int, set[tuple[str, str]]]) -> bool:  # type: ignore[type-arg]
+def has(
+    word: str,
+    person: Person,
+    files: dict,  # type: ignore[type-arg]
+    successors: set[Ssin | None],
+    holders: dict[int, set[tuple[str, str]]],
+) -> bool:
     held = holders.get(person.ssin.number, set())
     successor = files.get(person.replaced_by)
     born, died = person.birth_date, person.decease_date
@@ -275,8 +281,8 @@ def has(word: str, person: Person, files: dict, holders: dict[int, set[tuple[str
         "canceled": person.status == "canceled",
         "replaced": person.status == "replaced",
         "replaced chain": successor is not None and successor.status is FileStatus.REPLACED,
+        "replaces another": person.ssin in successors,
         "replaced by canceled": successor is not None and successor.status is FileStatus.CANCELED,
-        "replaces another": person.ssin in {file.replaced_by for file in files.values()},
         "alive": died is None,
         "deceased": died is not None,
         "incomplete decease date": died is not None and not died.is_complete,
