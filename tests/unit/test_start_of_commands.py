@@ -17,6 +17,7 @@ from cbss_inscription import client
         ("import cbss_inscription.cli.commands", {"httpx", "lxml", "psycopg", "cryptography"}),
         ("import cbss_inscription.app.registers", {"httpx", "lxml", "structlog", "yaml"}),
         ("from cbss_inscription.client import FaultReceived", {"httpx", "lxml", "cryptography"}),
+        ("import cbss_inscription.app.wiring", {"typer", "rich", "pygments"}),
     ],
 )
 def test_nothing_is_imported_that_only_other_commands_need(statement: str, not_needed: set[str]) -> None:

@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 from uuid import UUID
 
-import structlog
-
 from cbss_inscription.domain.clock import ClockReading, ClockState
 from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, SchemaViolation, ServiceUnavailable
 from cbss_inscription.domain.results import HealthCheckResult
@@ -26,6 +24,14 @@ if TYPE_CHECKING:
     from cbss_inscription.security.lifetimes import Lifetime
     from cbss_inscription.soap.pipeline import Progress
 
+# For consoles, structlog loads rich and pygments where it finds them: a quarter of a worker's start, for a log of JSON.
+if "rich" in sys.modules:
+    import structlog
+else:
+    sys.modules["rich"] = None  # type: ignore[assignment]  # Python's own way to say that there is none
+    import structlog
+
+    del sys.modules["rich"]
 
 EXCEPTIONS_MAX: Final = 8
 """Exceptions of one failure that are told."""
@@ -63,10 +69,8 @@ class LibraryFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""
-        if record.name in _SPEAKS_OF_CONNECTIONS:
-            words = record.getMessage()
-        else:
-            words = str(record.msg).partition("\n")[0]  # asyncio's values stand on further lines
+        # asyncio's values stand on further lines.
+        words = str(record.msg).partition("\n")[0] if record.name not in _SPEAKS_OF_CONNECTIONS else record.getMessage()
         line: dict[str, object] = {
             "event": words,
             "logger": record.name,
