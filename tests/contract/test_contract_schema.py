@@ -258,8 +258,8 @@ PATTERNS = {
     "UUIDType": r"[\da-fA-F]{8}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{12}",
     "CbeNumberType": r"\d{10}",
     "SsinType": SSIN_PATTERN,
-    "LegalContextType": r"(?=.{2,64}$)[a-zA-Z0-9][a-zA-Z0-9_:+\- ]*[a-zA-Z0-9_:+\-]",
-    "InscriptionContextType": r"(?=.{2,64}$)[a-zA-Z0-9][a-zA-Z0-9_:+ ]*[a-zA-Z0-9_:+]",
+    "LegalContextType": r"[a-zA-Z0-9][a-zA-Z0-9_:+\- ]{0,62}[a-zA-Z0-9_:+\-]",
+    "InscriptionContextType": r"[a-zA-Z0-9][a-zA-Z0-9_:+ ]{0,62}[a-zA-Z0-9_:+]",
     "IncompleteDateType": r"[0-2][0-9]{3}\-[0-1][0-9]\-[0-3][0-9]",
 }
 """The patterns of the contract's table as Python reads them: a second opinion on libxml2's."""
