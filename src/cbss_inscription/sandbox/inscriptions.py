@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from hashlib import shake_128
 from math import gcd
 from operator import itemgetter
@@ -99,7 +100,7 @@ class SyntheticInscriptions:
         self._choices_milli = 2 * inscriptions * 1_000_000 // _HOLDERS_PER_MILLE + 1_000 if inscriptions else 0
         self._csv_heads = tuple(f",{customer},{context}," for customer, context in _KEYS)
         self._copy_heads = tuple(f"\t{customer}\t{context}\t" for customer, context in _KEYS)
-        stock = _stock(Random(seed)) if inscriptions else []  # noqa: S311 - reproducible on purpose
+        stock = _stock(seed) if inscriptions else ()
         self._stock = [text for _, text in stock]
         ended = sorted((year, text.csv, text) for year, text in stock if year is not None)
         self._ended = [text for _, _, text in ended]
@@ -143,9 +144,11 @@ _DIGEST_BYTES: Final = _HEAD_BYTES + _LINES_OF_PERSON_MAX * _LINE_BYTES
 assert len(_KEYS) >= _LINES_OF_PERSON_MAX
 
 
-def _stock(chance: Random) -> list[tuple[int | None, LineSetText]]:
+@lru_cache(maxsize=1)  # a second to make; who makes rows twice, to compare or to count, has the same seed
+def _stock(seed: int) -> tuple[tuple[int | None, LineSetText], ...]:
     # Each with the year in which its last line ends; None for what runs on beyond LAST_KNOWN_DAY.
-    return [_spelled(_lines(chance)) for _ in range(_STOCK)]
+    chance = Random(seed)  # noqa: S311 - reproducible on purpose
+    return tuple(_spelled(_lines(chance)) for _ in range(_STOCK))
 
 
 def _lines(chance: Random) -> list[_Line]:
