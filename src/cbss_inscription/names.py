@@ -90,6 +90,8 @@ SOAP_ACTOR_NEXT: Final = "http://schemas.xmlsoap.org/soap/actor/next"
 SOAP_ENCODING_STYLE: Final = qname(SOAP11, "encodingStyle")
 RSA_SHA384: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384"
 RSA_SHA512: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512"
+ECDSA_SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
+ECDSA_SHA384: Final = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384"
 
 # root elements of the contract
 HEALTH_CHECK_REQUEST: Final = qname(MONITORING, "HealthCheckRequest")

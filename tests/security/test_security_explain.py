@@ -19,7 +19,7 @@ from cbss_inscription import names
 from cbss_inscription.domain.errors import NotAuthenticated
 from cbss_inscription.security.c14n import canonical
 from cbss_inscription.security.explain import FACT_CHARS_MAX, Verdict, certificate_step_of, explain, fact
-from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.security.policy import TOKEN_CHARS_MOST, SecurityPolicy
 from cbss_inscription.security.sign import Signer, sign
 from cbss_inscription.security.stations import Station
 from cbss_inscription.security.trust import TrustStore
@@ -132,7 +132,7 @@ def _refusal_of_certificate(store, credential, now=trust_tests.NOW):
     if not data:
         return reason  # a token without text is refused before it is a certificate
     signer = Signer(certificate=None, certificate_der=data, sign_bytes=lambda _: bytes(256))
-    policy = SecurityPolicy(token_size_chars_max=200_000)
+    policy = SecurityPolicy(token_size_chars_max=TOKEN_CHARS_MOST)
     options = {"charset": None, "policy": policy, "trust": store, "now": now}
     seen = explain(sign(Forge.request, signer=signer, now=now), **options)
     assert seen.refusal.reason == reason
@@ -394,3 +394,18 @@ def test_sec_43_without_authorities_a_key_must_serve(forge, pki, key):
         seen = unjudged(forge, etree.tostring(root))
         (refused,) = (step for step in seen.steps if step.verdict is Verdict.REFUSED)
         assert (refused.reason, refused.name) == (reason, certificate_step_of(reason))
+
+
+def test_sec_36_who_may_leave_the_value_type_out_is_told(forge):
+    """A reference without ValueType is refused in a step of its own, once it is known who calls (SEC-36, SEC-88)."""
+    root = forge.tree()
+    del next(root.iter(names.WSSE_REFERENCE)).attrib["ValueType"]
+    other = SecurityPolicy(applications_without_value_type=frozenset({"urn:a", "urn:b"}))
+    step, facts = facts_of(assert_same(forge, root, policy=other), Station.KEY_REFERENCE)
+    assert (step.verdict, step.reason) == (Verdict.REFUSED, "key-info-value-type")
+    assert facts == {"ValueType of the reference": "none", "may leave it out": "2 applications, by the settings"}
+    known = SecurityPolicy(applications_without_value_type=frozenset({forge.urn}))
+    step, _ = facts_of(assert_same(forge, root, policy=known), Station.KEY_REFERENCE)
+    assert step.verdict is Verdict.OK
+    _, facts = facts_of(assert_same(forge, forge.message()), Station.KEY_REFERENCE)
+    assert facts == {"ValueType of the reference": names.X509_V3}

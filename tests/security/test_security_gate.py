@@ -1031,11 +1031,13 @@ def sec_36_external_reference(root):
 
 
 def test_sec_36_missing_value_type_can_be_allowed(forge):
-    """For a client known to leave it out, the reference's ValueType may be missing, but not be another (SEC-36)."""
-    lenient = SecurityPolicy(token_reference_value_type_required=False)
+    """For an application known to leave it out the ValueType may be missing, but not be another (SEC-36)."""
+    lenient = SecurityPolicy(applications_without_value_type=frozenset({forge.urn}))
+    other = SecurityPolicy(applications_without_value_type=frozenset({f"{forge.urn}:other"}))
     root = forge.tree()
     del the(root, names.WSSE_REFERENCE).attrib["ValueType"]
     assert forge.refusal(root, policy=lenient) == "accepted"
+    assert forge.refusal(root, policy=other) == "NotAuthenticated key-info-value-type"
     the(root, names.WSSE_REFERENCE).set("ValueType", "urn:x")
     assert forge.refusal(root, policy=lenient) == "NotAuthenticated key-info-value-type"
 

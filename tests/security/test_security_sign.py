@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -131,12 +131,14 @@ def test_signed_twice(forge):
 
 
 def test_signers_that_cannot_be(forge, pki, key):
-    """A key that is not the certificate's, is encrypted, short or not RSA makes no signer, and the message says why."""
+    """A key that is not the certificate's, is encrypted, short or of no known kind makes no signer; it is said why."""
     credential = forge.credential
     good_certificate, good_key = credential.certificate_pem, credential.private_key_pem
     other = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
     short = rsa.generate_private_key(public_exponent=65_537, key_size=1_024)
     curve = ec.generate_private_key(ec.SECP256R1())
+    unknown = ec.generate_private_key(ec.SECP256K1())
+    edwards = ed25519.Ed25519PrivateKey.generate()
 
     def pem(private_key, encryption=None):
         return private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
@@ -154,9 +156,12 @@ def test_signers_that_cannot_be(forge, pki, key):
         (b"", good_key, "certificate"),
         (good_key, good_key, "certificate"),
         (certificate(short), pem(short), "too short"),
-        (certificate(curve), pem(curve), "signed with RSA"),
-        (good_certificate, pem(curve), "signed with RSA"),
-        (certificate(curve), good_key, "signed with RSA"),
+        (certificate(unknown), pem(unknown), "on a curve"),
+        (certificate(edwards), pem(edwards), "of another kind"),
+        (good_certificate, pem(edwards), "of another kind"),
+        (certificate(edwards), good_key, "of another kind"),
+        (good_certificate, pem(curve), "not the key"),
+        (certificate(curve), good_key, "not the key"),
     ):
         with pytest.raises(UsageError, match=word):
             Signer.from_pem(certificate_pem, key_pem)

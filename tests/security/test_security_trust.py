@@ -416,7 +416,7 @@ def test_sec_43_extensions(store, issue, extensions, expected):
 
 
 def test_sec_43_key_sizes(pki, issue, store):
-    """An RSA key under 2 048 bits is refused; so is a shorter one than configured (SEC-43)."""
+    """An RSA key under 2 048 bits is refused; so is a shorter or longer one than configured (SEC-43)."""
     small = issue(private_key=rsa.generate_private_key(public_exponent=65_537, key_size=1_024))
     assert refusal(store, small) == "certificate-key-size"
     almost = issue(private_key=rsa.generate_private_key(public_exponent=65_537, key_size=2_047))
@@ -431,6 +431,8 @@ def test_sec_43_key_sizes(pki, issue, store):
         rules=CertificateRules(key_bits_min=2_048, key_bits_max=2_048),
     )
     assert refusal(narrow, issue()) == "accepted"
+    long = issue(private_key=rsa.generate_private_key(public_exponent=65_537, key_size=2_112))
+    assert refusal(narrow, long) == "certificate-key-size"
 
 
 def test_sec_43_key_exponent_and_kind(store, issue):
@@ -855,7 +857,17 @@ def test_sec_46_threads(pki, issue):
     assert not failures
 
 
-@pytest.mark.parametrize("options", [{"key_bits_min": 1_024}, {"cache_seconds": 301}, {"cache_entries_max": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"key_bits_min": 2_047},
+        {"key_bits_max": 16_385},
+        {"key_bits_min": 3_072, "key_bits_max": 2_048},
+        {"cache_seconds": 301},
+        {"cache_entries_max": 0},
+        {"cache_entries_max": 16_385},
+    ],
+)
 def test_rules_cannot_be_loosened(options):
     """Shorter keys or longer memories than the design allows cannot be configured (SEC-43, SEC-46)."""
     with pytest.raises(UsageError):

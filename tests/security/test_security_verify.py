@@ -14,7 +14,7 @@ from lxml import etree
 
 from cbss_inscription import names, safe_xml
 from cbss_inscription.domain.errors import NotAuthenticated, UsageError
-from cbss_inscription.security import c14n, gate, verify
+from cbss_inscription.security import algorithms, c14n, gate, verify
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.policy import SecurityPolicy
 
@@ -198,7 +198,7 @@ def test_sec_38_cryptographic_failure(forge, monkeypatch):
         raise ValueError
 
     message = forge.message()
-    monkeypatch.setattr(verify.padding, "PKCS1v15", failing)
+    monkeypatch.setattr(algorithms.padding, "PKCS1v15", failing)
     assert forge.refusal(message) == "NotAuthenticated signature-failure"
 
 

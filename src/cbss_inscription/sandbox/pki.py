@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.security.algorithms import PrivateKey
 from cbss_inscription.security.trust import CBE_PREFIX, GOVERNMENT_UNIT
 
 SERVER_NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -44,8 +45,6 @@ BACKDATE: Final = timedelta(hours=1)
 """How long before `now` certificates begin, so that clocks a little behind accept them."""
 
 _FILE_STEMS: Final = ("tls-ca", "server", "application-root", "application-ca")
-
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +164,7 @@ class TestPki:
         not_before: datetime,
         not_after: datetime | None = None,
         key_bits: int = 2_048,
-        private_key: rsa.RSAPrivateKey | None = None,
+        private_key: PrivateKey | None = None,
     ) -> Credential:
         """An application's certificate with the platform's subject (design 1.3), and its new key, or the one given.
 

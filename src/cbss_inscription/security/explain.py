@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,14 +20,16 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from lxml import etree
 from lxml.etree import _Element
 
 from cbss_inscription import names, safe_xml
 from cbss_inscription.domain.errors import MessageRejected, NotAuthenticated
-from cbss_inscription.safe_xml import XmlLimits
+from cbss_inscription.safe_xml import XmlLimits, XmlShape
 from cbss_inscription.security import verify
+from cbss_inscription.security.algorithms import BY_URI, PublicKey, algorithm_for
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.gate import GatedMessage, Reference
 from cbss_inscription.security.policy import SecurityPolicy
@@ -257,6 +259,8 @@ class _Description:
                 return tuple(_of_timestamp(root)), None
             case Station.SIGNATURE:
                 return tuple(_of_signature(root, self.policy)), None
+            case Station.KEY_REFERENCE:
+                return tuple(self._of_key_reference(gated)) if gated is not None else (), None
             case Station.WINDOW:
                 return tuple(self._of_window()), None
             case Station.SIGNATURE_VALUE:
@@ -359,6 +363,12 @@ class _Description:
                     fact(f"{whose} revocation", f"list of {_instant(since)}, next {_instant(until)}, {fresh}: {state}"),
                 )
 
+    def _of_key_reference(self, gated: GatedMessage) -> Iterator[Fact]:
+        yield fact("ValueType of the reference", names.X509_V3 if gated.has_value_type else "none")
+        if not gated.has_value_type:
+            allowed = len(self.policy.applications_without_value_type)
+            yield fact("may leave it out", f"{allowed} application{'s' if allowed > 1 else ''}, by the settings")
+
     def _of_window(self) -> Iterator[Fact]:
         times = self.found.get(Station.TIMESTAMP)
         policy = self.policy
@@ -388,9 +398,20 @@ class _Description:
         except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             return
         rules = CertificateRules() if self.trust is None else self.trust.rules
-        if not isinstance(key, rsa.RSAPublicKey) or key.key_size > rules.key_bits_max:
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size <= rules.key_bits_max:
+            yield fact("key of the certificate", f"RSA, {(key.key_size + 7) // 8} bytes of signature")
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            yield fact(
+                "key of the certificate", f"{key.curve.name}, {2 * ((key.key_size + 7) // 8)} bytes of signature"
+            )
+        else:
             return
-        yield fact("key of the certificate", f"RSA, {(key.key_size + 7) // 8} bytes of signature")
+        algorithm = BY_URI[gated.signature_algorithm]
+        if not algorithm.takes(key):
+            fitting = algorithm_for(key)
+            yield fact(
+                "algorithm", f"{algorithm} is not for that key{'' if fitting is None else f', but {fitting} would be'}"
+            )
         if Station.SIGNATURE_VALUE not in self.found:
             yield fact("looks like", _signature_made_otherwise(gated, key, signed_info))
 
@@ -408,19 +429,9 @@ def _beginning(message: bytes) -> str:
 
 
 def _loosened(limits: XmlLimits) -> XmlLimits:
-    return XmlLimits(
-        size_bytes_max=limits.size_bytes_max,
-        depth_max=limits.depth_max * MEASURE_FACTOR,
-        elements_max=limits.elements_max * MEASURE_FACTOR,
-        attributes_per_element_max=limits.attributes_per_element_max * MEASURE_FACTOR,
-        attributes_max=limits.attributes_max * MEASURE_FACTOR,
-        namespaces_per_element_max=limits.namespaces_per_element_max * MEASURE_FACTOR,
-        namespaces_max=limits.namespaces_max * MEASURE_FACTOR,
-        name_chars_max=limits.name_chars_max * MEASURE_FACTOR,
-        value_chars_max=limits.value_chars_max * MEASURE_FACTOR,
-        text_chars_max=limits.text_chars_max * MEASURE_FACTOR,
-        comments_max=limits.comments_max * MEASURE_FACTOR,
-    )
+    """`MEASURE_FACTOR` times as much of every shape, and no more bytes."""
+    wider = {name: getattr(limits, name) * MEASURE_FACTOR for name in XmlShape.__struct_fields__}
+    return XmlLimits(size_bytes_max=limits.size_bytes_max, **wider)
 
 
 def _measured(root: _Element, limits: XmlLimits) -> Iterator[Fact]:
@@ -629,8 +640,10 @@ def _of_use(certificate: x509.Certificate) -> Iterator[tuple[str, Fact]]:
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey):
         yield where, fact("key", f"RSA, {key.key_size} bits, exponent {key.public_numbers().e}")
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        yield where, fact("key", f"elliptic curve {key.curve.name}")
     else:
-        yield where, fact("key", "not RSA")
+        yield where, fact("key", "neither RSA nor on an elliptic curve")
 
 
 # --- digests and signature ------------------------------------------------------------------------------------------
@@ -668,7 +681,7 @@ def _digest_made_otherwise(reference: Reference, data: bytes) -> str:
     return "another content than was signed"
 
 
-def _signature_made_otherwise(gated: GatedMessage, key: rsa.RSAPublicKey, signed_info: bytes) -> str:
+def _signature_made_otherwise(gated: GatedMessage, key: PublicKey, signed_info: bytes) -> str:
     """What the signer seems to have signed instead, as far as a few usual mistakes can tell."""
     contents = {
         "the canonical SignedInfo": signed_info,
@@ -684,24 +697,30 @@ def _signature_made_otherwise(gated: GatedMessage, key: rsa.RSAPublicKey, signed
     )
     for words, content in contents.items():
         for algorithm in algorithms if content is not None else ():
-            for way, scheme in (
-                ("RSA", padding.PKCS1v15()),
-                ("RSA-PSS", padding.PSS(padding.MGF1(algorithm), padding.PSS.AUTO)),
-            ):
-                if content is not None and _verifies(key, gated.signature_value, content, scheme, algorithm):
+            for way, verify_by in _ways(key, gated.signature_value, algorithm):
+                if content is not None and _verifies(verify_by, content):
                     return f"{way} with {algorithm.name} over {words}"
     return "the signature of another key, or of another SignedInfo"
 
 
-def _verifies(
-    key: rsa.RSAPublicKey,
-    signature: bytes,
-    content: bytes,
-    scheme: padding.PKCS1v15 | padding.PSS,
-    algorithm: hashes.HashAlgorithm,
-) -> bool:
+def _ways(
+    key: PublicKey, signature: bytes, algorithm: hashes.HashAlgorithm
+) -> Iterator[tuple[str, Callable[[bytes], None]]]:
+    """The ways in which a signer may have made this signature with this kind of key."""
+    if isinstance(key, rsa.RSAPublicKey):
+        pss = padding.PSS(padding.MGF1(algorithm), padding.PSS.AUTO)
+        yield "RSA", lambda content: key.verify(signature, content, padding.PKCS1v15(), algorithm)
+        yield "RSA-PSS", lambda content: key.verify(signature, content, pss, algorithm)
+        return
+    ecdsa, half = ec.ECDSA(algorithm), len(signature) // 2
+    joined = encode_dss_signature(int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))
+    yield "ECDSA", lambda content: key.verify(joined, content, ecdsa)
+    yield "ECDSA in ASN.1", lambda content: key.verify(signature, content, ecdsa)
+
+
+def _verifies(verify_by: Callable[[bytes], None], content: bytes) -> bool:
     try:
-        key.verify(signature, content, scheme, algorithm)
+        verify_by(content)
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         return False
     return True

@@ -97,6 +97,8 @@ class GatedMessage:
     signed_info_prefixes: tuple[str, ...]
     signature_algorithm: str
     signature_value: bytes = field(repr=False)
+    has_value_type: bool
+    """Whether the reference to the token says that it is an X.509 certificate; who may leave it out is asked later."""
     certificate_der: bytes = field(repr=False)
     created: datetime
     expires: datetime
@@ -330,7 +332,7 @@ def _read_signature(
     ids_of_parts = {name: part.get(names.WSU_ID, "") for name, part in parts.items()}
     if references.keys() != set(ids_of_parts.values()):
         raise NotAuthenticated("reference-target")
-    _read_key_info(key_info, policy, token_id=ids_of_parts["token"])
+    has_value_type = _read_key_info(key_info, policy, token_id=ids_of_parts["token"])
 
     signed = {
         name: Reference(
@@ -346,6 +348,7 @@ def _read_signature(
         signed_info_prefixes=signed_info_prefixes,
         signature_algorithm=algorithm,
         signature_value=signature_value,
+        has_value_type=has_value_type,
         certificate_der=certificate_der,
         created=created,
         expires=expires,
@@ -396,8 +399,8 @@ def _read_canonicalization(method: _Element, policy: SecurityPolicy, reason: str
     return tuple(tokens)
 
 
-def _read_key_info(key_info: _Element, policy: SecurityPolicy, *, token_id: str) -> None:
-    """Checks that the key is the token's, by one direct reference and no other way (SEC-36)."""
+def _read_key_info(key_info: _Element, policy: SecurityPolicy, *, token_id: str) -> bool:
+    """Whether the reference to the token has its ValueType; it is one direct reference and nothing else (SEC-36)."""
     children = _read_children(key_info, "key-info", optional=_DS_ID)
     if [child.tag for child in children] != [names.WSSE_TOKEN_REFERENCE]:
         raise NotAuthenticated("key-info")
@@ -408,12 +411,11 @@ def _read_key_info(key_info: _Element, policy: SecurityPolicy, *, token_id: str)
     if _read_children(reference, "key-info", required=frozenset({"URI"}), optional=frozenset({"ValueType"})):
         raise NotAuthenticated("key-info")
     value_type = reference.get("ValueType")
-    if value_type is None and policy.token_reference_value_type_required:
-        raise NotAuthenticated("key-info-value-type")
-    if value_type not in (None, names.X509_V3):
+    if value_type != names.X509_V3 and (value_type is not None or not policy.applications_without_value_type):
         raise NotAuthenticated("key-info-value-type")
     if reference.get("URI") != f"#{token_id}":
         raise NotAuthenticated("key-info-target")
+    return value_type is not None
 
 
 # --- shapes ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""A request signed the RSZ way: token, timestamp and Body under one rsa-sha256 signature (design 1.1)."""
+"""A request signed the RSZ way: token, timestamp and Body under one signature, rsa-sha256 (design 1.1).
+
+A key on an elliptic curve signs by the algorithm of its curve, for services that allow it.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,19 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from lxml import etree
 from lxml.etree import _Element
 
 from cbss_inscription import names, safe_xml
 from cbss_inscription.domain.errors import MessageRejected, UsageError
+from cbss_inscription.security.algorithms import PublicKey, SignatureAlgorithm, algorithm_for
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.gate import ID
 from cbss_inscription.security.policy import LIFETIME_SECONDS_MAX
@@ -39,14 +43,15 @@ class Signer:
     certificate: x509.Certificate
     certificate_der: bytes = field(repr=False)
     sign_bytes: Callable[[bytes], bytes] = field(repr=False)
-    """The RSA PKCS #1 v1.5 signature with SHA-256 of the bytes given."""
+    """The SignatureValue of the bytes given, by `algorithm`."""
+    algorithm: SignatureAlgorithm = SignatureAlgorithm.RSA_SHA256
 
     @classmethod
     def from_pem(cls, certificate_pem: bytes, private_key_pem: bytes) -> Signer:
         """A signer from PEM files: the certificate (first, if others follow) and its private key, not encrypted.
 
-        Raises UsageError when one of them cannot be read, when they do not belong together, or when the key is not RSA
-        of at least 2048 bits.
+        Raises UsageError when one of them cannot be read, when they do not belong together, or when the key is neither
+        RSA of at least 2048 bits nor on P-256 or P-384.
         """
         try:
             certificate = x509.load_pem_x509_certificates(certificate_pem)[0]
@@ -59,19 +64,23 @@ class Signer:
             raise UsageError("The private key is encrypted; give a key file without a password.") from None
         except (ValueError, UnsupportedAlgorithm):
             raise UsageError("The key file holds no readable PEM private key.") from None
-        if not isinstance(key, rsa.RSAPrivateKey) or not isinstance(certified_key, rsa.RSAPublicKey):
-            raise UsageError("Messages are signed with RSA; the certificate or key given is of another kind.")
-        if key.key_size < 2_048:
+        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) or not isinstance(
+            certified_key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+        ):
+            raise UsageError("Messages are signed with RSA, P-256 or P-384; the certificate or key is of another kind.")
+        if isinstance(key, rsa.RSAPrivateKey) and key.key_size < 2_048:
             raise UsageError("The private key is too short: RSA needs at least 2048 bits.")
         if _public_bytes(key.public_key()) != _public_bytes(certified_key):
             raise UsageError("The private key is not the key of this certificate.")
-        rsa_key = key
-
-        def sign_bytes(data: bytes) -> bytes:
-            return rsa_key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        algorithm = algorithm_for(key)
+        if algorithm is None:
+            raise UsageError("The private key is on a curve that nothing signs with here: P-256 and P-384 are known.")
 
         return cls(
-            certificate=certificate, certificate_der=certificate.public_bytes(Encoding.DER), sign_bytes=sign_bytes
+            certificate=certificate,
+            certificate_der=certificate.public_bytes(Encoding.DER),
+            sign_bytes=partial(algorithm.sign, key),
+            algorithm=algorithm,
         )
 
 
@@ -154,7 +163,7 @@ def _add_signature(security: _Element, signer: Signer, *, parts: tuple[_Element,
     signature = etree.SubElement(security, names.DS_SIGNATURE, nsmap={"ds": names.DS})
     signed_info = etree.SubElement(signature, names.DS_SIGNED_INFO)
     etree.SubElement(signed_info, names.DS_CANONICALIZATION_METHOD, Algorithm=names.EXC_C14N)
-    etree.SubElement(signed_info, names.DS_SIGNATURE_METHOD, Algorithm=names.RSA_SHA256)
+    etree.SubElement(signed_info, names.DS_SIGNATURE_METHOD, Algorithm=signer.algorithm.uri)
     for part in parts:
         reference = etree.SubElement(signed_info, names.DS_REFERENCE, URI=f"#{part.get(names.WSU_ID)}")
         transforms = etree.SubElement(reference, names.DS_TRANSFORMS)
@@ -178,5 +187,5 @@ def _instant(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
-def _public_bytes(key: rsa.RSAPublicKey) -> bytes:
+def _public_bytes(key: PublicKey) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

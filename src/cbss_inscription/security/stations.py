@@ -28,6 +28,8 @@ class Station(StrEnum):
     """The Signature's grammar: algorithms, three references, KeyInfo (SEC-31..36)."""
     CERTIFICATE = "certificate"
     """What `trust` says of the certificate (SEC-42..47)."""
+    KEY_REFERENCE = "key-reference"
+    """Whether this caller's reference to the token may lack its ValueType (SEC-36)."""
     WINDOW = "window"
     """The Timestamp against the clock (SEC-51)."""
     SIGNATURE_VALUE = "signature-value"

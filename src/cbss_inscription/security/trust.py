@@ -19,8 +19,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, islice, pairwise
-from typing import Final, Protocol, TypeVar, cast
+from typing import Annotated, Final, Protocol, TypeVar, cast
 
+import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -30,12 +31,22 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from cbss_inscription.domain.environment import Environment
 from cbss_inscription.domain.errors import NotAuthenticated, UsageError
+from cbss_inscription.security.algorithms import PublicKey
 from cbss_inscription.security.lifetimes import Kind, Lifetime, lifetime_of
+from cbss_inscription.security.policy import check_ranges
 
 CBE_PREFIX: Final = "urn:be:fgov:kbo-bce:organization:cbe-number:"
 """What precedes the ten digits in the organisational unit of an application certificate (design 1.3)."""
 GOVERNMENT_UNIT: Final = "Belgian Federal Government"
 
+KEY_BITS_LEAST: Final = 2_048
+"""The shortest RSA key that any setting can accept (SEC-43)."""
+KEY_BITS_MOST: Final = 16_384
+"""A signature by such a key takes a millisecond to check, one by the usual keys a fortieth of it."""
+CACHE_SECONDS_MOST: Final = 300
+"""A revoked certificate is refused within five minutes (SEC-46)."""
+CACHE_ENTRIES_MOST: Final = 16_384
+"""Some 30 MB of verdicts in each worker."""
 PATHS_MAX: Final = 16
 """How many ways from one authority to a root are kept; renewed certificates of one key make more than one."""
 
@@ -69,35 +80,45 @@ class CertifiedCaller:
     environment: str
     certificate_fingerprint: str
     """SHA-256 of the certificate's DER, in lower-case hexadecimal."""
-    public_key: rsa.RSAPublicKey = field(repr=False, compare=False)
+    public_key: PublicKey = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateRules:
-    """What an application certificate must look like; what RSZ leaves open can be set (design 1.3, SEC-43, SEC-47)."""
+class CertificateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of the rules for certificates is a number that a settings file may move, each within its range."""
 
-    key_bits_min: int = 2_048
-    """Length of an RSA modulus, in bits."""
-    key_bits_max: int = 8_192
+    key_bits_min: Annotated[int, msgspec.Meta(ge=KEY_BITS_LEAST, le=KEY_BITS_MOST)] = KEY_BITS_LEAST
+    """Length of an RSA modulus, in bits (SEC-43)."""
+    key_bits_max: Annotated[int, msgspec.Meta(ge=KEY_BITS_LEAST, le=KEY_BITS_MOST)] = 8_192
     """Length of an RSA modulus, in bits; a longer one only costs time."""
+    cache_seconds: Annotated[int, msgspec.Meta(ge=0, le=CACHE_SECONDS_MOST)] = CACHE_SECONDS_MOST
+    """How long a verdict is remembered; at most five minutes (SEC-46)."""
+    cache_entries_max: Annotated[int, msgspec.Meta(ge=1, le=CACHE_ENTRIES_MOST)] = 1_024
+    """How many verdicts are remembered (SEC-46)."""
+
+    def __post_init__(self) -> None:
+        if self.key_bits_min > self.key_bits_max:
+            raise ValueError("key_bits_min is more than key_bits_max")
+
+
+class CertificateRules(CertificateLimits, frozen=True, kw_only=True):
+    """What an application certificate must look like; what RSZ leaves open can be set (design 1.3, SEC-43, SEC-47).
+
+    UsageError when loosened too far.
+    """
+
+    curves: frozenset[str] = frozenset()
+    """The elliptic curves of keys that are accepted besides RSA, by the library's names; none by default (SEC-43)."""
     extended_key_usages: frozenset[x509.ObjectIdentifier] = frozenset(
         {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
     )
     """A certificate that has an extended key usage must have one of these."""
     government_unit: str | None = GOVERNMENT_UNIT
     """The organisational unit beside CBE number and environment; None lets any others stand there."""
-    cache_seconds: int = 300
-    """How long a verdict is remembered; at most five minutes (SEC-46)."""
-    cache_entries_max: int = 1_024
-    """How many verdicts are remembered (SEC-46)."""
     revocation_grace_seconds: int = 0
     """How long after its nextUpdate a revocation list still counts."""
 
     def __post_init__(self) -> None:
-        if not 2_048 <= self.key_bits_min <= self.key_bits_max:
-            raise UsageError("The shortest key accepted must have at least 2048 bits.")
-        if not 0 <= self.cache_seconds <= 300 or self.cache_entries_max < 1:
-            raise UsageError("A certificate's verdict may be remembered for at most 300 seconds.")
+        check_ranges(self, CertificateLimits)
 
 
 class CertificateTrust(Protocol):
@@ -291,7 +312,7 @@ class TrustStore:
             until = min(until, self._check_revocation(member, issuer, now, until=until, is_leaf=member is path[0]))
         return until
 
-    def _check_leaf(self, certificate: x509.Certificate, extensions: x509.Extensions) -> rsa.RSAPublicKey:
+    def _check_leaf(self, certificate: x509.Certificate, extensions: x509.Extensions) -> PublicKey:
         """The key of a certificate that may sign messages and nothing else (SEC-43)."""
         if certificate.version is not x509.Version.v3:
             raise NotAuthenticated("certificate-version")
@@ -313,6 +334,8 @@ class TrustStore:
             key = certificate.public_key()
         except (ValueError, UnsupportedAlgorithm):
             raise NotAuthenticated("certificate-key") from None
+        if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in self.rules.curves:
+            return key
         if not isinstance(key, rsa.RSAPublicKey):
             raise NotAuthenticated("certificate-key")
         exponent = key.public_numbers().e

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import padding
 from lxml.etree import _Element
 
 from cbss_inscription import safe_xml
 from cbss_inscription.domain.errors import NotAuthenticated
 from cbss_inscription.security import gate
+from cbss_inscription.security.algorithms import BY_URI
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.gate import Addressing, GatedMessage
-from cbss_inscription.security.policy import SIGNATURE_HASHES, SecurityPolicy
+from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.stations import Station, run
 from cbss_inscription.security.trust import CertificateTrust, CertifiedCaller
 
@@ -80,6 +80,8 @@ def stations(
     gated = yield from gate.stations(root, policy)
     caller = trust.check(gated.certificate_der, now)
     yield Station.CERTIFICATE, caller
+    _check_value_type(gated, caller, policy)
+    yield Station.KEY_REFERENCE, None
     _check_window(gated.created, gated.expires, policy, now)
     yield Station.WINDOW, None
     signed_info = _canonical(gated.signed_info, gated.signed_info_prefixes)
@@ -107,6 +109,12 @@ def stations(
     )
 
 
+def _check_value_type(gated: GatedMessage, caller: CertifiedCaller, policy: SecurityPolicy) -> None:
+    """Refuses a reference to the token that does not say of which kind it is, but for callers known for it (SEC-36)."""
+    if not gated.has_value_type and caller.application_urn not in policy.applications_without_value_type:
+        raise NotAuthenticated("key-info-value-type")
+
+
 def _check_window(created: datetime, expires: datetime, policy: SecurityPolicy, now: datetime) -> None:
     """Refuses a message that is too old, too early, expired, or made to live too long (SEC-51)."""
     skew = timedelta(seconds=policy.skew_seconds)
@@ -125,10 +133,11 @@ def _check_window(created: datetime, expires: datetime, policy: SecurityPolicy, 
 
 def _check_signature(gated: GatedMessage, caller: CertifiedCaller, signed_info: bytes) -> None:
     """Refuses a SignatureValue that is not the caller's over the canonical SignedInfo (SEC-37)."""
+    algorithm = BY_URI[gated.signature_algorithm]
+    if not algorithm.takes(caller.public_key):
+        raise NotAuthenticated("algorithm-key")
     try:
-        caller.public_key.verify(
-            gated.signature_value, signed_info, padding.PKCS1v15(), SIGNATURE_HASHES[gated.signature_algorithm]
-        )
+        algorithm.verify(caller.public_key, gated.signature_value, signed_info)
     except InvalidSignature:
         raise NotAuthenticated("signature-value") from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
