@@ -49,15 +49,15 @@ class XmlShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     depth_max: Annotated[int, msgspec.Meta(ge=16, le=128)] = 32
     """Elements from the root to the deepest one, the root being 1 (SEC-21)."""
-    elements_max: Annotated[int, msgspec.Meta(ge=200, le=200_000)] = 20_000
+    elements_max: Annotated[int, msgspec.Meta(ge=200, le=30_000)] = 20_000
     """Elements in the document (SEC-22)."""
     attributes_per_element_max: Annotated[int, msgspec.Meta(ge=8, le=64)] = 32
     """Attributes of one element, namespace declarations apart; exclusive C14N is quadratic in them (SEC-23)."""
-    attributes_max: Annotated[int, msgspec.Meta(ge=200, le=400_000)] = 40_000
+    attributes_max: Annotated[int, msgspec.Meta(ge=200, le=100_000)] = 40_000
     """Attributes in the document (SEC-23)."""
     namespaces_per_element_max: Annotated[int, msgspec.Meta(ge=8, le=64)] = 32
     """Namespace declarations of one element (SEC-24)."""
-    namespaces_max: Annotated[int, msgspec.Meta(ge=50, le=10_000)] = 2_000
+    namespaces_max: Annotated[int, msgspec.Meta(ge=50, le=5_000)] = 2_000
     """Namespace declarations in the document (SEC-24)."""
     name_chars_max: Annotated[int, msgspec.Meta(ge=64, le=1_024)] = 256
     """A prefix, or the local name of an element or attribute, in characters (SEC-25)."""
@@ -65,7 +65,7 @@ class XmlShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """An attribute's value or a namespace URI, in characters (SEC-25)."""
     text_chars_max: Annotated[int, msgspec.Meta(ge=8_192, le=4_194_304)] = 262_144
     """An uninterrupted run of text, in characters (SEC-25)."""
-    comments_max: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
+    comments_max: Annotated[int, msgspec.Meta(ge=10, le=10_000)] = 1_000
     """Comments before, in or after the root element; ours, beside SEC-22: walking over many of them is slow."""
 
 

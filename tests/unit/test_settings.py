@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
+from cryptography.x509 import ObjectIdentifier
 
-from cbss_inscription.app.settings import SETTINGS_VARIABLE, Limits, Settings, read_settings, settings_of_worker
+from cbss_inscription import names
+from cbss_inscription.app.reloading import certificate_rules_of
+from cbss_inscription.app.settings import (
+    SETTINGS_VARIABLE,
+    Limits,
+    Security,
+    Settings,
+    read_settings,
+    settings_of_worker,
+)
+from cbss_inscription.app.wiring import policy_of
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.sandbox.pki import TestPki
+from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.security.sign import Signer, sign
+from cbss_inscription.security.trust import CertificateRules, TrustStore
+from cbss_inscription.security.verify import verify
 from cbss_inscription.soap.http import HttpLimits
 from cbss_inscription.soap.message import ANSWER_SECONDS_MAX
 
@@ -71,6 +91,120 @@ def test_sec_44_revocation_is_required_unless_it_is_said_otherwise(tmp_path: Pat
     assert trust.revocation_sources[0].ca == str(tmp_path / "ca.pem")
 
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "consult.xml"
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+
+
+def limits_of(kind: type[msgspec.Struct], section: str) -> Iterator[tuple[str, float, float, float, bool]]:
+    """Each number of a section and of those in it: name, default, least, most, whether the least is left out."""
+    structure = msgspec.inspect.type_info(kind)
+    assert isinstance(structure, msgspec.inspect.StructType)
+    for field in structure.fields:
+        if isinstance(field.type, msgspec.inspect.StructType):
+            yield from limits_of(field.type.cls, f"{section}.{field.name}")
+        elif isinstance(field.type, msgspec.inspect.IntType | msgspec.inspect.FloatType):
+            least = field.type.ge if field.type.gt is None else field.type.gt
+            assert least is not None, field.name
+            assert field.type.le is not None, field.name
+            yield f"{section}.{field.name}", field.default, least, field.type.le, field.type.gt is not None
+
+
+LIMITS = (*limits_of(Limits, "limits"), *limits_of(Security, "security"))
+
+
+def test_every_limit_has_a_range_and_stands_in_the_document() -> None:
+    """No limit is without a least and a most, and the table of docs/operations.md is these (SEC-06..28, 30, 50..52)."""
+    text = OPERATIONS.read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z._]+)` \| (\S+) \| (above )?(\S+) \| (\S+) \|", text, re.MULTILINE)
+    written = [(name, default, least, most, bool(above)) for name, default, above, least, most in rows]
+    assert written == [
+        (name, str(default), f"{least:g}" if above else str(least), str(most), above)
+        for name, default, least, most, above in LIMITS
+    ]
+
+
+def said(tmp_path: Path, name: str, value: float) -> Settings:
+    """Settings in which one limit has this value."""
+    section, _, key = name.rpartition(".")
+    also = "key_bits_max = 16384\n" if key == "key_bits_min" else ""  # the two may not cross
+    return read(tmp_path, f"{LEAST}[{section}]\n{key} = {value}\n{also}")
+
+
+def in_force(settings: Settings, name: str) -> float:
+    """The limit as the doors go by it."""
+    policy, rules = policy_of(settings), certificate_rules_of(settings)
+    section, _, key = name.rpartition(".")
+    owner: object = {
+        "limits": settings.limits,
+        "security": policy,
+        "security.xml": policy.xml_limits,
+        "security.certificates": rules,
+    }[section]
+    value: float = getattr(owner, key)
+    return value
+
+
+@pytest.mark.parametrize(("name", "default", "least", "most", "above"), LIMITS, ids=[name for name, *_ in LIMITS])
+def test_every_limit_can_be_set_within_its_range(
+    tmp_path: Path, name: str, default: float, least: float, most: float, above: bool
+) -> None:
+    """Its least and most are what the doors go by then; beyond them there is nothing (SEC-06..28, 30, 50..52)."""
+    step = 0.001 if isinstance(default, float) else 1
+    first = least + step if above else least
+    for value in (first, most):
+        assert in_force(said(tmp_path, name, value), name) == value
+    for value in (first - step, most + step):
+        with pytest.raises(UsageError, match=name.rpartition(".")[2]):
+            said(tmp_path, name, value)
+    assert in_force(read(tmp_path, LEAST), name) == default
+
+
+def test_the_strictest_settings_still_accept_a_request_of_the_contract(tmp_path: Path) -> None:
+    """With every limit of the message at its least, the example request passes (SEC-21..30, 51)."""
+    lines: dict[str, list[str]] = {"security": [], "security.xml": []}
+    for name, _, least, _, _ in LIMITS:
+        section, _, key = name.rpartition(".")
+        if section in lines:
+            lines[section].append(f"{key} = {least}")
+    text = "\n".join(f"[{section}]\n" + "\n".join(said) for section, said in lines.items())
+    policy = policy_of(read(tmp_path, f"{LEAST}{text}\n"))
+    now = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    pki = TestPki.generate(environment="TST", now=now)
+    application = pki.issue_application_certificate("urn:a", "0206731645", "Sandbox (TEST)", not_before=now)
+    signer = Signer.from_pem(application.certificate_pem, application.private_key_pem)
+    message = sign(EXAMPLE.read_bytes(), signer=signer, now=now, lifetime_seconds=policy.lifetime_seconds_max)
+    trust = TrustStore(authorities_pem=pki.authorities_pem, environment="TST")
+    assert verify(message, charset=None, policy=policy, trust=trust, now=now).caller.application_urn == "urn:a"
+
+
+def test_the_defaults_of_the_security_are_those_of_its_own_types(tmp_path: Path) -> None:
+    """Settings that say nothing make the policy and the rules that the design has (SEC-21..36, SEC-43..51)."""
+    settings = read(tmp_path, LEAST)
+    assert policy_of(settings) == SecurityPolicy()
+    grace = settings.trust.revocation_grace_seconds
+    assert certificate_rules_of(settings) == CertificateRules(revocation_grace_seconds=grace)
+
+
+def test_sec_33_algorithms_bring_the_keys_that_they_take(tmp_path: Path) -> None:
+    """To allow ecdsa-sha384 is to allow keys on P-384, and to leave rsa-sha256 out refuses it (SEC-33, SEC-43)."""
+    settings = read(tmp_path, f'{LEAST}[security]\nsignature_algorithms = ["ecdsa-sha384", "rsa-sha512"]\n')
+    assert policy_of(settings).signature_algorithms == {names.ECDSA_SHA384, names.RSA_SHA512}
+    assert certificate_rules_of(settings).curves == {"secp384r1"}
+
+
+def test_sec_47_what_of_a_certificate_rsz_leaves_open_is_said(tmp_path: Path) -> None:
+    """Extended key usages, the government's unit, applications without a ValueType (SEC-36, SEC-43, SEC-47)."""
+    text = (
+        f'{LEAST}[security]\napplications_without_value_type = ["urn:a"]\n'
+        '[security.certificates]\nextended_key_usages = ["1.2.3"]\ngovernment_unit = "Federal"\n'
+    )
+    settings = read(tmp_path, text)
+    assert policy_of(settings).applications_without_value_type == {"urn:a"}
+    rules = certificate_rules_of(settings)
+    assert (rules.extended_key_usages, rules.government_unit) == ({ObjectIdentifier("1.2.3")}, "Federal")
+    assert certificate_rules_of(read(tmp_path, text.replace("Federal", ""))).government_unit is None
+
+
 def test_two_listeners_cannot_share_a_port(tmp_path: Path) -> None:
     """The application server would bind the port for both, and callers would meet one of them at random."""
     path = tmp_path / "settings.toml"
@@ -121,6 +255,13 @@ def test_sec_80_an_operations_listener_is_on_loopback_unless_it_is_said_otherwis
         ("[trust]", "[limits]\nbody_byte_max = 1\n[trust]", "body_byte_max"),
         ("[trust]", "[limits]\nbody_bytes_max = 0\n[trust]", "body_bytes_max"),
         ("[trust]", "[limits]\nbody_seconds_max = 0\n[trust]", "body_seconds_max"),
+        ("[trust]", "[security]\nsignature_algorithms = []\n[trust]", "signature_algorithms"),
+        ("[trust]", '[security]\nsignature_algorithms = ["rsa-sha1"]\n[trust]', "rsa-sha1"),
+        ("[trust]", "[security]\nrsa = true\n[trust]", "rsa"),
+        ("[trust]", "[security.xml]\ndepth = 20\n[trust]", "depth"),
+        ("[trust]", '[security.certificates]\nextended_key_usages = ["clientAuth"]\n[trust]', "clientAuth"),
+        ("[trust]", "[security.certificates]\nkey_bits_min = 9000\n[trust]", "key_bits_min"),
+        ("[trust]", "[security.certificates]\nverdicts = 1\n[trust]", "verdicts"),
         ("[tls]", "reload_seconds = 0\n[tls]", "reload_seconds"),
         ("[tls]", "reload_seconds = 61\n[tls]", "reload_seconds"),
         ("[trust]", "[trust]\nrevocation_grace_seconds = 604801", "revocation_grace_seconds"),

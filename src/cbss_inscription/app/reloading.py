@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
+from cryptography.x509 import ObjectIdentifier
 
 from cbss_inscription.app.background import repeat
 from cbss_inscription.app.settings import Settings, read_file
@@ -27,7 +28,8 @@ from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
 from cbss_inscription.governance.access import AccessRules, read_access_rules
 from cbss_inscription.security.lifetimes import Lifetime, ending, server_lifetimes
-from cbss_inscription.security.trust import CertificateRules, CertifiedCaller, TrustStore
+from cbss_inscription.security.policy import fields_of
+from cbss_inscription.security.trust import CertificateLimits, CertificateRules, CertifiedCaller, TrustStore
 
 SETTLE_SECONDS: Final = 0.2
 """How long a changed file must stay as it is before it is read: whoever writes in place is not done at once."""
@@ -168,6 +170,19 @@ def trust_of(settings: Settings) -> TrustStore:
     return _trust_of(settings, [read_file(Path(path)) for path in _trust_files(settings)])
 
 
+def certificate_rules_of(settings: Settings) -> CertificateRules:
+    """What an application's certificate must look like for the service."""
+    said = settings.security.certificates
+    return CertificateRules(
+        # An algorithm that is allowed brings the keys that it takes.
+        curves=frozenset(one.curve_name for one in settings.security.signature_algorithms if one.curve_name),
+        extended_key_usages=frozenset(map(ObjectIdentifier, said.extended_key_usages)),
+        government_unit=said.government_unit or None,
+        revocation_grace_seconds=settings.trust.revocation_grace_seconds,
+        **fields_of(said, CertificateLimits),
+    )
+
+
 def reloaded_rules(settings: Settings, *, log: ReloadLog) -> Reloaded[AccessRules]:
     """The access rules in force: a `usecases.ports.AccessRulesSource`. Raises `UsageError`."""
     return Reloaded("access rules", [settings.access_rules], partial(_rules_of, settings), log=log)
@@ -190,7 +205,7 @@ def _trust_of(settings: Settings, contents: Sequence[bytes]) -> TrustStore:
         environment=settings.environment,
         revocation_lists=lists,
         revocation_required=settings.trust.revocation_required,
-        rules=CertificateRules(revocation_grace_seconds=settings.trust.revocation_grace_seconds),
+        rules=certificate_rules_of(settings),
     )
     check_authorities(store.lifetimes, environment=settings.environment)
     return store

@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
+from cryptography.x509 import ObjectIdentifier
 
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.registers.national_register import CACHE_PERSONS_MAX, CACHE_SECONDS, TIMEOUT_SECONDS
+from cbss_inscription.safe_xml import XmlShape
+from cbss_inscription.security.algorithms import SignatureAlgorithm
+from cbss_inscription.security.policy import MessageLimits
+from cbss_inscription.security.trust import GOVERNMENT_UNIT, CertificateLimits, CertificateRules
 from cbss_inscription.soap.http import HttpLimits
 from cbss_inscription.soap.message import ANSWER_SECONDS_MAX
 from cbss_inscription.storage.database import CONNECTIONS_MAX
@@ -57,6 +62,10 @@ FETCH_SECONDS: Final = 3_600.0
 """How often a revocation list is fetched from its URL [D]."""
 FETCH_SECONDS_MIN: Final = 10.0
 """The shortest such time."""
+
+
+ANSWER_SECONDS_MOST: Final = 60
+"""Longer than any caller of a synchronous service waits [D]."""
 
 
 class Service(StrEnum):
@@ -142,8 +151,44 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Limits(HttpLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much of HTTP is taken, and how long a reply may take."""
 
-    answer_seconds_max: Seconds = ANSWER_SECONDS_MAX
+    answer_seconds_max: Annotated[float, msgspec.Meta(gt=0, le=ANSWER_SECONDS_MOST)] = ANSWER_SECONDS_MAX
     """See `soap.message.ANSWER_SECONDS_MAX`."""
+
+
+class Certificates(CertificateLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an application's certificate must look like, where RSZ leaves it open (SEC-43, SEC-46, SEC-47).
+
+    Raises ValueError.
+    """
+
+    extended_key_usages: tuple[str, ...] = tuple(
+        sorted(usage.dotted_string for usage in CertificateRules().extended_key_usages)
+    )
+    """Object identifiers in dotted form: a certificate that has an extended key usage must have one of these."""
+    government_unit: Annotated[str, msgspec.Meta(max_length=64)] = GOVERNMENT_UNIT
+    """The OU beside CBE number and environment; empty, any others may stand there."""
+
+    def __post_init__(self) -> None:
+        # By its name: in a class with slots made anew, `super()` would not find this one.
+        CertificateLimits.__post_init__(self)
+        for usage in self.extended_key_usages:
+            try:
+                ObjectIdentifier(usage)
+            except ValueError:
+                raise ValueError(f"{usage!r} is no object identifier in dotted form") from None
+
+
+class Security(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the message security accepts; each limit within a range that no file leaves (docs/operations.md)."""
+
+    signature_algorithms: Annotated[frozenset[SignatureAlgorithm], msgspec.Meta(min_length=1)] = frozenset(
+        {SignatureAlgorithm.RSA_SHA256}
+    )
+    """SignatureMethods; one of an elliptic curve admits certificates with keys on that curve (SEC-33, SEC-43)."""
+    applications_without_value_type: frozenset[str] = frozenset()
+    """URNs of applications whose reference to the token may lack its ValueType (SEC-36)."""
+    xml: XmlShape = XmlShape()
+    certificates: Certificates = Certificates()
 
 
 class NationalRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,7 +240,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where liveness, readiness and metrics are; absent, nowhere."""
     national_register: NationalRegister | None = None
     """Where the National Register is, for a façade; absent, its files are in the façade's own store."""
-    limits: Limits = msgspec.field(default_factory=Limits)
+    limits: Limits = Limits()
+    security: Security = Security()
     tickets_kept_hours: Annotated[int, msgspec.Meta(ge=1, le=TICKETS_KEPT_HOURS_MAX)] = TICKETS_KEPT_HOURS
     """How long a declaration that is sent again gets its first answer, at least (rule 38)."""
     synthetic_numbers: bool = False

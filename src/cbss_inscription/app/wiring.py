@@ -29,8 +29,8 @@ from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment
 from cbss_inscription.domain.errors import ServiceUnavailable
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
-from cbss_inscription.safe_xml import XmlLimits
-from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.safe_xml import XmlLimits, XmlShape
+from cbss_inscription.security.policy import MessageLimits, SecurityPolicy, fields_of
 from cbss_inscription.soap.http import SoapApplication, SoapDoor
 from cbss_inscription.soap.operations import (
     DoorOperations,
@@ -62,7 +62,13 @@ def application_of_worker() -> SoapApplication:
 
 def policy_of(settings: Settings) -> SecurityPolicy:
     """What the message security of the service accepts."""
-    return SecurityPolicy(xml_limits=XmlLimits(size_bytes_max=settings.limits.body_bytes_max))
+    said = settings.security
+    return SecurityPolicy(
+        xml_limits=XmlLimits(size_bytes_max=settings.limits.body_bytes_max, **fields_of(said.xml, XmlShape)),
+        signature_algorithms=frozenset(algorithm.uri for algorithm in said.signature_algorithms),
+        applications_without_value_type=said.applications_without_value_type,
+        **fields_of(said, MessageLimits),
+    )
 
 
 def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapApplication:

@@ -32,7 +32,7 @@ from cbss_inscription.security import verify
 from cbss_inscription.security.algorithms import BY_URI, PublicKey, algorithm_for
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.gate import GatedMessage, Reference
-from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.security.policy import SecurityPolicy, fields_of
 from cbss_inscription.security.stations import Station
 from cbss_inscription.security.trust import CertificateRules, CertifiedCaller, TrustStore
 from cbss_inscription.security.verify import VerifiedMessage
@@ -430,7 +430,7 @@ def _beginning(message: bytes) -> str:
 
 def _loosened(limits: XmlLimits) -> XmlLimits:
     """`MEASURE_FACTOR` times as much of every shape, and no more bytes."""
-    wider = {name: getattr(limits, name) * MEASURE_FACTOR for name in XmlShape.__struct_fields__}
+    wider = {name: most * MEASURE_FACTOR for name, most in fields_of(limits, XmlShape).items()}
     return XmlLimits(size_bytes_max=limits.size_bytes_max, **wider)
 
 

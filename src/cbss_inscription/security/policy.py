@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -60,9 +60,14 @@ class SecurityPolicy(MessageLimits, frozen=True, kw_only=True):
         check_ranges(self, MessageLimits)
 
 
+def fields_of(value: msgspec.Struct, kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """What the value has of the fields that `kind`, a kind that it is made of, declares."""
+    return {name: getattr(value, name) for name in kind.__struct_fields__}
+
+
 def check_ranges(value: msgspec.Struct, kind: type[msgspec.Struct]) -> None:
     """Returns when each of the fields that `kind` has lies in its range, whoever made the value. Raises UsageError."""
     try:
-        msgspec.convert({name: getattr(value, name) for name in kind.__struct_fields__}, kind)
+        msgspec.convert(fields_of(value, kind), kind)
     except msgspec.ValidationError as error:
         raise UsageError(f"A limit of the message security is out of its range: {error}") from None

@@ -36,23 +36,20 @@ _SINGLE: Final = frozenset(
 _TEXT: Final = "text/plain; charset=utf-8"
 
 
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
-
-
 class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much of HTTP a door takes; every limit may be set in the settings file."""
+    """How much of HTTP a door takes; every limit may be set in the settings file, within its range."""
 
-    body_bytes_max: _Positive = 1_048_576
+    body_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=16_777_216)] = 1_048_576
     """SEC-09."""
-    body_seconds_max: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    body_seconds_max: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
     """For the whole body to arrive (SEC-10)."""
-    header_count_max: _Positive = 100
+    header_count_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
     """SEC-09."""
-    header_bytes_max: _Positive = 16_384
+    header_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 16_384
     """Names and values together (SEC-09)."""
-    requests_at_once_max: _Positive = 256
+    requests_at_once_max: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 256
     """Messages in hand in one worker, each arrived whole; more are refused with 503 (SEC-10)."""
-    arriving_bytes_max: _Positive = 67_108_864
+    arriving_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=1_073_741_824)] = 67_108_864
     """Of all messages that are arriving in one worker; what would pass it is refused with 503 (SEC-10)."""
 
 
