@@ -97,6 +97,22 @@ def test_sec_88_bytes_that_differ_are_shown_with_a_warning(
     assert done.out.splitlines()[-1] == REMEDIES["signature-digest"]
 
 
+def test_sec_17_a_message_for_somebody_else_is_told(
+    sandbox: RunningSandbox, command: Command, tmp_path: Path, stranger: str
+) -> None:
+    """What wsa:To says is compared with the settings' addresses, and without settings only told (SEC-17, SEC-88)."""
+    request, output = tmp_path / "request.xml", tmp_path / "signed.xml"
+    for to, status in ((sandbox.url, 0), ("https://elsewhere.example/CBSSInscription/v1", 2)):
+        header = f'<a:To xmlns:a="http://www.w3.org/2005/08/addressing">{to}</a:To>'
+        request.write_bytes(envelope(consult(stranger), header=header))
+        command("sign", request, "--profile", sandbox.profile_path(), "--output", output)
+        done = command("explain", output, *_settings(sandbox))
+        assert (done.exit_code, f"wsa:To: {to}" in done.out, sandbox.url in done.out) == (status, True, True)
+    assert done.out.splitlines()[-1] == REMEDIES["addressing-to"]
+    options = ("--authorities", sandbox.directory / "pki" / "authorities.pem", "--environment", "LOCAL")
+    assert command("explain", output, *options).exit_code == 0
+
+
 def test_sec_88_options_instead_of_settings(sandbox: RunningSandbox, command: Command, signed: Path) -> None:
     """Authorities and environment may be given by hand; the clock may be another."""
     text = (sandbox.directory / "settings.toml").read_text()

@@ -227,6 +227,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The environment of the certificates that are admitted, as in their OU: PRD, ACC, TST, LOCAL …"""
     public_url: str
     """The base URL that callers use; addresses in the served WSDL begin with it."""
+    other_urls: tuple[str, ...] = ()
+    """Other base URLs by which callers reach it, such as an internal one: what wsa:To may say besides (SEC-17)."""
     database: str
     """A libpq connection string of a PostgreSQL ≥ 15."""
     database_connections_max: Positive = CONNECTIONS_MAX

@@ -31,6 +31,7 @@ from cbss_inscription.domain.errors import ServiceUnavailable
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.safe_xml import XmlLimits, XmlShape
 from cbss_inscription.security.policy import MessageLimits, SecurityPolicy, fields_of
+from cbss_inscription.soap.addresses import DoorAddresses
 from cbss_inscription.soap.http import SoapApplication, SoapDoor
 from cbss_inscription.soap.operations import (
     DoorOperations,
@@ -71,6 +72,11 @@ def policy_of(settings: Settings) -> SecurityPolicy:
     )
 
 
+def addresses_of(settings: Settings, door: Door) -> DoorAddresses:
+    """Where a door of the service is reached. Raises `UsageError` for a base URL that is none."""
+    return DoorAddresses.of(door, (settings.public_url, *settings.other_urls))
+
+
 def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapApplication:
     """The service that the settings describe. Raises `UsageError` for a file that is missing or broken."""
     database = Database(settings.database, connections_max=settings.database_connections_max)
@@ -103,6 +109,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         replay_guard=replay_guard,
         schema=schema_of(settings.service.door),
         documents=documents,
+        addresses=addresses_of(settings, settings.service.door),
         log=log,
         contact=settings.contact,
         validate_responses=settings.validate_responses,
@@ -119,6 +126,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
             operations=MutationOperations(access_rules=access_rules, feed=StoredMutations(database)),
             schema=schema_of(Door.MUTATIONS),
             documents=WsdlDocuments(Door.MUTATIONS, public_url=settings.public_url),
+            addresses=addresses_of(settings, Door.MUTATIONS),
         )
 
     @asynccontextmanager

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cbss_inscription.security.explain import SignedPart, Step
     from cbss_inscription.security.policy import SecurityPolicy
     from cbss_inscription.security.trust import TrustStore
+    from cbss_inscription.soap.addresses import DoorAddresses
     from cbss_inscription.soap.explain import Told
 
 FETCH_SECONDS_MAX: Final = 30.0
@@ -45,6 +46,7 @@ class _Service:
     trust: TrustStore | None
     rules: AccessRules | None
     door: Door
+    addresses: DoorAddresses | None
 
 
 def explain(
@@ -108,6 +110,7 @@ def explain(
         trust=service.trust,
         schema=schema_of(service.door),
         rules=service.rules,
+        addresses=service.addresses,
         now=now,
     )
     advice = _advice(compared)
@@ -161,7 +164,7 @@ def _service(
 ) -> _Service:
     from cbss_inscription.app.reloading import rules_of, trust_of
     from cbss_inscription.app.settings import read_file, read_settings
-    from cbss_inscription.app.wiring import policy_of
+    from cbss_inscription.app.wiring import addresses_of, policy_of
     from cbss_inscription.security.policy import SecurityPolicy
     from cbss_inscription.security.trust import TrustStore
 
@@ -169,15 +172,17 @@ def _service(
         if authorities or environment or revocation_lists or revocation_required:
             raise UsageError("give --settings FILE, or --authorities and --environment, not both")
         read = read_settings(settings)
+        door = door or read.service.door
         return _Service(
             policy=policy_of(read),
             trust=trust_of(read),
             rules=rules_of(read),
-            door=door or read.service.door,
+            door=door,
+            addresses=addresses_of(read, door),
         )
     door = door or _door_of(url) or Door.FACADE
     if url is not None and not (authorities or environment or revocation_lists or revocation_required):
-        return _Service(policy=SecurityPolicy(), trust=None, rules=None, door=door)
+        return _Service(policy=SecurityPolicy(), trust=None, rules=None, door=door, addresses=None)
     if authorities is None or environment is None:
         raise UsageError("give --settings FILE, or --authorities FILE and --environment NAME, or --url alone")
     return _Service(
@@ -190,6 +195,7 @@ def _service(
         ),
         rules=None,
         door=door,
+        addresses=None,
     )
 
 

@@ -23,7 +23,8 @@ from cbss_inscription.security.explain import Explanation, Fact, Step, Verdict, 
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.security.verify import VerifiedMessage
-from cbss_inscription.soap.pipeline import caller_of, check_action
+from cbss_inscription.soap.addresses import DoorAddresses
+from cbss_inscription.soap.pipeline import caller_of, check_action, check_to
 from cbss_inscription.soap.remedies import ACCEPTED, remedy_of
 from cbss_inscription.usecases.authorization import permit
 
@@ -52,6 +53,7 @@ class _Walk:
     schema: Schema
     rules: AccessRules | None
     soap_action: str | None
+    addresses: DoorAddresses | None
     now: datetime
     facts: dict[str, list[Fact]] = field(default_factory=dict)
     passed: list[str] = field(default_factory=list)
@@ -69,7 +71,13 @@ class _Walk:
         self._tell("action", "expected", self.door.soap_action(operation))
         self._tell("action", "SOAPAction", self.soap_action or "not given here")
         self._tell("action", "wsa:Action", self.verified.addressing.action or "none")
+        to = self.verified.addressing.to
+        self._tell("action", "wsa:To", "none" if to is None else to)
+        for text in () if self.addresses is None else self.addresses.texts:
+            self._tell("action", "address of the service", text)
         check_action(self.door, operation, self.soap_action, self.verified.addressing.action)
+        if self.addresses is not None:
+            check_to(self.addresses, to)
         self.passed.append("action")
         if self.rules is not None:
             self._admit(request, operation, self.rules)
@@ -101,11 +109,13 @@ def explain(
     trust: TrustStore | None,
     schema: Schema,
     rules: AccessRules | None,
+    addresses: DoorAddresses | None,
     now: datetime,
 ) -> Told:
     """What the door of `schema` would do with the message at `now`, as `SecuredDoor` does it.
 
-    Without `trust` the certificate is not checked, and without `rules` the access. Raises nothing for a message.
+    Without `trust` the certificate is not checked, without `rules` the access, without `addresses` what wsa:To says.
+    Raises nothing for a message.
     """
     seen = security.explain(message, charset=charset, policy=policy, trust=trust, now=now)
     steps, refusal = list(seen.steps), seen.refusal
@@ -114,7 +124,13 @@ def explain(
     refused_later: MessageRejected | None = None
     if seen.verified is not None:
         walk = _Walk(
-            verified=seen.verified, door=schema.door, schema=schema, rules=rules, soap_action=soap_action, now=now
+            verified=seen.verified,
+            door=schema.door,
+            schema=schema,
+            rules=rules,
+            soap_action=soap_action,
+            addresses=addresses,
+            now=now,
         )
         try:
             walk.take()

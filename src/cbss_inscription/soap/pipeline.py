@@ -44,6 +44,7 @@ from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.replay import ReplayGuard
 from cbss_inscription.security.trust import CertificateTrust
 from cbss_inscription.security.verify import VerifiedMessage, verify
+from cbss_inscription.soap.addresses import DoorAddresses
 from cbss_inscription.soap.message import ANSWER_SECONDS_MAX, RawMessage, Reply
 from cbss_inscription.soap.operations import DoorOperations
 from cbss_inscription.soap.wsdl import WsdlDocuments
@@ -89,6 +90,7 @@ class SecuredDoor:
     replay_guard: ReplayGuard
     schema: Schema
     documents: WsdlDocuments
+    addresses: DoorAddresses
     log: ExchangeLog
     contact: str | None = None
     validate_responses: bool = False
@@ -150,6 +152,7 @@ class SecuredDoor:
         request = read_request(payload.element)
         progress.operation = operation_of(request)
         check_action(self.door, progress.operation, message.soap_action, verified.addressing.action)
+        check_to(self.addresses, verified.addressing.to)
         if not isinstance(request, HealthCheck):
             progress.customer = request.information_customer.customer_identification.key
 
@@ -199,6 +202,12 @@ def check_action(door: Door, operation: Operation, soap_action: str | None, addr
     expected = door.soap_action(operation)
     if soap_action not in {None, expected} or addressing_action not in {None, "", expected}:
         raise WsiViolation("action")
+
+
+def check_to(addresses: DoorAddresses, addressing_to: str | None) -> None:
+    """Returns when wsa:To, if any, is an address of this door, or nobody's (SEC-17). Raises `WsiViolation`."""
+    if not addresses.include(addressing_to):
+        raise WsiViolation("addressing-to")
 
 
 def caller_of(verified: VerifiedMessage) -> Caller:
