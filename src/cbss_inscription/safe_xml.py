@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import cache
 from itertools import islice
 from typing import Annotated, Final
 
@@ -96,7 +97,7 @@ def parse(data: bytes, *, charset: str | None, limits: XmlLimits = DEFAULT_LIMIT
     root = _parse_utf8(text.encode())
     docinfo = root.getroottree().docinfo
     # The prolog was read by hand above; this is libxml2's own word for it, so that a difference cannot matter.
-    if docinfo.internalDTD is not None or docinfo.externalDTD is not None or docinfo.doctype:
+    if docinfo.internalDTD is not None or docinfo.externalDTD is not None:
         raise WsiViolation("doctype")
     if docinfo.xml_version != "1.0":
         raise MalformedMessage("xml-version")
@@ -201,57 +202,68 @@ def _refuse_in_prolog(text: str, limits: XmlLimits) -> None:
 
 
 def _check_shape(root: _Element, limits: XmlLimits, *, size_chars: int) -> None:
-    """Walks the tree once and stops at the first limit passed (SEC-21..25).
+    """Looks at every node once for each kind of limit and stops at the first that is passed (SEC-21..25).
 
-    Namespace declarations are counted from the walk's `start-ns` events, which give each element's own declarations;
-    `nsmap` would gather those of all ancestors for every element. A namespace URI is measured before the first `tag`
-    that repeats it is built.
+    Namespaces come before names: a URI is measured before the first `tag` that repeats it is built. What a document of
+    this length cannot have, a longer value or text than it is itself, is not looked for.
     """
-    texts_may_be_long = size_chars > limits.text_chars_max
-    depth = elements = attributes = namespaces = namespaces_here = 0
-    for event, item in etree.iterwalk(root, events=("start", "end", "start-ns", "comment")):
-        if isinstance(item, tuple):  # start-ns
-            namespaces += 1
-            namespaces_here += 1
-            if namespaces_here > limits.namespaces_per_element_max or namespaces > limits.namespaces_max:
-                raise MalformedMessage("namespaces")
-            prefix, uri = item
-            if len(prefix) > limits.name_chars_max:
-                raise MalformedMessage("name-length")
-            if len(uri) > limits.value_chars_max:
-                raise MalformedMessage("value-length")
-            continue
-        if item is None:
-            continue
-        if event == "start":
-            depth += 1
-            elements += 1
-            namespaces_here = 0
-            attrib = item.attrib
-            attributes_here = len(attrib)  # the cheap way; reading them is quadratic
+    _check_namespaces(root, limits)
+    if _deeper_than(limits.depth_max)(root):
+        raise MalformedMessage("depth")
+    values_may_be_long = size_chars > limits.value_chars_max
+    name_chars_max = limits.name_chars_max
+    attributes = 0
+    for elements, element in enumerate(root.iter(etree.Element), start=1):
+        if elements > limits.elements_max:
+            raise MalformedMessage("elements")
+        attributes_here = len(element.attrib)  # the cheap way; reading their values is quadratic
+        if attributes_here:
             attributes += attributes_here
-            if depth > limits.depth_max:
-                raise MalformedMessage("depth")
-            if elements > limits.elements_max:
-                raise MalformedMessage("elements")
             if attributes_here > limits.attributes_per_element_max or attributes > limits.attributes_max:
                 raise MalformedMessage("attributes")
-            _check_name(str(item.tag), limits)
-            if attributes_here:
-                for name, value in attrib.items():
-                    _check_name(str(name), limits)
-                    if len(value) > limits.value_chars_max:
-                        raise MalformedMessage("value-length")
-            if texts_may_be_long and len(item.text or "") > limits.text_chars_max:
+            if values_may_be_long and max(map(len, element.values())) > limits.value_chars_max:
+                raise MalformedMessage("value-length")
+            for name in element.keys():  # noqa: SIM118  # an element is no dictionary
+                if len(name) > name_chars_max:
+                    _check_local_name(name, limits)
+        name = str(element.tag)
+        if len(name) > name_chars_max:
+            _check_local_name(name, limits)
+    if size_chars > limits.text_chars_max:
+        for node in root.iter():
+            if max(len(node.text or ""), len(node.tail or "")) > limits.text_chars_max:
                 raise MalformedMessage("text-length")
-            continue
-        if event == "end":
-            depth -= 1
-        if texts_may_be_long and len(item.tail or "") > limits.text_chars_max:
-            raise MalformedMessage("text-length")
 
 
-def _check_name(name: str, limits: XmlLimits) -> None:
+def _check_local_name(name: str, limits: XmlLimits) -> None:
     # The namespace URI before the brace has a limit of its own.
-    if len(name) > limits.name_chars_max and len(name) - (name.rfind("}") + 1) > limits.name_chars_max:
+    if len(name.rpartition("}")[2]) > limits.name_chars_max:
         raise MalformedMessage("name-length")
+
+
+@cache
+def _deeper_than(depth: int) -> etree.XPath:
+    """Whether a document has an element inside so many others: libxml2 follows the levels, one by one."""
+    return etree.XPath(f"boolean({'/*' * (depth + 1)})")
+
+
+def _check_namespaces(root: _Element, limits: XmlLimits) -> None:
+    """Counts the declarations themselves; `nsmap` would gather those of all ancestors for every element (SEC-24)."""
+    namespaces = 0
+    for _, declaration in etree.iterwalk(root, events=("start-ns",)):
+        assert isinstance(declaration, tuple)
+        prefix, uri = declaration
+        namespaces += 1
+        if namespaces > limits.namespaces_max:
+            raise MalformedMessage("namespaces")
+        if len(prefix) > limits.name_chars_max:
+            raise MalformedMessage("name-length")
+        if len(uri) > limits.value_chars_max:
+            raise MalformedMessage("value-length")
+    if namespaces <= limits.namespaces_per_element_max:
+        return
+    namespaces_here = 0
+    for event, _ in etree.iterwalk(root, events=("start", "start-ns")):  # an element's declarations come before it
+        namespaces_here = namespaces_here + 1 if event == "start-ns" else 0
+        if namespaces_here > limits.namespaces_per_element_max:
+            raise MalformedMessage("namespaces")

@@ -13,6 +13,11 @@ PACKAGED = "reads the contract's own files, which come with the program"
 ALLOWED = {
     ("safe_xml.py", "xml-parser", "lxml.etree.XMLParser"): "the one parser of what others send",
     ("safe_xml.py", "xml-parser", "lxml.etree.fromstring"): "the one parser of what others send",
+    (
+        "safe_xml.py",
+        "xpath",
+        "f\"boolean({'/*' * (depth + 1)})\"",
+    ): "steps, as many as a limit says: no text of anybody's",
     ("contract/schema.py", "xml-parser", "lxml.etree.XMLParser"): PACKAGED,
     ("contract/schema.py", "xml-parser", "lxml.etree.fromstring"): PACKAGED,
     ("contract/schema.py", "xml-parser", "lxml.etree.XMLSchema"): PACKAGED,
