@@ -38,6 +38,8 @@ _CHARSETS: Final = {
 _XML_DECLARATION: Final = re.compile(r"<\?xml[ \t\r\n][^>]*?\?>")
 _DECLARED_ENCODING: Final = re.compile(r"[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
+# To the end where there is none: what is not closed is looked for once, not from each beginning.
+_NO_TAGS: Final = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
 
 
 class XmlShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +96,7 @@ def parse(data: bytes, *, charset: str | None, limits: XmlLimits = DEFAULT_LIMIT
         raise MalformedMessage("size")
     text = _decode(data, charset)
     _refuse_in_prolog(text, limits)
+    _refuse_floods(text, limits)
     root = _parse_utf8(text.encode())
     docinfo = root.getroottree().docinfo
     # The prolog was read by hand above; this is libxml2's own word for it, so that a difference cannot matter.
@@ -199,6 +202,22 @@ def _refuse_in_prolog(text: str, limits: XmlLimits) -> None:
             )
         else:
             return
+
+
+def _refuse_floods(text: str, limits: XmlLimits) -> None:
+    """Refuses what has more tags or comments than is allowed, before libxml2 builds a tree of them.
+
+    An element has at most two tags, and besides tags `<` stands only in comments, CDATA and processing instructions.
+    Nearly every document shows by its mere number of `<` that there is nothing to look for. This only counts and can
+    only refuse; elements and comments themselves are counted in the tree (SEC-18, SEC-22).
+    """
+    tags_max = 2 * limits.elements_max
+    if text.count("<!--") > limits.comments_max:
+        comments = (found for found in _NO_TAGS.finditer(text) if text.startswith("<!--", found.start()))
+        if next(islice(comments, limits.comments_max, None), None) is not None:
+            raise MalformedMessage("comments")
+    if text.count("<") > tags_max and _NO_TAGS.sub("", text).count("<") > tags_max:
+        raise MalformedMessage("elements")
 
 
 def _check_shape(root: _Element, limits: XmlLimits, *, size_chars: int) -> None:

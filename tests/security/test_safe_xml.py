@@ -3,6 +3,7 @@
 import pytest
 from lxml import etree
 
+from cbss_inscription import safe_xml
 from cbss_inscription.domain.errors import MalformedMessage, MessageRejected, WsiViolation
 from cbss_inscription.safe_xml import XmlLimits, parse, parse_canonical
 
@@ -73,6 +74,28 @@ def test_sec_23_attributes_of_the_document():
     assert refusal(document.replace("{}", "<c d=''/>")) == "MalformedMessage attributes"
 
 
+def test_sec_22_tags_that_are_none():
+    """`<` in CDATA and comments makes no elements, however often it stands there; elements between them do (SEC-22)."""
+    many = "<" * 50_000
+    assert refusal(f"<?xml version='1.0'?><a><![CDATA[{many}]]></a>") == "accepted"
+    assert refusal(f"<!--{many}--><a><!--{many}--></a>") == "accepted"
+    assert refusal("<a>" + "<![CDATA[<]]>" * 25_000 + "</a>") == "accepted"
+    assert refusal("<?xml version='1.0'?><a>" + "<b></b>" * 19_999 + "</a>") == "accepted"
+    assert refusal("<a>" + "<b></b><!--<-->" * 20_001 + "</a>", comments_max=100_000) == "MalformedMessage elements"
+    assert refusal("<a>" + "<![CDATA[<]]><b/>" * 20_001 + "</a>") == "MalformedMessage elements"
+    assert refusal("<a><![CDATA[" + "<!--" * 20_000 + "]]></a>") == "accepted"
+    assert refusal("<a>" + "<?x <?>" * 50_000 + "</a>") == "WsiViolation processing-instruction"
+    assert refusal(f"<a><![CDATA[{many}</a>") == "MalformedMessage not-well-formed"
+    assert refusal(f"<a><!--{many}</a>") == "MalformedMessage not-well-formed"
+
+
+def test_sec_22_a_flood_of_elements_is_refused_before_it_is_read(monkeypatch):
+    """More tags than the elements allowed could have: no tree is made of them (SEC-22, A13)."""
+    monkeypatch.setattr(safe_xml, "_parse_utf8", None)
+    assert refusal(filled("<a>", "<b/>", "</a>")) == "MalformedMessage elements"
+    assert refusal(filled("<a>", "<!---->", "</a>")) == "MalformedMessage comments"
+
+
 def test_sec_24_namespaces_of_the_document():
     """2 000 namespace declarations in a document are read, 2 001 are not, also as siblings (SEC-24)."""
     document = "<a>" + f"<b {namespaces(32)}/>" * 62 + f"<b {namespaces(16)}/>" + "{}</a>"
@@ -94,6 +117,7 @@ HOSTILE = {
     "elements": filled("<a>", "<b/>", "</a>"),
     "open and close": filled("<a>", "<b></b>", "</a>"),
     "depth": "<a>" * 140_000 + "</a>" * 140_000,
+    "depth within the elements": "<a>" * 19_000 + "x" * 900_000 + "</a>" * 19_000,
     "attributes": f"<a {attributes(95_000)}/>",
     "attributes with namespaces": "<a " + " ".join(f'xmlns:p{n}="u:{n}" p{n}:x=""' for n in range(25_000)) + "/>",
     "attributes that collide": "<a " + " ".join(f'{chr(97 + n % 26)}{n:x}b=""' for n in range(75_000)) + "/>",
@@ -101,6 +125,7 @@ HOSTILE = {
     "namespaces": f"<a {namespaces(40_000)}/>",
     "namespaces nested": "".join(f"<a {namespaces(150, n * 150)}>" for n in range(200)) + "</a>" * 200,
     "a long namespace repeated": f"<a xmlns='u:{'x' * 500_000}'>" + "<b/>" * 100_000 + "</a>",
+    "a long namespace repeated less often": f"<a xmlns='u:{'x' * 500_000}'>" + "<b/>" * 19_000 + "</a>",
     "the longest namespace repeated": f"<a xmlns='u:{'x' * 8_000}'>" + "<b/>" * 19_000 + "</a>",
     "names": "<a>" + f"<{'n' * 49_000}/>" * 21 + "</a>",
     "one text": filled("<a>", "x", "</a>"),
@@ -125,13 +150,15 @@ HOSTILE = {
 
 
 REASONS = {
-    "depth": "not-well-formed",  # libxml2's own limit comes first
+    "depth": "elements",
+    "depth within the elements": "not-well-formed",  # libxml2's own limit comes first
     "attributes with namespaces": "namespaces",
     "attributes that collide": "attributes",
     "attributes of many": "attributes",
     "open and close": "elements",
     "namespaces nested": "namespaces",
-    "a long namespace repeated": "value-length",
+    "a long namespace repeated": "elements",
+    "a long namespace repeated less often": "value-length",
     "the longest namespace repeated": "accepted",
     "names": "name-length",
     "one text": "text-length",
