@@ -2,6 +2,7 @@
 
 import base64
 import copy
+from itertools import product
 
 import pytest
 from lxml import etree
@@ -1134,6 +1135,47 @@ def test_sec_50_fractions(forge, fraction):
     root = forge.tree()
     the(root, names.WSU_CREATED).text = f"2026-03-02T09:30:00{fraction}Z"
     assert forge.refusal(forge.resign(root)) == "accepted"
+
+
+ENVELOPES = [
+    "http://www.w3.org/2003/05/soap-envelope",
+    "http://www.w3.org/2001/12/soap-envelope",
+    "https://schemas.xmlsoap.org/soap/envelope/",
+    "http://schemas.xmlsoap.org/soap/envelope",
+    "HTTP://schemas.xmlsoap.org/soap/envelope/",
+    "urn:x",
+    "",
+]
+
+
+@pytest.mark.parametrize("namespace", ENVELOPES)
+def test_sec_13_envelopes_of_other_versions(forge, namespace):
+    """An Envelope of any other namespace than SOAP 1.1's is of another version, whatever else is in it (SEC-13)."""
+    tag = f"{{{namespace}}}Envelope" if namespace else "Envelope"
+    root = etree.Element(tag)
+    root.extend(forge.tree())
+    assert forge.refusal(root) == "VersionMismatch envelope-namespace"
+
+
+def test_sec_31_children_of_the_signature(forge):
+    """SignedInfo, SignatureValue and KeyInfo, once each and in this order; no other row of children passes (SEC-31)."""
+    good = forge.tree()
+    kinds = [child.tag for child in the(good, names.DS_SIGNATURE)]
+    foreign = [names.qname(names.DS, "Object"), names.qname(names.DS, "Manifest"), names.DS_SIGNATURE, "{urn:x}x"]
+    tags = [*kinds, *foreign]
+    rows = [row for length in range(4) for row in product(tags, repeat=length)]
+    rows += [(*kinds[:place], tag, *kinds[place:]) for place in range(4) for tag in tags]
+    parts = {child.tag: child for child in the(good, names.DS_SIGNATURE)}
+    parts |= {tag: etree.Element(tag) for tag in foreign}
+    refusals = set()
+    for row in rows:
+        root = forge.copy(good)
+        signature = the(root, names.DS_SIGNATURE)
+        signature[:] = [forge.copy(parts[tag]) for tag in row]
+        refusal = forge.refusal(root)
+        assert (refusal == "accepted") == (row == tuple(kinds)), row
+        refusals.add(refusal)
+    assert refusals == {"accepted", "NotAuthenticated signature-grammar"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,5 +1,6 @@
 """What comes out of a good message, in which order a bad one is refused, and the windows of time."""
 
+import base64
 import dataclasses
 import hashlib
 import re
@@ -79,17 +80,22 @@ def test_sec_39_rebound_prefix_of_a_qname(forge):
 
 def test_sec_18_one_parse(forge, monkeypatch):
     """A message is parsed once: the tree that is judged is the tree that is verified (SEC-18)."""
-    parsers = []
-    real = etree.XMLParser
+    called = []
 
-    def counted(*args, **kwargs):
-        parsers.append(kwargs)
-        return real(*args, **kwargs)
+    def counted(name):
+        real = getattr(etree, name)
+
+        def call(*args, **kwargs):
+            called.append(name)
+            return real(*args, **kwargs)
+
+        return call
 
     message = forge.message()
-    monkeypatch.setattr(safe_xml.etree, "XMLParser", counted)
+    for name in ("XMLParser", "XMLPullParser", "HTMLParser", "fromstring", "XML", "parse", "iterparse"):
+        monkeypatch.setattr(etree, name, counted(name))
     forge.verify(message)
-    assert len(parsers) == 1
+    assert called == ["XMLParser", "fromstring"]
 
 
 def test_sec_37_signature_before_digests(forge, monkeypatch):
@@ -106,6 +112,25 @@ def test_sec_37_signature_before_digests(forge, monkeypatch):
     assert seen == [names.DS_SIGNED_INFO]
     assert forge.refusal(forge.tree()) == "accepted"
     assert seen[1:] == [names.DS_SIGNED_INFO, names.WSSE_TOKEN, names.WSU_TIMESTAMP, names.SOAP_BODY]
+
+
+def test_sec_39_digests_are_compared_in_constant_time(forge, monkeypatch):
+    """Each of the three digests is good by the word of `hmac.compare_digest`, and by no other (SEC-39)."""
+    compared = []
+
+    def agreeing(one, other):
+        compared.append((one, other))
+        return True
+
+    root = forge.tree()
+    forge.reference(root, 2).find(names.DS_DIGEST_VALUE).text = base64.b64encode(bytes(32)).decode()
+    forge.resign(root, digests=False)
+    assert forge.refusal(root) == "NotAuthenticated signature-digest"
+    monkeypatch.setattr(verify.hmac, "compare_digest", agreeing)
+    assert forge.refusal(root) == "accepted"
+    assert [len(one) == len(other) == 32 for one, other in compared] == [True] * 3
+    monkeypatch.setattr(verify.hmac, "compare_digest", lambda *_: False)
+    assert forge.refusal(forge.message()) == "NotAuthenticated signature-digest"
 
 
 @pytest.mark.parametrize("part", [names.WSSE_TOKEN, names.WSU_TIMESTAMP, names.SOAP_BODY])
