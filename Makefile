@@ -23,7 +23,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-long test-peers test-postgresql bench-population check format audit sbom requirements wheel clean
+.PHONY: sandbox test test-long test-peers test-postgresql bench-population bench-security check format audit sbom requirements wheel clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -58,6 +58,10 @@ test-postgresql: .venv/.development
 # How long a million persons and five million inscriptions take to load: ARGS="--persons 100000" for fewer.
 bench-population: .venv/.runtime
 	.venv/bin/python bench/population_load.py $(ARGS)
+
+# What the message security costs, hostile messages too; fails when a target is missed. ARGS="--large" for 16 MiB.
+bench-security: .venv/.development
+	.venv/bin/python bench/security.py $(ARGS)
 
 check: .venv/.development
 	.venv/bin/ruff format --check .
