@@ -263,12 +263,13 @@ class TrustStore:
 
     def _judge(self, certificate_der: bytes, fingerprint: bytes, now: datetime) -> _Verdict:
         certificate, extensions = _load_certificate(certificate_der)
+        # Before the path: a signature by SHA-1 cannot be checked at all, and "untrusted" would hide why.
+        if not isinstance(certificate.signature_hash_algorithm, _SIGNATURE_HASHES):
+            raise NotAuthenticated("certificate-algorithm")
         paths = self._find_paths(certificate)
         first = next(paths, None)
         if first is None:
             raise NotAuthenticated("certificate-untrusted")
-        if not isinstance(certificate.signature_hash_algorithm, _SIGNATURE_HASHES):
-            raise NotAuthenticated("certificate-algorithm")
         key = self._check_leaf(certificate, extensions)
         until = self._check_paths(chain((first,), paths), now)
         application_urn, cbe_number, environment = _read_subject(certificate.subject, self.rules)
