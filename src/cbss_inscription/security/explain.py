@@ -194,10 +194,9 @@ def explain(
 
 def fact(name: str, value: object) -> Fact:
     """A fact whose text a terminal can show: nothing unprintable, not longer than `FACT_CHARS_MAX`."""
-    text = str(value)
-    shown = "".join(
-        letter if letter.isprintable() else f"\\u{{{ord(letter):x}}}" for letter in text[: FACT_CHARS_MAX + 1]
-    )
+    shown = str(value)[: FACT_CHARS_MAX + 1]
+    if not shown.isprintable():
+        shown = "".join(letter if letter.isprintable() else f"\\u{{{ord(letter):x}}}" for letter in shown)
     return Fact(name=name, value=shown if len(shown) <= FACT_CHARS_MAX else f"{shown[: FACT_CHARS_MAX - 1]}…")
 
 
