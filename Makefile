@@ -5,6 +5,7 @@
 #                         NATIONAL_REGISTER=1 has the National Register as a service of its own; ANEW=1 lets go what
 #                         was written before
 #   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP and .NET
+#   make vectors          messages with their verdicts, for whoever builds another implementation; DIRECTORY=
 #   make check            the linters: format, style, types, layers
 #   make audit            known vulnerabilities of what is locked; SERVICE=osv asks OSV instead of PyPI
 #   make sbom             what the program is made of and its licences, below dist; make wheel, make requirements
@@ -54,6 +55,11 @@ test-peers: .venv/.development
 test-postgresql: .venv/.development
 	CBSS_TEST_PG_BIN=$(or $(PG_BIN),$(error name its programs: PG_BIN=/usr/lib/postgresql/15/bin)) \
 	  .venv/bin/pytest --numprocesses 2 --dist loadfile tests/storage tests/repertory $(ARGS)
+
+.PHONY: vectors
+vectors: DIRECTORY = .vectors
+vectors: .venv/.development
+	@.venv/bin/python -m tests.vectors $(DIRECTORY) $(ARGS)
 
 # How long a million persons and five million inscriptions take to load: ARGS="--persons 100000" for fewer.
 bench-population: .venv/.runtime

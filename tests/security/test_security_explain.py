@@ -1,12 +1,12 @@
-"""`explain` says of every message what `verify` says, by the same code, and shows what it saw (SEC-88)."""
+"""`explain` says of a message what `verify` says, by the same code, and shows what it saw (SEC-88).
+
+That they agree on every hostile message is asked in `tests/vectors`.
+"""
 
 import base64
 import copy
 import hashlib
-import importlib.util
-import inspect
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -16,37 +16,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from cbss_inscription import names
-from cbss_inscription.domain.errors import NotAuthenticated
 from cbss_inscription.security.c14n import canonical
 from cbss_inscription.security.explain import FACT_CHARS_MAX, Verdict, certificate_step_of, explain, fact
-from cbss_inscription.security.policy import TOKEN_CHARS_MOST, SecurityPolicy
-from cbss_inscription.security.sign import Signer, sign
+from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.stations import Station
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.soap.remedies import REMEDIES
-
-
-def _module(name):
-    """Another test module of this room, loaded under a name of its own: its tables of hostile messages."""
-    spec = importlib.util.spec_from_file_location(f"{name}_for_explain", Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-conftest = _module("conftest")
-gate_tests = _module("test_security_gate")
-trust_tests = _module("test_security_trust")
-verify_tests = _module("test_security_verify")
-wrapping_tests = _module("test_security_wrapping")
-Forge = conftest.Forge
-
-
-def make_credential(pki, key):
-    """The credential of the room's forge."""
-    return pki.issue_application_certificate(
-        Forge.urn, Forge.cbe, "Sandbox (TEST)", not_before=Forge.now - timedelta(days=1), private_key=key
-    )
 
 
 def explained(forge, message, *, now=None, policy=None, trust=None, charset=None):
@@ -62,7 +37,7 @@ def assert_same(forge, message, **options):
     if not isinstance(message, bytes):
         message = etree.tostring(message)
     seen = explained(forge, message, **options)
-    expected = Forge.refusal(forge, message, **options)
+    expected = forge.refusal(message, **options)
     refusal = seen.refusal
     assert (f"{type(refusal).__name__} {refusal.reason}" if refusal else "accepted") == expected
     refused = [step for step in seen.steps if step.verdict is Verdict.REFUSED]
@@ -103,65 +78,6 @@ def test_sec_88_genuine_message(forge):
         step, digest = facts_of(seen, f"{part}-digest")
         assert digest["expected"] == digest["found"]
         assert step.part is None
-
-
-# --- every hostile message of this room's other tests -------------------------------------------------------------
-
-
-class ExplainingForge(Forge):
-    """Judges each message by `verify` and by `explain`, and demands that they agree."""
-
-    def refusal(self, message, **options):
-        assert_same(self, message, **options)
-        return super().refusal(message, **options)
-
-
-@pytest.fixture(scope="session")
-def forge(pki, key):
-    return ExplainingForge(pki, make_credential(pki, key))
-
-
-def _refusal_of_certificate(store, credential, now=trust_tests.NOW):
-    """As the tests of `trust` ask it, and besides with the certificate in a message that is explained."""
-    data = credential if isinstance(credential, bytes) else trust_tests.der(credential)
-    try:
-        store.check(data, now)
-        reason = "signature-value"  # the certificate is good, and the message is not signed with its key
-    except NotAuthenticated as error:
-        reason = error.reason
-    if not data:
-        return reason  # a token without text is refused before it is a certificate
-    signer = Signer(certificate=None, certificate_der=data, sign_bytes=lambda _: bytes(256))
-    policy = SecurityPolicy(token_size_chars_max=TOKEN_CHARS_MOST)
-    options = {"charset": None, "policy": policy, "trust": store, "now": now}
-    seen = explain(sign(Forge.request, signer=signer, now=now), **options)
-    assert seen.refusal.reason == reason
-    (step,) = (step for step in seen.steps if step.verdict is Verdict.REFUSED)
-    assert step.name == ("signature-value" if reason == "signature-value" else certificate_step_of(reason))
-    assert reason in REMEDIES
-    return "accepted" if reason == "signature-value" else reason
-
-
-trust_tests.refusal = _refusal_of_certificate
-
-
-def _again(module, *, fixtures=()):
-    """The tests of another module that judge messages and change no code, to be run with the fixtures of this one."""
-    return {name: getattr(module, name) for name in fixtures} | {
-        f"{name}_explained": test
-        for name, test in vars(module).items()
-        if name.startswith("test_")
-        and "refusal" in test.__code__.co_names
-        and "monkeypatch" not in inspect.signature(test).parameters
-    }
-
-
-globals().update(
-    _again(gate_tests)
-    | _again(verify_tests)
-    | _again(wrapping_tests)
-    | _again(trust_tests, fixtures=("store", "issue", "root_list"))
-)
 
 
 # --- bytes, limits, times -----------------------------------------------------------------------------------------
