@@ -6,6 +6,7 @@
 #                         was written before
 #   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP and .NET
 #   make vectors          messages with their verdicts, for whoever builds another implementation; DIRECTORY=
+#   make traceability     docs/security-traceability.md: which tests show which requirement
 #   make check            the linters: format, style, types, layers
 #   make audit            known vulnerabilities of what is locked; SERVICE=osv asks OSV instead of PyPI
 #   make sbom             what the program is made of and its licences, below dist; make wheel, make requirements
@@ -56,10 +57,13 @@ test-postgresql: .venv/.development
 	CBSS_TEST_PG_BIN=$(or $(PG_BIN),$(error name its programs: PG_BIN=/usr/lib/postgresql/15/bin)) \
 	  .venv/bin/pytest --numprocesses 2 --dist loadfile tests/storage tests/repertory $(ARGS)
 
-.PHONY: vectors
+.PHONY: vectors traceability
 vectors: DIRECTORY = .vectors
 vectors: .venv/.development
 	@.venv/bin/python -m tests.vectors $(DIRECTORY) $(ARGS)
+
+traceability: .venv/.development
+	@.venv/bin/python -m tests.security.traceability
 
 # How long a million persons and five million inscriptions take to load: ARGS="--persons 100000" for fewer.
 bench-population: .venv/.runtime
