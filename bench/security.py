@@ -36,12 +36,12 @@ from lxml import etree
 from cbss_inscription import names
 from cbss_inscription.app.settings import Limits
 from cbss_inscription.domain.errors import MessageRejected
-from cbss_inscription.safe_xml import XmlLimits, XmlShape
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.security.policy import MessageLimits, SecurityPolicy
 from cbss_inscription.security.sign import Signer, sign
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.security.verify import verify
+from cbss_inscription.xml_limits import XmlLimits, XmlShape
 
 MEBIBYTE: Final = 1_048_576
 DEFAULT_POLICY: Final = SecurityPolicy()

@@ -46,7 +46,8 @@ from cbss_inscription.domain.ssin import Series, Ssin, check_digits
 from cbss_inscription.envelope.fault import Fault
 from cbss_inscription.envelope.soap11 import write_envelope
 from cbss_inscription.registers.resolution import HOPS_MAX
-from cbss_inscription.safe_xml import XmlLimits, parse
+from cbss_inscription.safe_xml import parse
+from cbss_inscription.xml_limits import XmlLimits
 
 CBSS = InformationCbss(
     ticket_cbss=UUID("1b1b6828-71a6-49b6-a543-7edc975d54c3"),

@@ -5,7 +5,8 @@ from lxml import etree
 
 from cbss_inscription import safe_xml
 from cbss_inscription.domain.errors import MalformedMessage, MessageRejected, WsiViolation
-from cbss_inscription.safe_xml import XmlLimits, parse, parse_canonical
+from cbss_inscription.safe_xml import parse, parse_canonical
+from cbss_inscription.xml_limits import XmlLimits
 
 MEBIBYTE = 1_048_576
 

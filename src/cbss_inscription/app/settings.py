@@ -21,13 +21,13 @@ from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.registers.national_register import CACHE_PERSONS_MAX, CACHE_SECONDS, TIMEOUT_SECONDS
-from cbss_inscription.safe_xml import XmlShape
 from cbss_inscription.security.algorithms import SignatureAlgorithm
 from cbss_inscription.security.policy import MessageLimits
 from cbss_inscription.security.trust import GOVERNMENT_UNIT, CertificateLimits, CertificateRules
 from cbss_inscription.soap.http import HttpLimits
 from cbss_inscription.soap.message import ANSWER_SECONDS_MAX
 from cbss_inscription.storage.database import CONNECTIONS_MAX
+from cbss_inscription.xml_limits import XmlShape
 
 SETTINGS_VARIABLE: Final = "CBSS_INSCRIPTION_SETTINGS"
 """The environment variable by which a worker process learns its settings file."""

@@ -29,7 +29,6 @@ from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment
 from cbss_inscription.domain.errors import ServiceUnavailable
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
-from cbss_inscription.safe_xml import XmlLimits, XmlShape
 from cbss_inscription.security.policy import MessageLimits, SecurityPolicy, fields_of
 from cbss_inscription.soap.addresses import DoorAddresses
 from cbss_inscription.soap.http import SoapApplication, SoapDoor
@@ -46,6 +45,7 @@ from cbss_inscription.storage.declarations import StoredDeclarations
 from cbss_inscription.storage.inscriptions import StoredInscriptions
 from cbss_inscription.storage.mutations import StoredMutations
 from cbss_inscription.storage.replay import FORGET_INTERVAL_SECONDS, StoredReplayGuard
+from cbss_inscription.xml_limits import XmlLimits, XmlShape
 
 APPLICATION_FACTORY: Final = "cbss_inscription.app.wiring:application_of_worker"
 """What the application server loads in each worker."""

@@ -23,8 +23,9 @@ from cbss_inscription.domain.errors import MessageRejected, UsageError
 from cbss_inscription.domain.requests import HealthCheck, Request, operation_of
 from cbss_inscription.domain.results import Result
 from cbss_inscription.envelope.soap11 import envelope_of, read_reply
-from cbss_inscription.safe_xml import XmlLimits, parse
+from cbss_inscription.safe_xml import parse
 from cbss_inscription.security.sign import Signer, sign
+from cbss_inscription.xml_limits import XmlLimits
 
 ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
 REPLY_BYTES_MAX: Final = 4_194_304

@@ -27,7 +27,6 @@ from lxml.etree import _Element
 
 from cbss_inscription import names, safe_xml
 from cbss_inscription.domain.errors import MessageRejected, NotAuthenticated
-from cbss_inscription.safe_xml import XmlLimits, XmlShape
 from cbss_inscription.security import verify
 from cbss_inscription.security.algorithms import BY_URI, PublicKey, algorithm_for
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
@@ -36,6 +35,7 @@ from cbss_inscription.security.policy import SecurityPolicy, fields_of
 from cbss_inscription.security.stations import Station
 from cbss_inscription.security.trust import CertificateRules, CertifiedCaller, TrustStore
 from cbss_inscription.security.verify import VerifiedMessage
+from cbss_inscription.xml_limits import XmlLimits, XmlShape
 
 FACT_CHARS_MAX: Final = 400
 """One fact, in characters: an attribute may have thousands."""

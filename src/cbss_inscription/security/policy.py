@@ -8,8 +8,8 @@ import msgspec
 
 from cbss_inscription import names
 from cbss_inscription.domain.errors import UsageError
-from cbss_inscription.safe_xml import XmlLimits
 from cbss_inscription.security.algorithms import BY_URI
+from cbss_inscription.xml_limits import XmlLimits
 
 CLOCK_SKEW_SECONDS_MAX: Final = 60
 """The longest grace for clocks that differ; RSZ's five minutes mean something only while it is short."""
