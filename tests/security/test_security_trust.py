@@ -1,5 +1,6 @@
 """Which certificates are believed, and who they say the caller is: one changed certificate for each refusal."""
 
+import base64
 import threading
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -183,6 +184,19 @@ def test_sec_43_weak_authorities_are_not_loaded(pki, key):
             TrustStore(authorities_pem=pem(pki.application_root, bad), environment="ACC")
     good = issue_application_certificate(subject, private_key=key, extensions=[ca, certifies], **end)
     TrustStore(authorities_pem=pem(pki.application_root, good), environment="ACC")
+
+
+def test_sec_48_unreadable_authority_is_not_loaded(pki):
+    """An authority of whom a part cannot be read is a broken file like any other, found when it is loaded (SEC-48)."""
+    whole = pki.application_root.certificate.public_bytes(Encoding.DER)
+    for part, broken in ((b"Sandbox Appl", b"Sandbox App\xa9"), (b"\x55\x1d\x13", b"\x55\x1d\x0e")):
+        assert part in whole
+        armoured = base64.encodebytes(whole.replace(part, broken))
+        with pytest.raises(UsageError, match="cannot be read"):
+            TrustStore(
+                authorities_pem=b"-----BEGIN CERTIFICATE-----\n" + armoured + b"-----END CERTIFICATE-----\n",
+                environment="ACC",
+            )
 
 
 def test_sec_43_path_length(issue):
@@ -737,6 +751,18 @@ def test_sec_44_lists_that_cannot_be_used(pki):
         with pytest.raises(UsageError):
             revoking_store(pki, bad)
     revoking_store(pki, crl(ours))
+
+
+def test_sec_48_unreadable_list_is_not_loaded(pki):
+    """A list whose issuer's name or algorithm cannot be read is a broken file like any other (SEC-44, SEC-48)."""
+    whole = crl(pki.application_authority)
+    for part, broken in (
+        (b"Sandbox Appl", b"Sandbox App\xa9"),
+        (b"\x2a\x86\x48\xce\x3d\x04\x03\x02", b"\x2a\x86\x48\xce\x3d\x04\x03\x7f"),
+    ):
+        assert part in whole
+        with pytest.raises(UsageError, match="cannot be read"):
+            revoking_store(pki, whole.replace(part, broken))
 
 
 def test_sec_44_list_of_an_authority_that_may_not_sign_lists(pki, key):

@@ -68,6 +68,15 @@ _CBE_DIGITS: Final = re.compile(r"[0-9]{10}", re.ASCII)
 _URN: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
 _UTF8_STRING, _PRINTABLE_STRING = 0x0C, 0x13
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,  # a BIT STRING where a name belongs
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises for a certificate or list that has the outline of one and is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,7 +391,7 @@ class TrustStore:
 def _load_authorities(data: bytes) -> list[x509.Certificate]:
     try:
         certificates = x509.load_pem_x509_certificates(data)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise UsageError("The file of trusted authorities holds no PEM certificates, or a broken one.") from None
     unique = {certificate.public_bytes(Encoding.DER): certificate for certificate in certificates}
     for certificate in unique.values():
@@ -391,12 +400,14 @@ def _load_authorities(data: bytes) -> list[x509.Certificate]:
 
 
 def _check_authority(certificate: x509.Certificate) -> None:
-    who = f"The authority {certificate.subject.rfc4514_string()!r}"
     try:
+        who = f"The authority {certificate.subject.rfc4514_string()!r}"
         extensions = certificate.extensions
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
-        raise UsageError(f"{who} has a certificate that cannot be read.") from None
+        # cryptography reads lazily: what it cannot read shall show here
+        _ = (certificate.issuer, certificate.signature_hash_algorithm, certificate.not_valid_before_utc)
+    except _UNREADABLE:
+        raise UsageError("The file of trusted authorities holds a certificate that cannot be read.") from None
     constraints = _extension(extensions, x509.BasicConstraints)
     usage = _extension(extensions, x509.KeyUsage)
     if certificate.version is not x509.Version.v3 or constraints is None or not constraints.ca:
@@ -504,7 +515,9 @@ def _load_revocation_list(data: bytes, authorities: Sequence[x509.Certificate]) 
         crl = x509.load_pem_x509_crl(data) if data.lstrip().startswith(b"-----") else x509.load_der_x509_crl(data)
         extensions = crl.extensions
         entries = frozenset(_revoked_serial_numbers(crl))
-    except (ValueError, x509.DuplicateExtension):
+        # cryptography reads lazily: what it cannot read shall show here
+        _ = (crl.issuer, crl.signature_hash_algorithm, crl.last_update_utc, crl.next_update_utc)
+    except _UNREADABLE:
         raise UsageError("A file of revocation lists holds one that cannot be read.") from None
     who = f"The revocation list of {crl.issuer.rfc4514_string()!r}"
     if not any(_signed_revocation_list(crl, authority) for authority in authorities):
@@ -569,14 +582,7 @@ def _load_certificate(certificate_der: bytes) -> tuple[x509.Certificate, x509.Ex
         # cryptography reads lazily: what it cannot read shall show here
         extensions = certificate.extensions
         _ = (certificate.subject, certificate.issuer, certificate.version, certificate.signature_hash_algorithm)
-    except (
-        ValueError,
-        TypeError,  # a BIT STRING where a name belongs
-        OverflowError,
-        UnsupportedAlgorithm,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ):
+    except _UNREADABLE:
         raise NotAuthenticated("certificate-malformed") from None
     except x509.InvalidVersion:
         raise NotAuthenticated("certificate-version") from None
