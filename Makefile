@@ -7,6 +7,7 @@
 #   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP and .NET
 #   make vectors          messages with their verdicts, for whoever builds another implementation; DIRECTORY=
 #   make traceability     docs/security-traceability.md: which tests show which requirement
+#   make fuzz             a campaign against everything that reads foreign bytes; SECONDS=, SEED=, TARGETS="xml door"
 #   make check            the linters: format, style, types, layers
 #   make audit            known vulnerabilities of what is locked; SERVICE=osv asks OSV instead of PyPI
 #   make sbom             what the program is made of and its licences, below dist; make wheel, make requirements
@@ -25,7 +26,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-long test-peers test-postgresql bench-population bench-security check format audit sbom requirements wheel clean
+.PHONY: sandbox test test-long fuzz test-peers test-postgresql bench-population bench-security check format audit sbom requirements wheel clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -45,6 +46,10 @@ test: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 test-long: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 	@tests/install-programs
 	.venv/bin/pytest --numprocesses 2 -m "long or hypothesis" --hypothesis-profile long $(ARGS)
+
+# What it finds goes to tests/fuzz/corpus, and is tried again by `make test`.
+fuzz: .venv/.development
+	@.venv/bin/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(TARGETS)
 
 # Foreign stacks with the recipes of examples/, at a running sandbox; those that cannot be installed are skipped, and why.
 test-peers: .venv/.development
