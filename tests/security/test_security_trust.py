@@ -21,7 +21,7 @@ from cbss_inscription.sandbox.pki import (
     issue_application_certificate,
     issue_authority,
 )
-from cbss_inscription.security.trust import CBE_PREFIX, PATHS_MAX, CertificateRules, TrustStore
+from cbss_inscription.security.trust import CBE_PREFIX, PATHS_MAX, CertificateRules, TrustStore, check_revocation_list
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -751,6 +751,38 @@ def test_sec_44_lists_that_cannot_be_used(pki):
         with pytest.raises(UsageError):
             revoking_store(pki, bad)
     revoking_store(pki, crl(ours))
+
+
+def test_sec_44_what_is_told_of_a_certificate(pki, issue):
+    """The ways to a root, and of each list of its issuer the times and whether it names the certificate (SEC-44)."""
+    leaf = issue()
+    lists = (crl(pki.application_authority, numbers=[leaf.certificate.serial_number]), crl(pki.application_root))
+    store = revoking_store(pki, *lists)
+    ((itself, issuing, root),) = store.paths(leaf.certificate)
+    assert (itself, issuing) == (leaf.certificate, pki.application_authority.certificate)
+    assert root == pki.application_root.certificate
+    assert store.revocation_words(leaf.certificate) == ((NOW - DAY, NOW + DAY, True),)
+    assert store.revocation_words(issuing) == ((NOW - DAY, NOW + DAY, False),)
+    assert store.paths(pki.tls_authority.certificate) == ()
+
+
+def test_sec_45_a_fetched_list_counts_on_both_its_days(pki):
+    """A list that came over a network is of now from its issue up to its next update, both included (SEC-45)."""
+    authorities_pem = pki.authorities_pem
+    listed = crl(pki.application_authority)
+    second = timedelta(seconds=1)
+    for now in (NOW - DAY, NOW, NOW + DAY):
+        check_revocation_list(listed, authorities_pem=authorities_pem, former=None, now=now)
+    for now in (NOW - DAY - second, NOW + DAY + second):
+        with pytest.raises(UsageError, match="not of now"):
+            check_revocation_list(listed, authorities_pem=authorities_pem, former=None, now=now)
+
+
+def test_sec_48_blank_lines_around_a_list(pki, issue, root_list):
+    """Blank lines before and after the lists of a file are nothing (SEC-48)."""
+    listed = pki.issue_revocation_list(now=NOW - DAY)
+    store = revoking_store(pki, b"\n \n" + listed + b"\n" + root_list + b"\n\n")
+    assert refusal(store, issue()) == "accepted"
 
 
 def test_sec_48_unreadable_list_is_not_loaded(pki):

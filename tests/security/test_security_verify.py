@@ -15,6 +15,7 @@ from lxml import etree
 
 from cbss_inscription import names, safe_xml
 from cbss_inscription.domain.errors import NotAuthenticated, UsageError
+from cbss_inscription.safe_xml import XmlLimits
 from cbss_inscription.security import algorithms, c14n, gate, verify
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.policy import SecurityPolicy
@@ -260,6 +261,22 @@ def test_sec_27_encodings(forge, encoding, mark, charset):
     assert forge.verify(message, charset=charset).caller.application_urn == forge.urn
 
 
+def test_sec_27_charset_of_the_content_type(forge):
+    """The charset decides where the bytes have no mark, and one that is none of XML's two is refused (SEC-27)."""
+    message = forge.message().decode().encode("utf-16-le")
+    assert forge.refusal(message, charset="utf-16le") == "accepted"
+    assert forge.refusal(message).startswith("MalformedMessage")
+    assert forge.refusal(forge.message(), charset="windows-1252") == "MalformedMessage encoding"
+
+
+def test_sec_21_limits_are_those_of_the_policy(forge):
+    """A message beyond the limits of the policy in force is refused, whatever the usual ones are (SEC-09, SEC-21)."""
+    message = forge.message()
+    for size, expected in ((len(message), "accepted"), (len(message) - 1, "MalformedMessage size")):
+        policy = SecurityPolicy(xml_limits=XmlLimits(size_bytes_max=size))
+        assert forge.refusal(message, policy=policy) == expected
+
+
 # --- time -----------------------------------------------------------------------------------------------------------
 
 
@@ -317,6 +334,17 @@ def test_sec_51_greatest_age(forge):
     assert forge.refusal(message, now=forge.now + seconds(30), policy=policy) == "accepted"
     refusal = forge.refusal(message, now=forge.now + seconds(31), policy=policy)
     assert refusal == "NotAuthenticated timestamp-age"
+
+
+def test_sec_51_greatest_age_and_skew(forge):
+    """The skew is added to the greatest age as well: five minutes and a minute, not four (SEC-51)."""
+    policy = SecurityPolicy(skew_seconds=60)
+    message = forge.message(lifetime_seconds=300)
+    for late, expected in ((301, "accepted"), (359, "accepted"), (360, "NotAuthenticated timestamp-expired")):
+        assert forge.refusal(message, now=forge.now + seconds(late), policy=policy) == expected
+    policy = SecurityPolicy(skew_seconds=60, age_seconds_max=100)
+    for late, expected in ((160, "accepted"), (161, "NotAuthenticated timestamp-age")):
+        assert forge.refusal(message, now=forge.now + seconds(late), policy=policy) == expected
 
 
 # --- what the replay guard is told ----------------------------------------------------------------------------------
