@@ -32,6 +32,8 @@ settings.register_profile("long", max_examples=500, deadline=None)
 settings.load_profile("quick")
 
 START_SECONDS_MAX = 60
+QUIET_CAMPAIGNS_MAX = 20
+"""Recorded lines up to which nothing is told: the quick part of campaigns, in every test run."""
 PG_BIN = Path(os.environ["CBSS_TEST_PG_BIN"]) if "CBSS_TEST_PG_BIN" in os.environ else None
 """Programs of another PostgreSQL to run the database tests on: `make test-postgresql PG_BIN=…`."""
 MEMORY_DISK = Path("/dev/shm")
@@ -51,6 +53,19 @@ def place_for_databases() -> Path | None:
         return None
     fits = min(found.f_bavail * found.f_frsize, free) >= MEMORY_BYTES_MIN
     return MEMORY_DISK if fits and not found.f_flag & os.ST_NOEXEC and os.access(MEMORY_DISK, os.W_OK) else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What campaigns recorded with `record_property`: how much was tried, and what became of it."""
+    recorded = [
+        f"{report.nodeid.rpartition('::')[2]} {name}: {value}"
+        for report in terminalreporter.stats.get("passed", ())
+        for name, value in report.user_properties
+    ]
+    if recorded and len(recorded) > QUIET_CAMPAIGNS_MAX:
+        terminalreporter.section("campaigns")
+        for line in recorded:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
