@@ -16,6 +16,7 @@ from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.access import (
+    DEPTH_MAX,
     AccessRule,
     AccessRules,
     LegalDataProfile,
@@ -573,6 +574,13 @@ def test_a_wrong_key_or_value_is_one_clear_sentence(old: str, new: str, key: str
     assert sentence.startswith("rules.yaml: ")
     assert key in sentence
     assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("deep", [b"[" * 17, b"? " * 100_000, b"a: " + b"{a: " * 16])
+def test_sec_85_levels_upon_levels_are_refused(deep: bytes) -> None:
+    """A file of more levels than any has is refused before YAML's reader, in C, runs out of stack (SEC-48, SEC-85)."""
+    with pytest.raises(UsageError, match=rf"more than {DEPTH_MAX} levels"):
+        read_access_rules(deep, origin="rules.yaml")
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,13 @@ def test_two_listeners_cannot_share_a_port(tmp_path: Path) -> None:
         read_settings(path)
 
 
+@pytest.mark.parametrize("deep", ["[", "{a="])
+def test_levels_upon_levels_are_one_sentence(tmp_path: Path, deep: str) -> None:
+    """A value of thousands of levels is a broken file like any other, though TOML's reader gives up its own way."""
+    with pytest.raises(UsageError, match=r"settings\.toml: "):
+        read(tmp_path, f"contact = {deep * 5_000}")
+
+
 def test_a_plain_listener_has_no_address_to_set(tmp_path: Path) -> None:
     """Without TLS a listener is on loopback, and no setting changes that (SEC-02)."""
     plain = read(tmp_path, f"{LEAST}\n[plain]\nport = 8080\n").plain

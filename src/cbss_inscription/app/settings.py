@@ -274,7 +274,7 @@ def read_settings(path: Path) -> Settings:
     try:
         raw = tomllib.loads(read_file(path).decode("utf-8"))
         settings = msgspec.convert(raw, Settings)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, RecursionError) as error:
         raise UsageError(f"{path}: {error}") from error
     ports = [one.port for one in (settings.tls, settings.plain, settings.operations) if one is not None]
     for port in ports:

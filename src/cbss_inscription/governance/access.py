@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from cbss_inscription.domain.exchange import Caller
 
 
+DEPTH_MAX: Final = 16
+"""Levels in one another in a file of access rules; a file that is right has six."""
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -221,8 +223,14 @@ def _without_absent(value: object) -> object:
 def _check_keys(text: bytes) -> None:
     """Nothing. Raises ValueError for what reading into values would pass over or not place.
 
-    A key that a mapping has twice (PyYAML takes the last), a day that no calendar has (PyYAML's message names no key).
+    A key that a mapping has twice (PyYAML takes the last), a day that no calendar has (PyYAML's message names no key),
+    levels upon levels (libyaml's nodes are made by recursion without a bound, which ends the process).
     """
+    depth = 0
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH_MAX:
+            raise ValueError(f"more than {DEPTH_MAX} levels in one another")
     waiting = [yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
     met: set[int] = set()
     while waiting:

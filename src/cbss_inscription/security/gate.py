@@ -32,7 +32,7 @@ from cbss_inscription.domain.errors import (
 )
 from cbss_inscription.security.c14n import DEFAULT_NAMESPACE
 from cbss_inscription.security.policy import SecurityPolicy
-from cbss_inscription.security.stations import Station, run
+from cbss_inscription.security.stations import Station
 
 DIGEST_BYTES: Final = 32
 """Length of a SHA-256 digest."""
@@ -107,17 +107,13 @@ class GatedMessage:
     addressing: Addressing
 
 
-def read_signed_message(root: _Element, policy: SecurityPolicy) -> GatedMessage:
+def stations(root: _Element, policy: SecurityPolicy) -> Generator[tuple[Station, object], None, GatedMessage]:
     """The parts of a request that keeps to the RSZ profile's grammar (SEC-12, 13, 15..17, 20, 28..36).
 
-    `root` comes from `safe_xml.parse`. Raises VersionMismatch, NotSoap, BodyMissing, MalformedMessage (too many
-    header blocks), WsiViolation, MustUnderstand, and NotAuthenticated for all that concerns the Security header.
+    Station by station: each is named when it is passed, with what it found. `root` comes from `safe_xml.parse`. Raises
+    VersionMismatch, NotSoap, BodyMissing, MalformedMessage (too many header blocks), WsiViolation, MustUnderstand, and
+    NotAuthenticated for all that concerns the Security header.
     """
-    return run(stations(root, policy))
-
-
-def stations(root: _Element, policy: SecurityPolicy) -> Generator[tuple[Station, object], None, GatedMessage]:
-    """What `read_signed_message` gives, station by station: each is named when it is passed, with what it found."""
     header, body = _read_envelope(root)
     yield Station.ENVELOPE, body
     security, addressing = _read_header(header, policy)
