@@ -313,7 +313,7 @@ def _change_element(places: list[tuple[list[Node], int]], random: Random) -> Non
             inside[position:position] = [copy.deepcopy(inside[position])] * random.choice((2, 40, 400))
         case _:
             nested: Node = inside[position]
-            for _ in range(random.choice((1, 20, 200))):
+            for _ in range(random.choice((1, 20, 60))):
                 nested = (random.choice((0x30, 0x31, 0xA0)), [nested])
             inside[position] = nested
 

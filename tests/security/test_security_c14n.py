@@ -148,3 +148,17 @@ def test_processing_instruction_is_not_skipped():
     """Our routine refuses what it would otherwise leave out of the digest."""
     with pytest.raises(CanonicalizationError):
         canonical(etree.fromstring("<r><?x y?></r>"), ("#default",))
+
+
+def test_sec_38_prefix_that_stands_for_nothing(monkeypatch):
+    """Should XPath tell a prefix that is not bound to the namespace, there is no canonical form (SEC-38)."""
+    root = etree.fromstring('<r xmlns:a="urn:1" xmlns:b="urn:1" a:x="1"/>')
+    monkeypatch.setattr("cbss_inscription.security.c14n._NAME_OF_ATTRIBUTE", lambda *_, **__: "c:x")
+    with pytest.raises(CanonicalizationError):
+        canonical(root, ("#default",))
+
+
+def test_declaration_of_the_xml_prefix():
+    """A document that declares what `xml` stands for, as it may, has the form of one that does not."""
+    declared = etree.fromstring('<r xmlns:xml="http://www.w3.org/XML/1998/namespace" xml:lang="nl"/>')
+    assert canonical(declared, ("#default", "xml")) == canonical(declared) == b'<r xml:lang="nl"></r>'

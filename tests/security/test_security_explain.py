@@ -16,6 +16,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from cbss_inscription import names
+
+
+
+from cbss_inscription.domain.errors import NotAuthenticated
+from cbss_inscription.security import explain as explain_module
 from cbss_inscription.security.c14n import canonical
 from cbss_inscription.security.explain import FACT_CHARS_MAX, Verdict, certificate_step_of, explain, fact
 from cbss_inscription.security.policy import SecurityPolicy
@@ -325,3 +330,44 @@ def test_sec_36_who_may_leave_the_value_type_out_is_told(forge):
     assert step.verdict is Verdict.OK
     _, facts = facts_of(assert_same(forge, forge.message()), Station.KEY_REFERENCE)
     assert facts == {"ValueType of the reference": names.X509_V3}
+
+
+# --- what has no canonical form, or is no document ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tag", "step"),
+    [(names.DS_SIGNED_INFO, "signature-value"), (names.SOAP_BODY, "body-digest"), (names.WSU_TIMESTAMP, None)],
+)
+def test_sec_38_relative_namespace_explained(forge, tag, step):
+    """A part in reach of a relative namespace is told to have no canonical form, where it is looked at (SEC-38)."""
+    text = etree.tostring(forge.tree()).decode()
+    start = {
+        names.DS_SIGNED_INFO: "<ds:SignedInfo",
+        names.SOAP_BODY: "<soapenv:Body",
+        names.WSU_TIMESTAMP: "<wsu:Timestamp",
+    }[tag]
+    seen = assert_same(forge, text.replace(start, f'{start} xmlns:r="relative"', 1).encode())
+    assert seen.refusal.reason == "canonicalization"
+    if step is not None:
+        _, facts = facts_of(seen, step)
+        assert "no canonical form" in " ".join(facts.values())
+
+
+def test_sec_88_guesses_about_what_has_no_form():
+    """What cannot be canonicalised or read again is no guess at what was signed instead (SEC-88)."""
+    relative = etree.fromstring('<x xmlns="relative"/>')
+    assert explain_module._inclusive(relative) is None
+    assert explain_module._exclusive(relative) is None
+    assert explain_module._lean(b"<x>") is None
+    assert explain_module._lean(b"<x> <y> </y>tail</x>") == b"<x><y> </y>tail</x>"
+
+
+def test_sec_88_certificate_has_steps_of_its_own(forge):
+    """The certificate is told in steps of its own, and in no other (SEC-88)."""
+    found = {Station.XML: etree.fromstring(forge.request)}
+    description = explain_module._Description(
+        message=forge.request, charset=None, policy=forge.policy, trust=forge.trust, now=forge.now, found=found
+    )
+    assert description.of(Station.CERTIFICATE) == ((), None)
+    assert description.of_certificate() == {}

@@ -8,6 +8,8 @@ import pytest
 from lxml import etree
 
 from cbss_inscription import names
+from cbss_inscription.domain.errors import NotAuthenticated
+from cbss_inscription.security import gate
 from cbss_inscription.security.gate import GRAMMAR_CHILDREN_MAX
 from cbss_inscription.security.policy import SecurityPolicy
 
@@ -1187,3 +1189,11 @@ def test_grammar(forge, name):
     if resign and next(root.iter(names.DS_SIGNED_INFO), None) is not None:
         forge.resign(root)
     assert forge.refusal(root) == expected
+
+
+def test_sec_20_processing_instruction_in_the_grammar(forge):
+    """Where safe_xml had let one through, a processing instruction in the Security header is refused still (SEC-20)."""
+    root = forge.tree()
+    forge.part(root, names.DS_SIGNED_INFO).append(etree.ProcessingInstruction("x", "y"))
+    with pytest.raises(NotAuthenticated, match="signature-grammar"):
+        list(gate.stations(root, forge.policy))

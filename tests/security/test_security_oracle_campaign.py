@@ -375,7 +375,7 @@ def oracles_verify(scene, message, verified):
     is_attacker = claims if verified is None else verified.caller.application_urn == ATTACKER_URN
     credential = (scene.attacker if is_attacker else scene.forge).credential
     by_xmlsec = by_signxml = False
-    # Both stumble over some grammars, each in its own way (an id twice, an empty digest): whoever does verifies nothing.
+    # Both stumble over some grammars, each in its own way (an id twice, an empty digest): then it verifies nothing.
     with contextlib.suppress(Exception):
         by_xmlsec = xmlsec_verifies(message, credential)
     with contextlib.suppress(Exception):
@@ -387,7 +387,7 @@ def is_read_otherwise_by_an_oracle(message):
     """Whether the message has something on which an oracle is known to be wrong (design 4.1, 4.4).
 
     lxml, and so signxml, drops `#default`; python-xmlsec takes a blank too many for the default prefix; the schema of
-    signxml has no list in a CanonicalizationMethod; a carriage return after a signed part is content to signxml.
+    signxml has no list in a CanonicalizationMethod, and it takes a carriage return after a part for one of the part's.
     """
     root = etree.fromstring(message)
     lists = list(root.iter(names.EXC_INCLUSIVE_NAMESPACES))
@@ -395,7 +395,7 @@ def is_read_otherwise_by_an_oracle(message):
     return (
         any("#default" in listed or listed != " ".join(listed.split()) for listed in words)
         or any(element.getparent().tag == names.DS_CANONICALIZATION_METHOD for element in lists)
-        or any("\r" in (part.tail or "") for part in root.iter(*PARTS))
+        or any("\r" in (part.tail or "") for part in root.iter(*PARTS, names.DS_SIGNATURE))
     )
 
 

@@ -22,6 +22,7 @@ from cbss_inscription.sandbox.pki import (
     issue_authority,
 )
 from cbss_inscription.security.trust import CBE_PREFIX, PATHS_MAX, CertificateRules, TrustStore, check_revocation_list
+from tests.fuzz.mutations import read_der, write_der
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -212,6 +213,17 @@ def test_sec_43_path_length(issue):
     low = authority("low", issuer=middle)
     store = TrustStore(authorities_pem=pem(low, middle, free), environment="ACC")
     assert refusal(store, issue(issuer=low)) == "accepted"
+
+
+def test_sec_43_longest_path(issue):
+    """Six authorities below a root carry a certificate, a seventh is not loaded (SEC-42)."""
+    chain = [authority("root", path_length=None)]
+    for number in range(7):
+        chain.append(authority(f"level {number}", issuer=chain[-1], path_length=None))
+    store = TrustStore(authorities_pem=pem(*chain[:-1]), environment="ACC")
+    assert refusal(store, issue(issuer=chain[-2])) == "accepted"
+    with pytest.raises(UsageError, match="leads to no self-signed"):
+        TrustStore(authorities_pem=pem(*chain), environment="ACC")
 
 
 def test_sec_43_root_with_an_old_signature(key, issue):
@@ -462,6 +474,34 @@ def test_sec_43_hash_of_the_signature(store, issue):
     """A certificate signed with less than SHA-256 is refused, one with more is not (SEC-43)."""
     assert refusal(store, issue(signature_hash=hashes.SHA384())) == "accepted"
     assert refusal(store, issue(signature_hash=hashes.SHA224())) == "certificate-algorithm"
+
+
+def test_sec_43_version(pki, store, issue):
+    """A certificate of version 1, which has no extensions to say what it may do, is refused (SEC-43)."""
+    ((tag, (content, algorithm, _)),) = read_der(der(issue()))
+    fields = [field for field in content[1] if field[0] not in {0xA0, 0xA3}]
+    certified = write_der([(content[0], fields)])
+    signature = pki.application_authority.private_key.sign(certified, ec.ECDSA(hashes.SHA256()))
+    old = write_der([(tag, certified + write_der([algorithm, (0x03, b"\0" + signature)]))])
+    assert x509.load_der_x509_certificate(old).version is x509.Version.v1
+    assert refusal(store, old) == "certificate-version"
+
+
+def test_sec_30_certificate_that_is_written_otherwise(store, issue, monkeypatch):
+    """Bytes that a reader takes though it would not write them are refused: no two spellings of one caller (SEC-30)."""
+    whole = der(issue())
+    read = x509.load_der_x509_certificate
+    monkeypatch.setattr(x509, "load_der_x509_certificate", lambda data: read(data.removesuffix(b"!")))
+    assert refusal(store, whole) == "accepted"
+    assert refusal(store, whole + b"!") == "certificate-malformed"
+
+
+def test_sec_47_long_values_of_a_subject(store, issue):
+    """The string types of a long subject are found as well, beyond DER's short lengths (SEC-47)."""
+    street = (NameOID.STREET_ADDRESS, "x" * 300)
+    assert refusal(store, issue(name(street, GOV, NUMBER, ACC, APPLICATION))) == "accepted"
+    odd = (*street, _ASN1Type.UniversalString)
+    assert refusal(store, issue(name(odd, GOV, NUMBER, ACC, APPLICATION))) == "certificate-subject-encoding"
 
 
 def test_sec_30_changed_certificate(store, issue):
@@ -795,6 +835,26 @@ def test_sec_48_unreadable_list_is_not_loaded(pki):
         assert part in whole
         with pytest.raises(UsageError, match="cannot be read"):
             revoking_store(pki, whole.replace(part, broken))
+
+
+def test_sec_44_list_without_an_end_is_not_loaded(pki):
+    """A list that does not say when the next one comes would be fresh for ever (SEC-44)."""
+    ours = pki.application_authority
+    ((tag, (content, algorithm, _)),) = read_der(crl(ours))
+    times = [position for position, (kind, _) in enumerate(content[1]) if kind == 0x17]
+    del content[1][times[1]]
+    listed = write_der([content])
+    signature = ours.private_key.sign(listed, ec.ECDSA(hashes.SHA256()))
+    endless = write_der([(tag, listed + write_der([algorithm, (0x03, b"\0" + signature)]))])
+    with pytest.raises(UsageError, match="when the next one comes"):
+        revoking_store(pki, endless)
+
+
+def test_sec_44_list_signed_by_a_key_of_another_kind_is_not_loaded(pki, key):
+    """A list in an authority's name whose signature is not even of its key's kind is not loaded (SEC-44)."""
+    impostor = Credential(certificate=pki.application_authority.certificate, private_key=key)
+    with pytest.raises(UsageError, match="not signed by one of"):
+        revoking_store(pki, crl(impostor))
 
 
 def test_sec_44_list_of_an_authority_that_may_not_sign_lists(pki, key):

@@ -70,11 +70,12 @@ def canonical_in_python(apex: _Element, prefixes: tuple[str, ...]) -> bytes:
         if isinstance(item, tuple):  # start-ns
             prefix, namespace = item
             _refuse_relative(namespace)
-            if prefix != "xml":
-                declared[prefix or None] = namespace
-        elif item is None or event == "pi":
+            declared[prefix or None] = namespace  # never "xml": libxml2 keeps no declaration of it
+            continue
+        assert item is not None  # of other events than these
+        if event == "pi":
             raise CanonicalizationError  # safe_xml lets no processing instruction through
-        elif event == "start":
+        if event == "start":
             scope, written = frames[-1]
             if declared:
                 scope = _Scope({**scope.uris, **declared})

@@ -163,7 +163,7 @@ def explain(
     verified: VerifiedMessage | None = None
     stations = verify.stations(message, charset=charset, policy=policy, trust=trust or _KeyOnlyUnsafe(), now=now)
     try:
-        while verified is None:
+        while True:
             station, value = next(stations)
             found[station] = value
     except StopIteration as done:
@@ -444,9 +444,9 @@ def _measured(root: _Element, limits: XmlLimits) -> Iterator[Fact]:
             most["namespaces"] = max(most["namespaces"], namespaces_here)
             most["name"] = max(most["name"], len(item[0]))
             most["value"] = max(most["value"], len(item[1]))
-        elif item is None:
             continue
-        elif event == "start":
+        assert item is not None  # of other events than these
+        if event == "start":
             depth, elements, namespaces_here = depth + 1, elements + 1, 0
             attributes += len(item.attrib)
             most["depth"] = max(most["depth"], depth)

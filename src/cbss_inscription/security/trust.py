@@ -563,8 +563,7 @@ def _signed_revocation_list(crl: x509.CertificateRevocationList, authority: x509
         return False
     if not isinstance(crl.signature_hash_algorithm, _SIGNATURE_HASHES):
         return False
-    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        return False
+    assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)  # no other authority is loaded
     try:
         return crl.is_signature_valid(key)
     except (ValueError, TypeError, UnsupportedAlgorithm):
