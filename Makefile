@@ -7,6 +7,8 @@
 #   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP and .NET
 #   make vectors          messages with their verdicts, for whoever builds another implementation; DIRECTORY=
 #   make traceability     docs/security-traceability.md: which tests show which requirement
+#   make coverage-security  fails when a branch of the message security is taken by no test
+#   make test-mutation    changes in the message security that no test notices; MINUTES=, MODULES="gate trust", AGAIN=1
 #   make fuzz             a campaign against everything that reads foreign bytes; SECONDS=, SEED=, TARGETS="xml door"
 #   make check            the linters: format, style, types, layers
 #   make audit            known vulnerabilities of what is locked; SERVICE=osv asks OSV instead of PyPI
@@ -26,7 +28,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-long fuzz test-peers test-postgresql bench-population bench-security check format audit sbom requirements wheel clean
+.PHONY: sandbox test test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security check format audit sbom requirements wheel clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -46,6 +48,16 @@ test: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 test-long: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 	@tests/install-programs
 	.venv/bin/pytest --numprocesses 2 -m "long or hypothesis" --hypothesis-profile long $(ARGS)
+
+# Every branch of what verifies, taken by the tests of that room alone.
+coverage-security: .venv/.development
+	@rm -f .coverage
+	.venv/bin/coverage run -m pytest -q -n 0 tests/security $(ARGS)
+	.venv/bin/coverage report
+
+# What was tried stays in mutants/, and a run that was stopped goes on from there.
+test-mutation: .venv/.development
+	@nice .venv/bin/python -m tests.mutation --minutes $(or $(MINUTES),240) $(if $(AGAIN),--again) $(MODULES)
 
 # What it finds goes to tests/fuzz/corpus, and is tried again by `make test`.
 fuzz: .venv/.development
@@ -110,7 +122,7 @@ requirements: $(UV)
 	$(UV) export --quiet --frozen --no-dev --no-emit-project --no-header --output-file $(DIST)/requirements.txt
 
 clean:
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage mutants
 
 # `--target` needs no virtual environment, which Debian's Python cannot make without another package.
 $(UV):

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -52,6 +52,26 @@ def _values(value):
     if dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             yield from _values(getattr(value, field.name))
+
+
+def test_evidence_is_what_proves_the_signature(forge):
+    """The evidence verifies on its own: SignedInfo under the certificate's key, the Timestamp beside it (SEC-71)."""
+    root = forge.tree()
+    evidence = forge.verify(root).evidence
+    assert evidence.certificate_der == forge.signer.certificate_der
+    assert evidence.signature_algorithm == names.RSA_SHA256
+    key = forge.credential.certificate.public_key()
+    key.verify(evidence.signature_value, evidence.signed_info, padding.PKCS1v15(), hashes.SHA256())
+    assert evidence.signed_info == canonical(next(root.iter(names.DS_SIGNED_INFO)))
+    assert evidence.timestamp == canonical(next(root.iter(names.WSU_TIMESTAMP)))
+
+
+def test_sec_26_prefixes_of_the_list_are_in_the_signed_bytes(forge):
+    """A prefix of a PrefixList is declared in the bytes that are hashed and handed on, used or not (SEC-26)."""
+    root = forge.tree(forge.request.replace(b"<soapenv:Envelope ", b'<soapenv:Envelope xmlns:more="urn:more" ', 1))
+    for transform in root.iter(names.DS_TRANSFORM):
+        etree.SubElement(transform, names.EXC_INCLUSIVE_NAMESPACES, PrefixList="more")
+    assert b'xmlns:more="urn:more"' in forge.verify(forge.resign(root)).canonical_body
 
 
 def test_sec_39_nothing_of_the_raw_tree(forge):
