@@ -34,10 +34,11 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 from tests.mutation.score import UNNOTICED, report
 
-TEST_SECONDS_MAX: Final = 20.0
-"""How long the tests of one change may take by the clock of the first run; the slowest are left out beyond it."""
-CPU_SECONDS_MAX: Final = 60
-"""What the tests of one change may take when it makes them slow or endless, in seconds of processor time."""
+TEST_SECONDS_MAX: Final = 6.0
+"""What the tests of one change may take without it, in seconds of processor time: the slowest are left out."""
+CPU_FACTOR: Final = 3
+"""How many times as long they may take with it, `CPU_SECONDS_MIN` at least: what becomes endless is noticed."""
+CPU_SECONDS_MIN: Final = 3
 _NOTICED, _UNNOTICED, _NO_TESTS = 1, 0, 33
 
 
@@ -109,7 +110,8 @@ class Trials:
 
     def _try(self, session: pytest.Session, mutant: str, tests: list[pytest.Item]) -> None:
         """Ends this process: with 1 when a test fails, 0 when none does, by a signal when they take too long."""
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS_MAX, CPU_SECONDS_MAX))
+        seconds = CPU_SECONDS_MIN + int(CPU_FACTOR * sum(self._seconds[item.nodeid] for item in tests))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         exit_code = _NOTICED
         try:
             set_mutant_under_test(mutant)

@@ -330,3 +330,30 @@ def test_wsi_violation_is_a_rejection():
     """What is against WS-I is the sender's fault (SOA-03004)."""
     assert issubclass(WsiViolation, MessageRejected)
     assert WsiViolation.code == "SOA-03004"
+
+
+def test_sec_18_options_of_the_parser(monkeypatch):
+    """libxml2 is told to load, resolve and repair nothing, whatever is refused before (SEC-18, design 4.4)."""
+    given = []
+    real = etree.XMLParser
+    monkeypatch.setattr(etree, "XMLParser", lambda **options: given.append(options) or real(**options))
+    parse(b"<x/>", charset=None)
+    parse_canonical(b"<x></x>")
+    refused = (
+        "resolve_entities",
+        "load_dtd",
+        "dtd_validation",
+        "attribute_defaults",
+        "huge_tree",
+        "collect_ids",
+        "recover",
+    )
+    assert given == 2 * [{"encoding": "UTF-8", "no_network": True, **dict.fromkeys(refused, False)}]
+
+
+@pytest.mark.parametrize("doctype", ["<!DOCTYPE x>", "<!DOCTYPE x [<!ENTITY e 'e'>]>", "<!DOCTYPE x SYSTEM 'x.dtd'>"])
+def test_sec_19_doctype_by_libxml2_itself(monkeypatch, doctype):
+    """A DOCTYPE that the reading by hand had missed is refused by what libxml2 says of the document (SEC-19)."""
+    monkeypatch.setattr("cbss_inscription.safe_xml._refuse_in_prolog", lambda *_: None)
+    with pytest.raises(WsiViolation, match="doctype"):
+        parse(f"{doctype}<x/>".encode(), charset=None)
