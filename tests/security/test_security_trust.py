@@ -4,6 +4,7 @@ import base64
 import threading
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -87,10 +88,11 @@ CA_FALSE = (x509.BasicConstraints(ca=False, path_length=None), True)
 SIGNS = usage(digital_signature=True)
 
 
-def test_good_certificate(store, issue):
+def test_good_certificate(store, issue, key):
     """A certificate of our authority names application, organisation and environment (SEC-42, SEC-47)."""
     caller = store.check(der(issue()), NOW)
     assert (caller.application_urn, caller.cbe_number, caller.environment) == (URN, CBE, "ACC")
+    assert caller.public_key.public_numbers() == key.public_key().public_numbers()
 
 
 # --- the path -------------------------------------------------------------------------------------------------------
@@ -468,6 +470,17 @@ def test_sec_43_key_exponent_and_kind(store, issue):
     )
     assert refusal(store, issue(private_key=ec.generate_private_key(ec.SECP256R1()))) == "certificate-key"
     assert refusal(store, issue(private_key=ed25519.Ed25519PrivateKey.generate())) == "certificate-key"
+
+
+@pytest.mark.parametrize(
+    ("exponent", "expected"),
+    [(65_537, "accepted"), (65_541, "accepted"), (2**33 - 1, "accepted"), (2**33 + 1, "certificate-key-exponent")],
+)
+def test_sec_43_range_of_exponents(store, issue, key, exponent, expected):
+    """An odd exponent from 65 537 up to 33 bits is taken, a longer one only costs time (SEC-43)."""
+    modulus = key.public_key().public_numbers().n
+    held = SimpleNamespace(public_key=lambda: rsa.RSAPublicNumbers(exponent, modulus).public_key())
+    assert refusal(store, issue(private_key=held)) == expected
 
 
 def test_sec_43_hash_of_the_signature(store, issue):
@@ -950,8 +963,10 @@ def test_sec_46_bounded(pki, issue, monkeypatch):
     for number in range(10):
         assert refusal(store, bytes([number])) == "certificate-malformed"
     store.check(first, NOW)
+    store.check(third, NOW)
     assert len(counted) == 13
     assert len(store._verdicts) == 2
+    assert CertificateRules(cache_entries_max=1).cache_entries_max == 1
 
 
 def test_sec_46_threads(pki, issue):
