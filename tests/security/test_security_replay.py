@@ -39,7 +39,7 @@ async def test_sec_54_only_what_expired_is_forgotten():
     guard = MemoryReplayGuard(entries_max=3)
     for number in range(3):
         assert await guard.admit(bytes([number]), until=later(10 + number), now=NOW)
-    with pytest.raises(TemporarilyUnavailable):
+    with pytest.raises(TemporarilyUnavailable, match=r"\Areplay-memory-full\Z"):
         await guard.admit(b"x", until=later(60), now=later(10))
     assert not await guard.admit(bytes([0]), until=later(10), now=later(10))
     assert await guard.admit(b"x", until=later(60), now=later(11))

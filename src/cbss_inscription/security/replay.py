@@ -33,22 +33,22 @@ class MemoryReplayGuard:
 
     def __init__(self, *, entries_max: int = REPLAY_ENTRIES_MAX) -> None:
         self._entries_max = entries_max
-        self._until: dict[bytes, datetime] = {}
+        self._keys: set[bytes] = set()
         self._expiries: list[tuple[datetime, bytes]] = []  # a heap
 
     def __len__(self) -> int:
         """How many messages are remembered."""
-        return len(self._until)
+        return len(self._keys)
 
     async def admit(self, key: bytes, *, until: datetime, now: datetime) -> bool:
         """As ReplayGuard says; no await stands in it, so nothing can come in between. Evicts only what expired."""
         while self._expiries and self._expiries[0][0] < now:
             _, expired = heapq.heappop(self._expiries)
-            del self._until[expired]
-        if key in self._until:
+            self._keys.remove(expired)
+        if key in self._keys:
             return False
-        if len(self._until) >= self._entries_max:
+        if len(self._keys) >= self._entries_max:
             raise TemporarilyUnavailable("replay-memory-full")
-        self._until[key] = until
+        self._keys.add(key)
         heapq.heappush(self._expiries, (until, key))
         return True
