@@ -903,6 +903,16 @@ def test_sec_44_partitioned_list(pki, issue, root_list):
     assert refusal(store, without) == "revocation-unknown"
 
 
+def test_sec_44_lists_that_are_not_asked_hide_none_that_is(pki, issue, root_list):
+    """Behind lists of another authority, for others only, or of another point, one for all is found (SEC-44)."""
+    good, bad, ours = issue(), issue(), pki.application_authority
+    aside = (root_list, crl(ours, [point(only_contains_ca_certs=True)]), crl(ours, [point(full_name=[URL])]))
+    for order in permutations(aside):
+        store = revoking_store(pki, *order, crl(ours, numbers=[bad.certificate.serial_number]))
+        assert refusal(store, good) == "accepted"
+        assert refusal(store, bad) == "certificate-revoked"
+
+
 def test_sec_44_reason_remove_from_crl(pki, issue, root_list):
     """An entry of any reason in a complete list is a revocation, `removeFromCRL` not excepted (SEC-44)."""
     leaf = issue()
@@ -950,6 +960,24 @@ def test_sec_46_never_past_the_end(pki, issue, root_list):
     store, leaf = fresh_store(pki, revocation_lists=lists, revocation_required=True), issue()
     assert refusal(store, leaf) == "accepted"
     assert refusal(store, leaf, NOW + minute + second) == "revocation-stale"
+
+
+@pytest.mark.parametrize("latest_first", [True, False])
+def test_sec_46_of_fresh_lists_the_one_that_lasts_counts(pki, issue, root_list, monkeypatch, latest_first):
+    """A verdict is remembered up to the end of the list that lasts longest, grace included (SEC-44, SEC-46)."""
+    minute = timedelta(minutes=1)
+    lists = [pki.issue_revocation_list(now=NOW - DAY, next_update=NOW + end) for end in (2 * minute, minute)]
+    store = fresh_store(
+        pki,
+        revocation_lists=[*(lists if latest_first else reversed(lists)), root_list],
+        revocation_required=True,
+        rules=CertificateRules(revocation_grace_seconds=60),
+    )
+    counted, leaf = judgements(store, monkeypatch), der(issue())
+    for late, expected in ((0 * minute, 1), (3 * minute, 1)):
+        store.check(leaf, NOW + late)
+        assert len(counted) == expected
+    assert refusal(store, leaf, NOW + 3 * minute + timedelta(seconds=1)) == "revocation-stale"
 
 
 def test_sec_46_bounded(pki, issue, monkeypatch):
