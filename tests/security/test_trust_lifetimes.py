@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cbss_inscription.app.reloading import EndAlarm, Reloaded
 from cbss_inscription.domain.errors import UsageError
@@ -194,3 +195,25 @@ def test_sec_48_a_file_that_is_still_being_written_waits(tmp_path, monkeypatch):
     assert (source.current(), log.told) == (1, [])
     source.look()
     assert source.current() == 123
+
+
+def test_sec_05_lifetimes_of_a_server_and_of_what_stands_behind_it(own):
+    """A server's file tells of its certificate and of each intermediate: whose, from when until when (SEC-05)."""
+    issuing, server = own.application_authority.certificate, own.server.certificate
+    told = server_lifetimes(own.server.certificate_pem + issuing.public_bytes(Encoding.PEM))
+    assert told == tuple(
+        Lifetime(
+            kind=kind,
+            name=one.subject.rfc4514_string(),
+            begins=one.not_valid_before_utc,
+            ends=one.not_valid_after_utc,
+        )
+        for one, kind in ((server, Kind.SERVER_CERTIFICATE), (issuing, Kind.INTERMEDIATE))
+    )
+
+
+def test_sec_05_the_last_instant_counts_still():
+    """A lifetime has ended after its last instant, not at it (RFC 5280, 4.1.2.5)."""
+    one = lifetime(10, left=0)
+    assert not one.has_ended(NOW)
+    assert one.has_ended(NOW + timedelta(microseconds=1))
