@@ -357,3 +357,23 @@ def test_sec_19_doctype_by_libxml2_itself(monkeypatch, doctype):
     monkeypatch.setattr("cbss_inscription.safe_xml._refuse_in_prolog", lambda *_: None)
     with pytest.raises(WsiViolation, match="doctype"):
         parse(f"{doctype}<x/>".encode(), charset=None)
+
+
+@pytest.mark.parametrize("document", ["<x>{}</x>", "<x/>{}"])
+def test_sec_22_comments_by_the_tree_itself(monkeypatch, document):
+    """Comments that the counting before the parse had missed are counted in the tree, and behind it (SEC-22)."""
+    monkeypatch.setattr("cbss_inscription.safe_xml._refuse_floods", lambda *_: None)
+    assert refusal(document.format("<!---->" * 10), comments_max=10) == "accepted"
+    assert refusal(document.format("<!---->" * 11), comments_max=10) == "MalformedMessage comments"
+
+
+@pytest.mark.parametrize("charset", ['"utf-8"', " UTF-8 ", "utf8", "US-ASCII"])
+def test_sec_27_ways_to_write_the_charset(charset):
+    """A charset may stand in quotes, between blanks, in any case; UTF-8 has two names and a part of its own (SEC-27)."""
+    assert refusal("<x/>", charset=charset) == "accepted"
+
+
+@pytest.mark.parametrize("named", ["UTF-8", "utf-8", "utf8", "UTF8", "us-ascii", "US-ASCII"])
+def test_sec_27_ways_to_declare_the_encoding(named):
+    """Without mark and charset, the declaration may name UTF-8 in each of its ways (SEC-27)."""
+    assert refusal(f'<?xml version="1.0" encoding="{named}"?><x/>') == "accepted"

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -22,6 +23,7 @@ from cbss_inscription.sandbox.pki import (
     issue_application_certificate,
     issue_authority,
 )
+from cbss_inscription.security import trust
 from cbss_inscription.security.trust import CBE_PREFIX, PATHS_MAX, CertificateRules, TrustStore, check_revocation_list
 from tests.fuzz.mutations import read_der, write_der
 
@@ -868,6 +870,20 @@ def test_sec_44_list_signed_by_a_key_of_another_kind_is_not_loaded(pki, key):
     impostor = Credential(certificate=pki.application_authority.certificate, private_key=key)
     with pytest.raises(UsageError, match="not signed by one of"):
         revoking_store(pki, crl(impostor))
+
+
+@pytest.mark.parametrize("failure", [ValueError, TypeError, UnsupportedAlgorithm])
+def test_sec_44_a_failure_is_no_signature(pki, failure):
+    """A signature of a list that cannot even be checked is none (SEC-38, SEC-44)."""
+    authority_ = pki.application_authority.certificate
+
+    def fail(_key):
+        raise failure("x")
+
+    listed = SimpleNamespace(
+        issuer=authority_.subject, signature_hash_algorithm=hashes.SHA256(), is_signature_valid=fail
+    )
+    assert trust._signed_revocation_list(listed, authority_) is False
 
 
 def test_sec_44_list_of_an_authority_that_may_not_sign_lists(pki, key):

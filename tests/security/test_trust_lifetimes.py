@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cbss_inscription.app.reloading import EndAlarm, Reloaded
 from cbss_inscription.domain.errors import UsageError
-from cbss_inscription.sandbox.pki import TestPki
+from cbss_inscription.sandbox.pki import REVOCATION_LIST_DAYS, TestPki
 from cbss_inscription.security.lifetimes import Kind, Lifetime, ending, server_lifetimes
-from cbss_inscription.security.trust import TrustStore, check_revocation_list
+from cbss_inscription.security.trust import CertificateRules, TrustStore, check_revocation_list
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -217,3 +217,21 @@ def test_sec_05_the_last_instant_counts_still():
     one = lifetime(10, left=0)
     assert not one.has_ended(NOW)
     assert one.has_ended(NOW + timedelta(microseconds=1))
+
+
+def test_sec_44_authorities_without_a_fresh_list_are_named(own):
+    """Whose lists are all stale at that moment, grace included, is named; who has a fresh one is not (SEC-44)."""
+    lists = [
+        own.issue_revocation_list(now=NOW, issuer=one) for one in (own.application_root, own.application_authority)
+    ]
+    store = TrustStore(
+        authorities_pem=own.authorities_pem,
+        environment="ACC",
+        revocation_lists=lists,
+        revocation_required=True,
+        rules=CertificateRules(revocation_grace_seconds=60),
+    )
+    end, second = NOW + timedelta(days=REVOCATION_LIST_DAYS, minutes=1), timedelta(seconds=1)
+    both = {one.certificate.subject.rfc4514_string() for one in (own.application_root, own.application_authority)}
+    assert [set(store.stale_authorities(now)) for now in (NOW, end)] == [set(), set()]
+    assert [set(store.stale_authorities(now)) for now in (NOW - second, end + second)] == [both, both]
