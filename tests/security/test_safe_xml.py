@@ -369,7 +369,7 @@ def test_sec_22_comments_by_the_tree_itself(monkeypatch, document):
 
 @pytest.mark.parametrize("charset", ['"utf-8"', " UTF-8 ", "utf8", "US-ASCII"])
 def test_sec_27_ways_to_write_the_charset(charset):
-    """A charset may stand in quotes, between blanks, in any case; UTF-8 has two names and a part of its own (SEC-27)."""
+    """A charset may stand in quotes, between blanks, in any case; UTF-8 has two names and a part (SEC-27)."""
     assert refusal("<x/>", charset=charset) == "accepted"
 
 

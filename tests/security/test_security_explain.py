@@ -16,10 +16,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from cbss_inscription import names
-
-
-
-from cbss_inscription.domain.errors import NotAuthenticated
 from cbss_inscription.security import explain as explain_module
 from cbss_inscription.security.c14n import canonical
 from cbss_inscription.security.explain import FACT_CHARS_MAX, Verdict, certificate_step_of, explain, fact

@@ -55,7 +55,7 @@ def _values(value):
 
 
 def test_evidence_is_what_proves_the_signature(forge):
-    """The evidence verifies on its own: SignedInfo under the certificate's key, the Timestamp beside it (SEC-71)."""
+    """The evidence verifies on its own: SignedInfo under the certificate's key, the Timestamp beside it (SEC-37)."""
     root = forge.tree()
     evidence = forge.verify(root).evidence
     assert evidence.certificate_der == forge.signer.certificate_der
