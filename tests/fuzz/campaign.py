@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from tests.fuzz.mutations import INPUT_BYTES_MAX
 from tests.fuzz.targets import Target
 
 CPU_SECONDS_MAX: Final = 1.0
@@ -100,7 +101,7 @@ def inputs(target: Target, random: Random, pool: Sequence[bytes]) -> bytes:
     """An input of the pool, changed once or a few times."""
     data = random.choice(pool)
     for _ in range(random.choice((1, 1, 1, 2, 3))):
-        data = random.choice(target.mutations)(data, random)
+        data = random.choice(target.mutations)(data, random)[:INPUT_BYTES_MAX]
     return data
 
 
