@@ -15,10 +15,10 @@ from lxml import etree
 
 from cbss_inscription import names, safe_xml
 from cbss_inscription.domain.errors import NotAuthenticated, UsageError
-from cbss_inscription.safe_xml import XmlLimits
 from cbss_inscription.security import algorithms, c14n, gate, verify
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.xml_limits import XmlLimits
 
 
 def seconds(number):
