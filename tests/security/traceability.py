@@ -45,7 +45,6 @@ class Declared:
     vectors: Mapping[str, str]
     evidence: Mapping[str, tuple[str, ...]]
     planned: Mapping[str, str]
-    open: frozenset[str]
 
     @property
     def requirements(self) -> dict[str, str]:
@@ -62,7 +61,6 @@ def declared() -> Declared:
         vectors=data["vectors"],
         evidence={identifier: tuple(files) for identifier, files in data["evidence"].items()},
         planned={identifier: item["reason"] for item in data["planned"] for identifier in item["ids"]},
-        open=frozenset(data["open"]["ids"]),
     )
 
 
@@ -150,25 +148,20 @@ def gaps() -> list[str]:
         if identifier in data.planned:
             if is_shown(identifier):
                 found.append(f"{identifier} is shown now: take it from the list of what is planned.")
-        elif not is_shown(identifier) and identifier not in data.open:
+        elif not is_shown(identifier):
             found.append(f"{identifier} is shown by nothing.")
     for identifier, files in data.evidence.items():
         for name in files:
             path = ROOT / name
             if not path.is_file() or identifier not in ids_in(path.read_text(encoding="utf-8")):
                 found.append(f"{name} is to show {identifier}, and does not name it.")
-    found += [f"{identifier} is planned or open, and there is none." for identifier in _unknown(known)]
+    found += [f"{identifier} is planned or shown by a file, and there is none." for identifier in _unknown(known)]
     return found
 
 
 def _unknown(known: Iterable[str]) -> list[str]:
     data = declared()
-    return sorted({*data.planned, *data.open, *data.evidence} - set(known))
-
-
-def still_open() -> list[str]:
-    """The open ones that nothing shows yet."""
-    return sorted(identifier for identifier in declared().open if not is_shown(identifier))
+    return sorted({*data.planned, *data.evidence} - set(known))
 
 
 # --- the document ---------------------------------------------------------------------------------------------------
@@ -235,15 +228,11 @@ def _shown_by(identifier: str) -> Iterator[str]:
         yield f"- [{Path(name).name}](../{name})"
     if identifier in data.planned:
         yield f"- planned. {data.planned[identifier]}."
-    elif not is_shown(identifier):
-        yield "- open"
 
 
 def main() -> None:
-    """Writes the document; prints what is open and what is missing."""
+    """Writes the document; prints what is missing."""
     DOCUMENT.write_text(render(), encoding="utf-8")
-    for identifier in still_open():
-        print(f"{identifier} is open.")
     for gap in gaps():
         print(gap)
 
