@@ -73,8 +73,11 @@ def postgres_of(family: set[Process]) -> set[Process]:
 
 
 def listeners_of(family: set[Process]) -> set[Process]:
-    """Those of a family that are a listener's supervisor or worker."""
-    return {process for process in family if "app.listener" in process.command}
+    """Those of a family that are a listener's supervisor or worker.
+
+    Where setproctitle is installed, as with the tools of the tests, the application server names its processes itself.
+    """
+    return {process for process in family if "app.listener" in process.command or process.command.startswith("granian")}
 
 
 def started(directory: Path, *arguments: str) -> RunningSandbox:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -54,8 +54,7 @@ def _rsa_key(size: int, encryption: object = None) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
 
 
-def _ec_key() -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
+def _other_key(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -80,7 +79,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "key of another certificate": (_key(_rsa_key(2_048)), "not the key of this certificate"),
     "key encrypted": (_key(_rsa_key(2_048, encryption=True)), "encrypted"),
     "key too short": (_key(_rsa_key(1_024)), "2048"),
-    "key of another kind": (_key(_ec_key()), "RSA"),
+    "key of another kind": (_key(_other_key(ed25519.Ed25519PrivateKey.generate())), "of another kind"),
+    "key on a curve, certificate of RSA": (
+        _key(_other_key(ec.generate_private_key(ec.SECP256R1()))),
+        "not the key of this certificate",
+    ),
     "CA bundle missing": (lambda home: (home / "pki/tls-ca.crt.pem").unlink(), "tls-ca.crt.pem: No such file"),
     "CA bundle broken": (lambda home: (home / "pki/tls-ca.crt.pem").write_text("x"), "tls-ca.crt.pem: "),
     "CA bundle is a directory": (

@@ -168,6 +168,7 @@ def test_a_service_that_was_started_anew_is_told_and_its_process_is_in_the_manif
         mutations_url="https://x",
         plain_url=None,
         register_url="https://x",
+        operations_url=None,
         scenarios={},
         _server=None,
         _listeners=Silent(),  # type: ignore[arg-type]
