@@ -852,6 +852,14 @@ def test_sec_48_unreadable_list_is_not_loaded(pki):
             revoking_store(pki, whole.replace(part, broken))
 
 
+def test_sec_48_list_of_an_unknown_version_is_not_loaded(pki):
+    """A list of a version that there is none of is a broken file like any other (SEC-44, SEC-48)."""
+    whole = crl(pki.application_authority)
+    version = whole.index(b"\x02\x01\x01\x30")
+    with pytest.raises(UsageError, match="cannot be read"):
+        revoking_store(pki, whole[: version + 2] + b"\x07" + whole[version + 3 :])
+
+
 def test_sec_44_list_without_an_end_is_not_loaded(pki):
     """A list that does not say when the next one comes would be fresh for ever (SEC-44)."""
     ours = pki.application_authority

@@ -517,7 +517,7 @@ def _load_revocation_list(data: bytes, authorities: Sequence[x509.Certificate]) 
         entries = frozenset(_revoked_serial_numbers(crl))
         # cryptography reads lazily: what it cannot read shall show here
         _ = (crl.issuer, crl.signature_hash_algorithm, crl.last_update_utc, crl.next_update_utc)
-    except _UNREADABLE:
+    except (*_UNREADABLE, x509.InvalidVersion):
         raise UsageError("A file of revocation lists holds one that cannot be read.") from None
     who = f"The revocation list of {crl.issuer.rfc4514_string()!r}"
     if not any(_signed_revocation_list(crl, authority) for authority in authorities):
