@@ -11,11 +11,12 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from cbss_inscription import names
+from cbss_inscription.sandbox.pki import issue_application_certificate
 from cbss_inscription.security import explain as explain_module
 from cbss_inscription.security.c14n import canonical
 from cbss_inscription.security.explain import FACT_CHARS_MAX, Verdict, certificate_step_of, explain, fact
@@ -367,3 +368,62 @@ def test_sec_88_certificate_has_steps_of_its_own(forge):
     )
     assert description.of(Station.CERTIFICATE) == ((), None)
     assert description.of_certificate() == {}
+
+
+# --- facts that only some messages have ---------------------------------------------------------------------------
+
+
+def test_sec_44_revocation_lists_are_told(forge, pki):
+    """Of each list it is told whether it is fresh, and whether it names the certificate (SEC-44, SEC-88)."""
+    number = forge.credential.certificate.serial_number
+    lists = [
+        pki.issue_revocation_list(now=forge.now, issuer=pki.application_root),
+        pki.issue_revocation_list(
+            [number], now=forge.now - timedelta(days=9), next_update=forge.now - timedelta(days=1)
+        ),
+    ]
+    trust = TrustStore(authorities_pem=pki.authorities_pem, environment="ACC", revocation_lists=lists)
+    seen = assert_same(forge, forge.message(), trust=trust)
+    assert seen.refusal.reason == "certificate-revoked"
+    (step,) = (step for step in seen.steps if step.name == "certificate-validity")
+    told = [item.value for item in step.facts if item.name.endswith("revocation")]
+    assert [value.partition(", not fresh: ")[2] for value in told[:1]] == ["names it"]
+    assert [value.partition(", fresh: ")[2] for value in told[1:]] == ["does not name it"]
+
+
+def test_sec_16_header_block_without_namespace_is_told(forge):
+    """A header block of no namespace is told as such (SEC-16, SEC-88)."""
+    root = forge.tree()
+    root.find(names.SOAP_HEADER).append(etree.Element("bare"))
+    _, facts = facts_of(assert_same(forge, root), Station.HEADERS)
+    assert "bare (no namespace)" in " ".join(facts.values())
+
+
+def test_sec_26_prefix_list_is_told(forge):
+    """The PrefixList of a part is told beside its digest (SEC-26, SEC-88)."""
+    root = forge.tree()
+    for transform in root.iter(names.DS_TRANSFORM):
+        etree.SubElement(transform, names.EXC_INCLUSIVE_NAMESPACES, PrefixList="soapenv t")
+    _, facts = facts_of(assert_same(forge, forge.resign(root)), "body-digest")
+    assert facts["PrefixList"] == "soapenv t"
+
+
+def test_sec_43_use_of_a_strange_certificate_is_told(forge, pki):
+    """Extended key usages are told by their numbers, a key of no known kind as one (SEC-43, SEC-88)."""
+    usage = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH])
+    strange = issue_application_certificate(
+        forge.credential.certificate.subject,
+        issuer=pki.application_authority,
+        not_before=forge.now - timedelta(days=1),
+        not_after=forge.now + timedelta(days=1),
+        private_key=ed25519.Ed25519PrivateKey.generate(),
+        extensions=[(usage, False)],
+    )
+    root = forge.tree()
+    der = strange.certificate.public_bytes(Encoding.DER)
+    next(root.iter(names.WSSE_TOKEN)).text = base64.b64encode(der).decode()
+    seen = assert_same(forge, root)
+    (step,) = (step for step in seen.steps if step.name == "certificate-use")
+    told = " ".join(item.value for item in step.facts)
+    assert "1.3.6.1.5.5.7.3.1" in told
+    assert "neither RSA nor on an elliptic curve" in told
