@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from cbss_inscription.app.clock import utc_now
-from cbss_inscription.app.settings import Limits, PlainListener, Settings, TlsListener, Trust
+from cbss_inscription.app.settings import Audit, Limits, PlainListener, Settings, TlsListener, Trust
 from cbss_inscription.app.telemetry import configure_logging
 from cbss_inscription.app.wiring import build_application
 from cbss_inscription.cli.main import main
@@ -44,6 +44,7 @@ from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import AccessRule, AccessRules, Permission, ReplacedNumbers, write_access_rules
+from cbss_inscription.governance.journal import new_audit_keys
 from cbss_inscription.sandbox.demonstration import APPLICATIONS, demo_access_rules
 from cbss_inscription.sandbox.pki import REVOCATION_LISTS, Credential, TestPki
 from cbss_inscription.sandbox.population import Scenario, make_population
@@ -639,7 +640,7 @@ def empty_repertory(populated_database: str) -> str:
     """The shared database without any inscription, history or message seen."""
     with psycopg.connect(populated_database) as connection:
         connection.execute("SET session_replication_role = replica")  # history refuses to be emptied otherwise
-        connection.execute("TRUNCATE inscription, inscription_history, replay_guard")
+        connection.execute("TRUNCATE inscription, inscription_history, replay_guard, audit_record, audit_person")
     return populated_database
 
 
@@ -658,6 +659,7 @@ def build_facade(
         (tmp_path / "authorities.pem").write_bytes(pki.authorities_pem)
         pki.write_revocation_lists(tmp_path, now=datetime.now(UTC))
         clock = settings.pop("clock", utc_now)
+        (tmp_path / "audit-keys.toml").write_bytes(new_audit_keys("tests"))
         application = build_application(
             Settings(
                 **{
@@ -671,6 +673,7 @@ def build_facade(
                         application_authorities=str(tmp_path / "authorities.pem"),
                         revocation_lists=(str(tmp_path / REVOCATION_LISTS),),
                     ),
+                    "audit": Audit(keys=str(tmp_path / "audit-keys.toml")),
                     "limits": Limits(),
                     "validate_responses": True,
                     **settings,

@@ -63,6 +63,8 @@ certificate = "server.crt.pem"
 private_key = "server.key.pem"
 [trust]
 application_authorities = "authorities.pem"
+[audit]
+keys = "audit-keys.toml"
 """,
         encoding="utf-8",
     )

@@ -28,6 +28,8 @@ certificate = "server.crt.pem"
 private_key = "server.key.pem"
 [trust]
 application_authorities = "authorities.pem"
+[audit]
+keys = "audit-keys.toml"
 """
 PEETERS = ("--last-name", "Peeters", "--given-name", "Jan", "--birth-date", "1985-07-30", "--gender", "1")
 

@@ -18,7 +18,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from cbss_inscription.app.settings import write_privately
 from cbss_inscription.governance.access import write_access_rules
+from cbss_inscription.governance.journal import new_audit_keys
 from cbss_inscription.sandbox.demonstration import APPLICATIONS
 from cbss_inscription.sandbox.pki import Credential, TestPki
 from cbss_inscription.sandbox.population import make_population
@@ -178,9 +180,12 @@ port = {OPERATIONS_PORT}
 [trust]
 application_authorities = "authorities.pem"
 revocation_lists = ["revocation-lists.pem"]
+[audit]
+keys = "audit-keys.toml"
 """,
         encoding="utf-8",
     )
+    write_privately(directory / "audit-keys.toml", new_audit_keys("tests"))
     customer = application.customer_identification
     (directory / "profile.toml").write_text(
         f"""url = "https://localhost:{PORT}/CBSSInscription/v1"

@@ -72,7 +72,7 @@ def test_sec_78_no_repr_shows_a_secret(sandbox: RunningSandbox, tmp_path: Path) 
     settings.write_text(
         'environment = "TST"\npublic_url = "https://portal.example"\ndatabase = "dbname=x password=hunter2"\n'
         'access_rules = "rules.yaml"\n[tls]\ncertificate = "c"\nprivate_key = "k"\n'
-        '[trust]\napplication_authorities = "a"\n',
+        '[trust]\napplication_authorities = "a"\n[audit]\nkeys = "k"\n',
         encoding="utf-8",
     )
     profile = Profile.read(sandbox.profile_path())

@@ -21,10 +21,11 @@ from lxml import etree
 
 from cbss_inscription.app import start_checks
 from cbss_inscription.app.native import MINIMUM, Loaded, NativeLibrary, dotted, loaded_libraries
-from cbss_inscription.app.settings import read_settings
+from cbss_inscription.app.settings import read_settings, write_privately
 from cbss_inscription.app.start_checks import check_population
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.governance.access import write_access_rules
+from cbss_inscription.governance.journal import new_audit_keys
 from cbss_inscription.sandbox.pki import Credential, TestPki
 from tests.acceptance.conftest import Command, rules_of_tests
 from tests.conftest import free_port
@@ -46,6 +47,7 @@ def settings(tmp_path: Path, pki: TestPki, populated_database: str) -> Path:
     pki.write_revocation_lists(tmp_path, now=datetime.now(UTC))
     pki.server.write(tmp_path / "server.crt.pem", tmp_path / "server.key.pem")
     pki.tls_authority.write(tmp_path / "other.crt.pem", tmp_path / "other.key.pem")
+    write_privately(tmp_path / "audit-keys.toml", new_audit_keys("tests"))
     file = tmp_path / "settings.toml"
     file.write_text(
         f"""environment = "LOCAL"
@@ -59,6 +61,8 @@ private_key = "server.key.pem"
 [trust]
 application_authorities = "authorities.pem"
 revocation_lists = ["revocation-lists.pem"]
+[audit]
+keys = "audit-keys.toml"
 """,
         encoding="utf-8",
     )
@@ -176,6 +180,9 @@ def _register(settings: Path) -> None:
 
 UNSAFE: dict[str, tuple[Callable[[Path], object], str]] = {
     "key readable by its group (SEC-77)": (_mode("server.key.pem", 0o640), "chmod 600"),
+    "audit keys readable by everybody (SEC-77)": (_mode("audit-keys.toml", 0o604), "audit-keys.toml"),
+    "audit keys missing": (lambda settings: (settings.parent / "audit-keys.toml").unlink(), "audit-keys.toml: No such"),
+    "audit keys broken": (_write("audit-keys.toml", b"current = 1"), "not a file of audit keys"),
     "key readable by everybody (SEC-77)": (_mode("server.key.pem", 0o604), "chmod 600"),
     "key writable by its group (SEC-77)": (_mode("server.key.pem", 0o620), "chmod 600"),
     "signing key readable by its group (SEC-77)": (_all(_register, _mode("other.key.pem", 0o640)), "other.key.pem"),

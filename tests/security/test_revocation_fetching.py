@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cbss_inscription.app.fetching import RevocationFetcher
-from cbss_inscription.app.settings import RevocationSource, Settings, TlsListener, Trust
+from cbss_inscription.app.settings import Audit, RevocationSource, Settings, TlsListener, Trust
 from cbss_inscription.app.telemetry import SupervisorLog
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.sandbox.pki import TestPki
@@ -85,6 +85,7 @@ def fetcher(tmp_path, own, publisher, log):
             public_url="https://x",
             database="",
             access_rules="",
+            audit=Audit(keys=""),
             tls=TlsListener(certificate="", private_key=""),
             trust=Trust(
                 application_authorities=str(tmp_path / "authorities.pem"),

@@ -75,7 +75,7 @@ def test_every_utility_statement_runs(module_database: str, name: str) -> None:
 def test_every_query_named_by_the_program_exists_and_every_query_is_used() -> None:
     """What the program looks up by name and what is in queries.sql are the same: none is missing, none is dead."""
     text = "\n".join(file.read_text(encoding="utf-8") for file in sorted((SOURCE / "storage").glob("*.py")))
-    named = re.findall(r"QUERIES\[\"(\w+)\"\]|\.(?:rows?|delete)\(\s*\"(\w+)\"", text)
+    named = re.findall(r"QUERIES\[\"(\w+)\"\]|\.(?:rows?|delete|execute)\(\s*\"(\w+)\"", text)
     assert {first or second for first, second in named} == set(QUERIES)
 
 

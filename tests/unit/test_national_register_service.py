@@ -219,6 +219,8 @@ certificate = "server.crt.pem"
 private_key = "server.key.pem"
 [trust]
 application_authorities = "authorities.pem"
+[audit]
+keys = "audit-keys.toml"
 """
 REMOTE = """
 [national_register]

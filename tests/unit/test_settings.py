@@ -41,6 +41,8 @@ certificate = "server.crt.pem"
 private_key = "/absolute/server.key.pem"
 [trust]
 application_authorities = "authorities.pem"
+[audit]
+keys = "audit-keys.toml"
 """
 
 
@@ -211,6 +213,7 @@ def test_two_listeners_cannot_share_a_port(tmp_path: Path) -> None:
     path.write_text(
         'environment = "LOCAL"\npublic_url = "https://x"\ndatabase = ""\naccess_rules = "r"\n'
         '[tls]\nport = 9000\ncertificate = "c"\nprivate_key = "k"\n[trust]\napplication_authorities = "a"\n'
+        '[audit]\nkeys = "k"\n'
         "[plain]\nport = 9000\n",
         encoding="utf-8",
     )

@@ -27,6 +27,7 @@ from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
 from cbss_inscription.governance.access import AccessRules, read_access_rules
+from cbss_inscription.governance.journal import AuditKeys, read_audit_keys
 from cbss_inscription.security.lifetimes import Lifetime, ending, server_lifetimes
 from cbss_inscription.security.policy import fields_of
 from cbss_inscription.security.trust import CertificateLimits, CertificateRules, CertifiedCaller, TrustStore
@@ -193,6 +194,16 @@ def reloaded_trust(settings: Settings, *, log: ReloadLog) -> Reloaded[TrustStore
     return Reloaded("trust", _trust_files(settings), partial(_trust_of, settings), log=log)
 
 
+def reloaded_audit_keys(settings: Settings, *, log: ReloadLog) -> Reloaded[AuditKeys]:
+    """The keys of the journal in force: a `usecases.ports.AuditKeysSource`. Raises `UsageError`."""
+
+    def keys_of(contents: Sequence[bytes]) -> AuditKeys:
+        (keys,) = contents
+        return read_audit_keys(keys, origin=settings.audit.keys)
+
+    return Reloaded("audit keys", [settings.audit.keys], keys_of, log=log)
+
+
 def _rules_of(settings: Settings, contents: Sequence[bytes]) -> AccessRules:
     (rules,) = contents
     return read_access_rules(rules, origin=settings.access_rules)
@@ -277,7 +288,12 @@ class EndAlarm:
 
 
 async def keep_in_force(
-    settings: Settings, *, trust: Reloaded[TrustStore], rules: Reloaded[AccessRules], log: ReloadLog
+    settings: Settings,
+    *,
+    trust: Reloaded[TrustStore],
+    rules: Reloaded[AccessRules],
+    audit_keys: Reloaded[AuditKeys],
+    log: ReloadLog,
 ) -> None:
     """Never returns: every `reload_seconds` it looks at the files, in a thread, and at what ends."""
     alarm = EndAlarm(log)
@@ -285,6 +301,7 @@ async def keep_in_force(
     def look() -> None:
         trust.look()
         rules.look()
+        audit_keys.look()
         store = trust.current()
         lifetimes = (*store.lifetimes, *lifetimes_of_server(settings.tls.certificate))
         alarm.look(lifetimes, unlisted=store.unlisted_authorities, now=datetime.now(UTC))

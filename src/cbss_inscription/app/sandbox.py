@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -25,12 +24,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cbss_inscription.app.addresses import Listener
 from cbss_inscription.app.serving import SILENT_SECONDS_MAX, Listeners, refuse_taken, serving
-from cbss_inscription.app.settings import LOOPBACK, Service
+from cbss_inscription.app.settings import LOOPBACK, Service, write_privately
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import ServiceUnavailable, UsageError
 from cbss_inscription.domain.legal_data import CBSS_REGISTERS, EVERY_REGISTER, Register
 from cbss_inscription.governance.access import write_access_rules
+from cbss_inscription.governance.journal import new_audit_keys
 from cbss_inscription.sandbox.demonstration import (
     APPLICATIONS,
     ENVIRONMENT,
@@ -220,6 +220,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     for conninfo, registers in stores.items():
         _prepare_database(conninfo, options, report, registers)
     _prepare_pki(directory, report)
+    _prepare_audit_keys(directory)
     national_register: Listeners | None = None
     register_url: str | None = None
     if options.national_register:
@@ -346,6 +347,7 @@ _LOG: Final = "facade.log"
 _LOCK: Final = "sandbox.lock"
 _SETTINGS: Final = "settings.toml"
 _ACCESS_RULES: Final = "access-rules.yaml"
+_AUDIT_KEYS: Final = "audit-keys.toml"
 _PKI: Final = "pki"
 _REVOKED: Final = "revoked"
 _REFUSED: Final = ("expired", "unknown-urn", "other-environment", _REVOKED)
@@ -393,6 +395,13 @@ def _prepare_pki(directory: Path, report: Report) -> None:
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     making.rename(folder)
+
+
+def _prepare_audit_keys(directory: Path) -> None:
+    """Nothing; the directory has keys for the audit journal, the same as long as it has its database."""
+    path = directory / _AUDIT_KEYS
+    if not path.exists():
+        write_privately(path, new_audit_keys("sandbox"))
 
 
 def _whole_pki(folder: Path) -> TestPki | None:
@@ -484,10 +493,11 @@ def _open_log(path: Path) -> BinaryIO:
 
 def _write_text(path: Path, text: str, *, database: str) -> None:
     """Writes a file that holds the connection string: for its owner's eyes only when that has a password."""
-    path.unlink(missing_ok=True)
-    mode = 0o600 if conninfo_to_dict(database).get("password") else 0o644
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
-        file.write(text)
+    if conninfo_to_dict(database).get("password"):
+        write_privately(path, text.encode("utf-8"))
+    else:
+        path.unlink(missing_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def _write_settings(
@@ -519,6 +529,9 @@ def _write_settings(
         "[trust]",
         f"application_authorities = {_toml(f'{_PKI}/authorities.pem')}",
         f"revocation_lists = [{_toml(f'{_PKI}/{REVOCATION_LISTS}')}]",
+        "",
+        "[audit]",
+        f"keys = {_toml(_AUDIT_KEYS)}",
     ]
     if options.plain_port is not None:
         lines += ["", "[plain]", f"port = {options.plain_port}", f"workers = {options.workers}"]
@@ -560,6 +573,9 @@ def _write_register_settings(directory: Path, options: SandboxOptions, *, databa
         "[trust]",
         f"application_authorities = {_toml(f'{_PKI}/authorities.pem')}",
         f"revocation_lists = [{_toml(f'{_PKI}/{REVOCATION_LISTS}')}]",
+        "",
+        "[audit]",
+        f"keys = {_toml(_AUDIT_KEYS)}",
     ]
     _write_text(directory / _REGISTER_SETTINGS, "\n".join(lines) + "\n", database=database)
 

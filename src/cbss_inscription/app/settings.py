@@ -148,6 +148,13 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return (*self.revocation_lists, *(source.file for source in self.revocation_sources))
 
 
+class Audit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The audit journal, in the database of the service (rule 50)."""
+
+    keys: str
+    """The file of keys by which numbers of persons are sealed and found (SEC-75); `audit make-keys` makes it."""
+
+
 class Limits(HttpLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much of HTTP is taken, and how long a reply may take."""
 
@@ -237,6 +244,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The file of access rules and permissions."""
     tls: TlsListener
     trust: Trust
+    audit: Audit
     plain: PlainListener | None = None
     operations: OperationsListener | None = None
     """Where liveness, readiness and metrics are; absent, nowhere."""
@@ -260,10 +268,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"<Settings of a {self.service}>"
 
     @property
-    def private_keys(self) -> tuple[str, ...]:
-        """Every file of a private key that the settings name."""
+    def key_files(self) -> tuple[str, ...]:
+        """Every file with a secret key in it that the settings name."""
         signing = () if self.national_register is None else (self.national_register.private_key,)
-        return (self.tls.private_key, *signing)
+        return (self.tls.private_key, self.audit.keys, *signing)
 
 
 def read_settings(path: Path) -> Settings:
@@ -298,6 +306,7 @@ def read_settings(path: Path) -> Settings:
         settings,
         national_register=national_register,
         access_rules=str(folder / settings.access_rules),
+        audit=msgspec.structs.replace(settings.audit, keys=str(folder / settings.audit.keys)),
         tls=msgspec.structs.replace(
             settings.tls,
             certificate=str(folder / settings.tls.certificate),
@@ -338,3 +347,14 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def write_privately(path: Path, data: bytes) -> None:
+    """Nothing; the file is there, whole, readable by its owner only from its first byte on. Raises OSError."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

@@ -42,8 +42,8 @@ def check_start(settings: Settings, settings_path: Path) -> None:
     The server's certificate and key were found to be a pair before.
     """
     check_libraries(loaded_libraries())
-    for path in settings.private_keys:
-        _check_private_key(Path(path))
+    for path in settings.key_files:
+        _check_key_file(Path(path))
     _check_database_password(settings, settings_path)
     certificates = x509.load_pem_x509_certificates(read_file(Path(settings.tls.certificate)))
     _check_server_key(settings.tls.certificate, certificates[0])
@@ -73,15 +73,15 @@ def check_authorities(lifetimes: Iterable[Lifetime], *, environment: str) -> Non
             raise UsageError(f"the authority {one.name!r} is of another environment than {environment}")
 
 
-def _check_private_key(path: Path) -> None:
+def _check_key_file(path: Path) -> None:
     try:
         status = path.stat()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     if status.st_mode & _FOR_OTHERS:
-        raise UsageError(f"the private key {path} is open to other accounts: chmod 600 {path}")
+        raise UsageError(f"the key file {path} is open to other accounts: chmod 600 {path}")
     if status.st_uid not in {os.geteuid(), 0}:
-        raise UsageError(f"the private key {path} belongs to another account, which can read and change it")
+        raise UsageError(f"the key file {path} belongs to another account, which can read and change it")
 
 
 def _check_database_password(settings: Settings, settings_path: Path) -> None:

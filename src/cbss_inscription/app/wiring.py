@@ -16,7 +16,14 @@ from cbss_inscription.app.clock import Clock, ClockWatch, read_clock, utc_now
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
 from cbss_inscription.app.registers import Registers, number_life, registers_of
-from cbss_inscription.app.reloading import ContextsInForce, TrustInForce, keep_in_force, reloaded_rules, reloaded_trust
+from cbss_inscription.app.reloading import (
+    ContextsInForce,
+    TrustInForce,
+    keep_in_force,
+    reloaded_audit_keys,
+    reloaded_rules,
+    reloaded_trust,
+)
 from cbss_inscription.app.settings import Service, Settings, settings_of_worker
 from cbss_inscription.app.telemetry import (
     StructuredClockLog,
@@ -43,6 +50,7 @@ from cbss_inscription.soap.wsdl import WsdlDocuments
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.declarations import StoredDeclarations
 from cbss_inscription.storage.inscriptions import StoredInscriptions
+from cbss_inscription.storage.journal import StoredJournal
 from cbss_inscription.storage.mutations import StoredMutations
 from cbss_inscription.storage.replay import FORGET_INTERVAL_SECONDS, StoredReplayGuard
 from cbss_inscription.xml_limits import XmlLimits, XmlShape
@@ -86,6 +94,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
     access_rules = reloaded_rules(settings, log=reload_log)
     trust = reloaded_trust(settings, log=reload_log)
     clock_watch = ClockWatch(partial(read_clock, database, clock=clock), log=StructuredClockLog())
+    audit_keys = reloaded_audit_keys(settings, log=reload_log)
     registers = registers_of(settings, database, log=log)
     documents = WsdlDocuments(settings.service.door, public_url=settings.public_url)
     operations: DoorOperations
@@ -111,6 +120,8 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         documents=documents,
         addresses=addresses_of(settings, settings.service.door),
         log=log,
+        journal=StoredJournal(database),
+        audit_keys=audit_keys,
         contact=settings.contact,
         validate_responses=settings.validate_responses,
         answer_seconds_max=settings.limits.answer_seconds_max,
@@ -137,7 +148,9 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         forgetting = asyncio.create_task(
             _forget(replay_guard, StoredDeclarations(database), timedelta(hours=settings.tickets_kept_hours))
         )
-        reloading = asyncio.create_task(keep_in_force(settings, trust=trust, rules=access_rules, log=reload_log))
+        reloading = asyncio.create_task(
+            keep_in_force(settings, trust=trust, rules=access_rules, audit_keys=audit_keys, log=reload_log)
+        )
         try:
             yield
         finally:

@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from cbss_inscription import __version__
-from cbss_inscription.cli import demo, explain, history, mutations, operations, population, register, servers, signing
+from cbss_inscription.cli import (
+    audit,
+    demo,
+    explain,
+    history,
+    mutations,
+    operations,
+    population,
+    register,
+    servers,
+    signing,
+)
 from cbss_inscription.cli.exit_codes import ExitCode
 
 application = typer.Typer(
@@ -33,6 +44,7 @@ application.command()(operations.health)
 application.command()(mutations.mutations)
 application.command()(signing.sign)
 application.command()(explain.explain)
+application.add_typer(audit.audit, name="audit")
 application.add_typer(demo.demo, name="demo")
 application.add_typer(history.history, name="history")
 application.add_typer(population.population, name="population")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -18,10 +18,22 @@ class Caller:
     """SHA-256 of the certificate's DER, in hexadecimal."""
 
 
+@dataclass(slots=True, kw_only=True)
+class Trail:
+    """By which rules an exchange was decided, noted on its way by whoever decides, for the record of it (SEC-60)."""
+
+    rules_version: int | None = None
+    access_rule: str | None = None
+    """The dossier of the access rule that admits the application."""
+    permission: str | None = None
+    """The reference of the permission."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One request and its reply: our ticket, when the request came (UTC), and who sent it."""
+    """One request and its reply: our ticket, when the request came (UTC), who sent it, what was decided on its way."""
 
     ticket_cbss: UUID
     timestamp_receive: datetime
     caller: Caller
+    trail: Trail = field(default_factory=Trail, compare=False)

@@ -171,13 +171,21 @@ class AccessRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def admits(self, caller: Caller, operation: Operation, *, today: date) -> bool:
         """Whether an access rule admits the application to the operation, on that day and in that environment."""
-        return any(
-            rule.application_urn == caller.application_urn
-            and rule.cbe_number == caller.cbe_number
-            and rule.environment == caller.environment
-            and operation in rule.operations
-            and rule.is_valid_on(today)
-            for rule in self.access_rules
+        return self.rule_for(caller, operation, today=today) is not None
+
+    def rule_for(self, caller: Caller, operation: Operation, *, today: date) -> AccessRule | None:
+        """The first access rule that admits the application to the operation, on that day and in that environment."""
+        return next(
+            (
+                rule
+                for rule in self.access_rules
+                if rule.application_urn == caller.application_urn
+                and rule.cbe_number == caller.cbe_number
+                and rule.environment == caller.environment
+                and operation in rule.operations
+                and rule.is_valid_on(today)
+            ),
+            None,
         )
 
 

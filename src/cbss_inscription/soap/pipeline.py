@@ -8,11 +8,12 @@ parse of exactly the bytes that were signed.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 from lxml import etree
@@ -30,13 +31,9 @@ from cbss_inscription.domain.errors import (
     TemporarilyUnavailable,
     WsiViolation,
 )
-from cbss_inscription.domain.exchange import Caller, Exchange
+from cbss_inscription.domain.exchange import Caller, Exchange, Trail
 from cbss_inscription.domain.outcome_codes import OutcomeCode
-from cbss_inscription.domain.requests import (
-    HealthCheck,
-    Operation,
-    operation_of,
-)
+from cbss_inscription.domain.requests import HealthCheck, Operation, Request, operation_of
 from cbss_inscription.domain.results import HealthCheckResult, Result
 from cbss_inscription.envelope.fault import Fault
 from cbss_inscription.envelope.soap11 import read_payload, write_envelope
@@ -48,6 +45,10 @@ from cbss_inscription.soap.addresses import DoorAddresses
 from cbss_inscription.soap.message import ANSWER_SECONDS_MAX, RawMessage, Reply
 from cbss_inscription.soap.operations import DoorOperations
 from cbss_inscription.soap.wsdl import WsdlDocuments
+from cbss_inscription.usecases.ports import AuditJournal, AuditKeysSource
+from cbss_inscription.usecases.record_call import Call, record_of
+
+_Given = TypeVar("_Given")
 
 
 class ExchangeLog(Protocol):
@@ -72,7 +73,11 @@ class Progress:
 
     ticket: UUID
     timestamp_receive: datetime
+    request_digest: str
+    """SHA-256 of what the caller signed, or of the whole message as long as nobody is known to have signed it."""
     caller: Caller | None = None
+    request: Request | None = field(default=None, repr=False)
+    trail: Trail = field(default_factory=Trail)
     operation: Operation | None = None
     legal_context: str | None = None
     customer: str | None = None
@@ -92,30 +97,60 @@ class SecuredDoor:
     documents: WsdlDocuments
     addresses: DoorAddresses
     log: ExchangeLog
+    journal: AuditJournal
+    audit_keys: AuditKeysSource
     contact: str | None = None
     validate_responses: bool = False
     answer_seconds_max: float = ANSWER_SECONDS_MAX
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     is_clock_wrong: Callable[[], bool] = lambda: False
     """Whether nothing that depends on time can be judged now: then every message is refused (SEC-55)."""
-    _unfinished: set[asyncio.Task[tuple[Reply, Result]]] = field(default_factory=set, init=False, repr=False)
+    _unfinished: set[asyncio.Task[Any]] = field(default_factory=set, init=False, repr=False)
 
     async def answer(self, message: RawMessage) -> Reply:
         """The reply: a response, or the fault that any station's refusal becomes. Never raises."""
-        progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
+        progress = Progress(
+            ticket=uuid4(), timestamp_receive=self.clock(), request_digest=hashlib.sha256(message.body).hexdigest()
+        )
         began = time.perf_counter()
+        ending: Result | CbssInscriptionError | None
         try:
-            reply, result = await self._in_time(self._process(message, progress))
+            reply, ending = await self._in_time(self._process(message, progress))
         except CbssInscriptionError as error:
-            self.log.refused(progress, error=error, seconds=time.perf_counter() - began)
-            return self._fault(error, progress)
+            reply, ending = self._fault(error, progress), error
         except Exception as error:  # noqa: BLE001  # the one outer handler: a defect is a fault with a ticket, no more
             self.log.failed(progress, error=error, seconds=time.perf_counter() - began)
+            reply, ending = self._fault(None, progress), None
+        try:
+            await self._in_time(self._record(reply, ending, progress))
+        except CbssInscriptionError as error:
+            reply, ending = self._fault(error, progress), error
+        except Exception as error:  # noqa: BLE001  # as above
+            self.log.failed(progress, error=error, seconds=time.perf_counter() - began)
             return self._fault(None, progress)
-        self.log.answered(progress, result=result, seconds=time.perf_counter() - began)
+        if isinstance(ending, CbssInscriptionError):
+            self.log.refused(progress, error=ending, seconds=time.perf_counter() - began)
+        elif ending is not None:
+            self.log.answered(progress, result=ending, seconds=time.perf_counter() - began)
         return reply
 
-    async def _in_time(self, work: Coroutine[Any, Any, tuple[Reply, Result]]) -> tuple[Reply, Result]:
+    async def _record(self, reply: Reply, ending: Result | CbssInscriptionError | None, progress: Progress) -> None:
+        """Nothing; the call's record is durable. Raises `TemporarilyUnavailable`: no reply then (rule 51, SEC-71)."""
+        call = Call(
+            ticket_cbss=progress.ticket,
+            timestamp_receive=progress.timestamp_receive,
+            timestamp_reply=self.clock(),
+            service=self.door.service_name,
+            caller=progress.caller,
+            request=progress.request,
+            trail=progress.trail,
+            ending=ending,
+            request_digest=progress.request_digest,
+            response_digest=hashlib.sha256(reply.body).hexdigest(),
+        )
+        await self.journal.write(record_of(call, self.audit_keys.current()), received_at=progress.timestamp_receive)
+
+    async def _in_time(self, work: Coroutine[Any, Any, _Given]) -> _Given:
         """What `work` gives. Raises `TemporarilyUnavailable` when it takes longer than `answer_seconds_max` (SEC-10).
 
         The work is left alone then, not cancelled: cancelling waits for a database that does not answer. Whether it
@@ -133,7 +168,7 @@ class SecuredDoor:
             raise TemporarilyUnavailable("deadline")
         return task.result()
 
-    def _forget(self, task: asyncio.Task[tuple[Reply, Result]]) -> None:
+    def _forget(self, task: asyncio.Task[Any]) -> None:
         self._unfinished.discard(task)
         if not task.cancelled():
             task.exception()  # seen: its reply was SOA-02002 long ago
@@ -144,19 +179,22 @@ class SecuredDoor:
         now = progress.timestamp_receive
         verified = verify(message.body, charset=message.charset, policy=self.policy, trust=self.trust, now=now)
         progress.caller = caller_of(verified)
+        progress.request_digest = hashlib.sha256(verified.canonical_body).hexdigest()
         if not await self.replay_guard.admit(verified.replay_key, until=verified.replay_until, now=now):
             raise NotAuthenticated("replayed")
 
         payload = read_payload(verified.canonical_body)
         self.schema.validate(payload.element)
         request = read_request(payload.element)
-        progress.operation = operation_of(request)
+        progress.request, progress.operation = request, operation_of(request)
         check_action(self.door, progress.operation, message.soap_action, verified.addressing.action)
         check_to(self.addresses, verified.addressing.to)
         if not isinstance(request, HealthCheck):
             progress.customer = request.information_customer.customer_identification.key
 
-        exchange = Exchange(ticket_cbss=progress.ticket, timestamp_receive=now, caller=progress.caller)
+        exchange = Exchange(
+            ticket_cbss=progress.ticket, timestamp_receive=now, caller=progress.caller, trail=progress.trail
+        )
         result = await self.operations.perform(request, exchange)
         if not isinstance(request, HealthCheck) and _is_granted(result):
             # Until it is one of the permission's own words it is the caller's, and may spell a number (SEC-74).
@@ -187,7 +225,7 @@ class SecuredDoor:
 
     def busy(self) -> Reply:
         """See `SoapDoor.busy`: 503 with SOA-02002 (SEC-10)."""
-        progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
+        progress = Progress(ticket=uuid4(), timestamp_receive=self.clock(), request_digest="")
         error = TemporarilyUnavailable("requests-at-once")
         self.log.refused(progress, error=error, seconds=0.0)
         return self._fault(error, progress, status=503)

@@ -92,6 +92,11 @@ class Database:
             cursor = await connection.execute(QUERIES[query], parameters)
             return await cursor.fetchall()
 
+    async def execute(self, query: str, parameters: dict[str, object]) -> None:
+        """Nothing; the named query was carried out, and committed."""
+        async with self.connection() as connection:
+            await connection.execute(QUERIES[query], parameters)
+
     async def delete(self, query: str, *, before: datetime) -> int:
         """How many rows from before then the named query removed: all, or what other workers left."""
         parameters = {"before": before, "row_count_max": DELETED_ROWS_MAX}

@@ -362,6 +362,25 @@ FROM set_config('synchronous_commit', 'off', true)
 ON CONFLICT (message_key) DO NOTHING
 RETURNING true;
 
+-- name: write_audit_records
+-- Nothing; each record stands in the journal, and each person is found in it. The same record again changes nothing: a
+-- group whose first attempt was lost on the way is sent again.
+WITH arrived AS (
+    SELECT received_at, ticket_cbss, content
+    FROM unnest(%(received_at)s::timestamptz[], %(tickets)s::uuid[], %(contents)s::text[])
+         AS item (received_at, ticket_cbss, content)
+), person AS (
+    INSERT INTO audit_person (person_hash, received_at, ticket_cbss)
+    SELECT person_hash, received_at, ticket_cbss
+    FROM unnest(%(hashes)s::bytea[], %(hash_received_at)s::timestamptz[], %(hash_tickets)s::uuid[])
+         AS item (person_hash, received_at, ticket_cbss)
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO audit_record (received_at, ticket_cbss, record_number, content)
+SELECT received_at, ticket_cbss, nextval('audit_record_number'), content
+FROM arrived
+ON CONFLICT DO NOTHING;
+
 -- name: forget_expired_messages
 -- Messages whose Timestamp expired: they would be refused for their age now (SEC-54). A bounded number at a time.
 DELETE FROM replay_guard

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from cbss_inscription.domain.errors import NotAuthorized
 from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
@@ -17,6 +18,7 @@ from cbss_inscription.domain.requests import (
     DeleteInscription,
     InscriptionRequest,
     InsertInscription,
+    Operation,
     UpdateInscription,
     WriteRequest,
     operation_of,
@@ -47,17 +49,31 @@ def admit(request: RequestT, exchange: Exchange, rules: AccessRules) -> Admitted
 def permit(request: CustomerRequest, exchange: Exchange, rules: AccessRules) -> Permission | Status:
     """The permission under which `request` may be asked, or the status that refuses it: MSG00013.
 
-    Raises `NotAuthorized` as `admit` does.
+    What decided is noted in the exchange's trail (SEC-60). Raises `NotAuthorized` as `admit` does.
     """
+    operation = operation_of(request)
+    admit_application(exchange, operation, rules)
     permission = rules.permission_for(
         exchange.caller,
-        operation_of(request),
+        operation,
         request.information_customer.customer_identification,
         request.legal_context,
         today=exchange.timestamp_receive.date(),
         inscription_contexts=_contexts_named(request),
     )
-    return _refused(request, OutcomeCode.LEGAL_CONTEXT_NOT_GRANTED) if permission is None else permission
+    if permission is None:
+        return _refused(request, OutcomeCode.LEGAL_CONTEXT_NOT_GRANTED)
+    exchange.trail.permission = permission.reference
+    return permission
+
+
+def admit_application(exchange: Exchange, operation: Operation, rules: AccessRules) -> None:
+    """Returns when an access rule admits the application (SEC-56), noted in the trail. Raises `NotAuthorized`."""
+    exchange.trail.rules_version = rules.version
+    rule = rules.rule_for(exchange.caller, operation, today=exchange.timestamp_receive.date())
+    if rule is None:
+        raise NotAuthorized("no-access-rule")
+    exchange.trail.access_rule = rule.dossier
 
 
 def _contexts_named(request: CustomerRequest) -> tuple[InscriptionContext, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cbss_inscription.domain.errors import NotAuthorized
 from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.requests import HealthCheck, HealthCheckType, Operation
 from cbss_inscription.domain.results import Health, HealthCheckResult
 from cbss_inscription.governance.access import AccessRules
 from cbss_inscription.repertory.port import Repertory
+from cbss_inscription.usecases.authorization import admit_application
 from cbss_inscription.usecases.ports import Source
 
 
@@ -24,8 +24,7 @@ async def health_check(
     location: str,
 ) -> HealthCheckResult:
     """How the service is. Raises `NotAuthorized` for a caller without an access rule for healthCheck (SEC-56)."""
-    if not rules.admits(exchange.caller, Operation.HEALTH_CHECK, today=exchange.timestamp_receive.date()):
-        raise NotAuthorized("no-access-rule")
+    admit_application(exchange, Operation.HEALTH_CHECK, rules)
     behind: list[Source] = [] if repertory is None else [repertory]
     behind += sources
     checks = () if request.type is HealthCheckType.PING else tuple([await source.look() for source in behind])

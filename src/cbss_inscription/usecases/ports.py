@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Protocol
 
 from cbss_inscription.domain.customer import CustomerIdentification
@@ -10,6 +11,7 @@ from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.mutation import MutationPage
 from cbss_inscription.domain.results import SanityCheck
 from cbss_inscription.governance.access import AccessRules
+from cbss_inscription.governance.journal import AuditKeys, AuditRecord
 
 
 class AccessRulesSource(Protocol):
@@ -44,4 +46,23 @@ class Source(Protocol):
 
     async def look(self) -> SanityCheck:
         """Whether it answers now."""
+        ...
+
+
+class AuditJournal(Protocol):
+    """Where every call leaves its record (rule 50)."""
+
+    async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
+        """Nothing; the record is durable. Raises `TemporarilyUnavailable`: no answer may be given then (rule 51).
+
+        A record is written once: the same record again changes nothing.
+        """
+        ...
+
+
+class AuditKeysSource(Protocol):
+    """Where the keys come from that numbers of persons are sealed by (SEC-75)."""
+
+    def current(self) -> AuditKeys:
+        """The keys in force now."""
         ...

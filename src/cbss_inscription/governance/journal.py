@@ -1,0 +1,229 @@
+"""The audit journal's records: who asked what about whom, when, why and with which result (rule 50, SEC-71, SEC-75).
+
+A record is a value with one canonical text (RFC 8785: sorted keys, no blanks), and that text is what is stored, hashed
+and verified; nothing is read back from columns. Numbers of persons stand in it encrypted (AES-256-GCM), each with a
+keyed hash by which the records about a person are found; names and other legal data never do. The keys have ids and are
+changed by adding one: records keep the id of theirs, and destroying a key is how its numbers are erased.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+from uuid import UUID
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from cbss_inscription.domain.errors import UsageError
+
+RECORD_VERSION: Final = 1
+"""The version of the record's form; a verifier knows every version there was."""
+KEY_BYTES: Final = 32
+"""Length of an encryption key and of a search key."""
+NONCE_BYTES: Final = 12
+"""Length of a nonce of AES-GCM: random, so a key must be changed before 2^32 uses of it (NIST SP 800-38D, 8.3)."""
+PERSON_HASH_BYTES: Final = 16
+"""Length kept of the keyed hash: collisions among a billion numbers stay out of reach."""
+_KEY_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
+
+
+class AuditedPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A number that a call was about: as asked, as the current number of the answer, or as told by it."""
+
+    asked: bool = False
+    current: bool = False
+    key: str
+    """The id of the keys by which it is hashed and sealed."""
+    hash: str
+    """The keyed hash of the number, in hexadecimal."""
+    sealed: str
+    """Nonce, ciphertext and tag, in base64."""
+
+
+class AuditedOutcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a call ended: `value` is that of the status, or `FAULT`, or `UNANSWERED` when a reply was never sent."""
+
+    value: str
+    code: str | None = None
+    anomalies: tuple[str, ...] = ()
+    reason: str | None = None
+    """The word that the caller was not told."""
+
+
+class AuditedDecision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """By which rules it was decided (SEC-60): the version in force, the access rule's dossier, the permission."""
+
+    version: int
+    access_rule: str | None = None
+    permission: str | None = None
+
+
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One call, refused ones included. What was not found out before the call ended is absent (None)."""
+
+    version: int = RECORD_VERSION
+    ticket_cbss: str
+    customer_ticket: str | None = None
+    timestamp_receive: str
+    """UTC, to the millisecond, with Z."""
+    timestamp_reply: str
+    service: str
+    application_urn: str | None = None
+    cbe_number: str | None = None
+    environment: str | None = None
+    certificate: str | None = None
+    """SHA-256 of the caller's certificate, in hexadecimal."""
+    operation: str | None = None
+    customer: str | None = None
+    legal_context: str | None = None
+    inscription_contexts: tuple[str, ...] = ()
+    persons: tuple[AuditedPerson, ...] = ()
+    mutations: tuple[int, int] | None = None
+    """Of a page of the mutation feed: the sequence numbers after which, and up to which, it was read."""
+    decision: AuditedDecision | None = None
+    outcome: AuditedOutcome
+    request_digest: str | None = None
+    """SHA-256 of the Body that was signed, or of the whole message when it was not authenticated."""
+    response_digest: str | None = None
+    """SHA-256 of the reply."""
+
+
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_DECODER: Final = msgspec.json.Decoder(AuditRecord)
+
+
+def canonical(record: AuditRecord) -> bytes:
+    """The record's canonical text: UTF-8 JSON of strings, booleans and whole numbers, keys sorted (RFC 8785)."""
+    return _ENCODER.encode(record)
+
+
+def read_record(text: bytes) -> AuditRecord:
+    """The record that a canonical text is. Raises ValueError when it is none, or not in its canonical form."""
+    try:
+        record = _DECODER.decode(text)
+    except msgspec.MsgspecError:
+        raise ValueError("not an audit record") from None
+    if canonical(record) != text:
+        raise ValueError("not an audit record in its canonical form")
+    return record
+
+
+def record_hash(text: bytes) -> bytes:
+    """SHA-256 of a record's canonical text, under a prefix of its own: no link or seal can have the same."""
+    return hashlib.sha256(b"cbss-inscription audit record\x00" + text).digest()
+
+
+class _KeyText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    seal: str
+    search: str
+
+
+class _KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    current: str
+    keys: dict[Annotated[str, msgspec.Meta(pattern=_KEY_ID)], _KeyText]
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    seal: AESGCM = field(repr=False)
+    search: bytes = field(repr=False)
+
+
+class AuditKeys:
+    """The keys that numbers in the journal are sealed and searched by; the current one seals, every one opens."""
+
+    def __init__(self, keys: dict[str, tuple[bytes, bytes]], *, current: str) -> None:
+        """Keys by id, each one pair of an encryption key and a search key. Raises UsageError for what cannot be one."""
+        if current not in keys:
+            raise UsageError("the current audit key is not among the keys")
+        if any(len(part) != KEY_BYTES for pair in keys.values() for part in pair):
+            raise UsageError(f"an audit key has {KEY_BYTES} bytes")
+        self.current: Final = current
+        self._keys: Final = {identifier: _Key(AESGCM(seal), search) for identifier, (seal, search) in keys.items()}
+
+    def seal(self, digits: str, ticket: UUID, *, asked: bool = False, current: bool = False) -> AuditedPerson:
+        """The number as the record of this ticket holds it; the ticket is bound in, so that it fits no other record."""
+        key = self._keys[self.current]
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = nonce + key.seal.encrypt(nonce, digits.encode(), ticket.bytes)
+        return AuditedPerson(
+            asked=asked,
+            current=current,
+            key=self.current,
+            hash=_hash(key, digits).hex(),
+            sealed=base64.b64encode(sealed).decode(),
+        )
+
+    def open(self, person: AuditedPerson, ticket: UUID) -> str | None:
+        """The digits of a sealed number; None when its key was destroyed. Raises ValueError when it was changed."""
+        key = self._keys.get(person.key)
+        if key is None:
+            return None
+        try:
+            sealed = base64.b64decode(person.sealed, validate=True)
+            digits = key.seal.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], ticket.bytes).decode()
+        except (InvalidTag, binascii.Error, ValueError):
+            raise ValueError("a sealed number does not open") from None
+        if not hmac.compare_digest(_hash(key, digits).hex(), person.hash):
+            raise ValueError("a sealed number is found by another's hash")
+        return digits
+
+    def hashes(self, digits: str) -> tuple[bytes, ...]:
+        """What a number is found by: one hash for each key that there is."""
+        return tuple(_hash(key, digits) for key in self._keys.values())
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """The ids of the keys, the current one's among them."""
+        return tuple(self._keys)
+
+
+def _hash(key: _Key, digits: str) -> bytes:
+    return hmac.digest(key.search, digits.encode(), "sha256")[:PERSON_HASH_BYTES]
+
+
+def read_audit_keys(text: bytes, *, origin: str) -> AuditKeys:
+    """The keys that a TOML file holds: `current`, and `[keys.ID]` with `seal` and `search` in base64.
+
+    Raises `UsageError`, naming `origin` and never any of its contents.
+    """
+    try:
+        file = msgspec.convert(tomllib.loads(text.decode("utf-8")), _KeyFile)
+        keys = {
+            identifier: (base64.b64decode(key.seal, validate=True), base64.b64decode(key.search, validate=True))
+            for identifier, key in file.keys.items()
+        }
+    except (ValueError, msgspec.MsgspecError):
+        # `from None`: the message would quote the line, and with it a key (SEC-78)
+        raise UsageError(f"{origin}: not a file of audit keys (cbss-inscription audit make-keys)") from None
+    return AuditKeys(keys, current=file.current)
+
+
+def new_audit_keys(identifier: str, *, former: bytes | None = None, origin: str = "") -> bytes:
+    """The text of a key file whose current key is new; the keys of `former`, a key file's text, stay in it.
+
+    Raises `UsageError` when `former` is no key file, or has a key of this id.
+    """
+    lines: list[str] = []
+    if former is not None:
+        if identifier in read_audit_keys(former, origin=origin).identifiers:
+            raise UsageError(f"{origin}: there is a key {identifier!r} already")
+        lines = former.decode("utf-8").splitlines()
+        lines = [line for line in lines if not line.startswith("current")]
+    seal, search = (base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for _ in range(2))
+    entry = [f'[keys."{identifier}"]', f'seal = "{seal}"', f'search = "{search}"', ""]
+    return "\n".join([f'current = "{identifier}"', *lines, *entry]).encode("utf-8")
+
+
+def person_hashes(record: AuditRecord) -> Iterable[bytes]:
+    """The hashes that a record is found by, each once."""
+    return dict.fromkeys(bytes.fromhex(person.hash) for person in record.persons)

@@ -1,0 +1,103 @@
+"""The audit journal in PostgreSQL: what waits at the same time is written together (rule 50, SEC-71)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from cbss_inscription.domain.errors import ServiceUnavailable, TemporarilyUnavailable
+from cbss_inscription.governance.journal import AuditRecord, canonical, person_hashes
+from cbss_inscription.storage.database import Database
+
+GROUP_RECORDS_MAX: Final = 500
+"""Records that one statement writes."""
+WAITING_RECORDS_MAX: Final = 10_000
+"""Records that may wait in one worker; a call beyond them is refused with SOA-02002."""
+ATTEMPTS: Final = 2
+"""How often a group is sent: a connection that the server closed while it was idle is noticed by the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    received_at: datetime
+    ticket: UUID
+    content: str = field(repr=False)
+    hashes: tuple[bytes, ...]
+    written: asyncio.Future[None]
+
+
+class StoredJournal:
+    """A `usecases.ports.AuditJournal` in PostgreSQL, for one worker.
+
+    A record waits for the group that is on its way, and goes with the next: alone when nobody else waits, with hundreds
+    under load, and never for a timer. The commit waits for the disk: that a reply was sent proves its record.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: deque[_Waiting] = deque()
+        self._writer: asyncio.Task[None] | None = None
+
+    async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
+        """See `AuditJournal.write`."""
+        if len(self._waiting) >= WAITING_RECORDS_MAX:
+            raise TemporarilyUnavailable("audit-backlog")
+        written = asyncio.get_running_loop().create_future()
+        self._waiting.append(
+            _Waiting(
+                received_at=received_at,
+                ticket=UUID(record.ticket_cbss),
+                content=canonical(record).decode("utf-8"),
+                hashes=tuple(person_hashes(record)),
+                written=written,
+            )
+        )
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_waiting())
+        await written
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_RECORDS_MAX))]
+            try:
+                await self._write_group(group)
+            except ServiceUnavailable:
+                _end(group, TemporarilyUnavailable("audit"))
+            except BaseException as error:
+                _end(group, error)
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                _end(group, None)
+
+    async def _write_group(self, group: list[_Waiting]) -> None:
+        parameters: dict[str, object] = {
+            "received_at": [item.received_at for item in group],
+            "tickets": [item.ticket for item in group],
+            "contents": [item.content for item in group],
+            "hashes": [one for item in group for one in item.hashes],
+            "hash_received_at": [item.received_at for item in group for _ in item.hashes],
+            "hash_tickets": [item.ticket for item in group for _ in item.hashes],
+        }
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await self._database.execute("write_audit_records", parameters)
+            except ServiceUnavailable:
+                if attempt == ATTEMPTS:
+                    raise
+            else:
+                return
+
+
+def _end(group: list[_Waiting], error: BaseException | None) -> None:
+    for item in group:
+        if item.written.done():  # whoever waited has gone
+            continue
+        if error is None:
+            item.written.set_result(None)
+        else:
+            item.written.set_exception(error)
