@@ -39,10 +39,10 @@ access_rules = "rules.yaml"
 [tls]
 certificate = "server.crt.pem"
 private_key = "/absolute/server.key.pem"
-[trust]
-application_authorities = "authorities.pem"
 [audit]
 keys = "audit-keys.toml"
+[trust]
+application_authorities = "authorities.pem"
 """
 
 
