@@ -163,7 +163,9 @@ def service(
     pki.write_revocation_lists(directory, now=now)
     pki.tls_authority.write(directory / "tls-ca.crt.pem", directory / "tls-ca.key.pem")
     pki.server.write(directory / "server.crt.pem", directory / "server.key.pem")
-    os.chown(directory / "server.key.pem", account, -1)
+    write_privately(directory / "audit-keys.toml", new_audit_keys("tests"))
+    for key in ("server.key.pem", "audit-keys.toml"):
+        os.chown(directory / key, account, -1)
     application = APPLICATIONS[0]
     credentials[application.name].write(directory / "caller.crt.pem", directory / "caller.key.pem")
     (directory / "settings.toml").write_text(
@@ -185,7 +187,6 @@ keys = "audit-keys.toml"
 """,
         encoding="utf-8",
     )
-    write_privately(directory / "audit-keys.toml", new_audit_keys("tests"))
     customer = application.customer_identification
     (directory / "profile.toml").write_text(
         f"""url = "https://localhost:{PORT}/CBSSInscription/v1"
