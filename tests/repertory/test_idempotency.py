@@ -101,7 +101,7 @@ class World:
             repertory=EmbeddedRepertory(
                 registers=self.registers,
                 lines=self.store,
-                known_contexts=(WAGE, DEBT, AID),
+                known_contexts=lambda _: (WAGE, DEBT, AID),
                 data_anomalies=self.found,
             ),
             conninfo=conninfo,

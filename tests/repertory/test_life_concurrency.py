@@ -116,7 +116,7 @@ async def work(databases: list[Database], conninfo: str, seen: Seen) -> None:
         repertory = EmbeddedRepertory(
             registers=persons,
             lines=StoredInscriptions(database),
-            known_contexts=(WAGE, DEBT),
+            known_contexts=lambda _: (WAGE, DEBT),
             data_anomalies=FoundDataAnomalies(),
             hops_max=HOPS_MAX,
         )

@@ -83,7 +83,7 @@ async def office(module_database: str) -> AsyncIterator[Office]:
     repertory = EmbeddedRepertory(
         registers=Registers(),
         lines=StoredInscriptions(database),
-        known_contexts=KNOWN,
+        known_contexts=lambda _: KNOWN,
         data_anomalies=FoundDataAnomalies(),
     )
     office = Office(repertory=repertory, conninfo=module_database)

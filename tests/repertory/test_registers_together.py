@@ -123,7 +123,10 @@ async def world(fresh_database: str, postgresql: EmbeddedServer) -> AsyncIterato
     registers = AuthorityRegisters(own=StoredPersons(ours, registers=OWN_REGISTERS), national=national)
     anomalies = FoundDataAnomalies()
     repertory = EmbeddedRepertory(
-        registers=registers, lines=StoredInscriptions(ours), known_contexts=KNOWN_CONTEXTS, data_anomalies=anomalies
+        registers=registers,
+        lines=StoredInscriptions(ours),
+        known_contexts=lambda _: KNOWN_CONTEXTS,
+        data_anomalies=anomalies,
     )
     try:
         yield World(

@@ -140,7 +140,7 @@ class World:
         self.repertory = EmbeddedRepertory(
             registers=persons,
             lines=StoredInscriptions(self.database),
-            known_contexts=CONTEXTS,
+            known_contexts=lambda _: CONTEXTS,
             data_anomalies=self.anomalies,
             hops_max=HOPS_MAX,
             page_size=1,

@@ -137,7 +137,7 @@ async def desk(populated_database: str) -> AsyncIterator[Desk]:
     repertory = EmbeddedRepertory(
         registers=StoredPersons(database),
         lines=StoredInscriptions(database),
-        known_contexts=KNOWN,
+        known_contexts=lambda _: KNOWN,
         data_anomalies=found,
         lines_max=LINES_MAX,
         page_size=3,

@@ -87,7 +87,7 @@ async def house(fresh_database: str) -> AsyncIterator[House]:
     repertory = EmbeddedRepertory(
         registers=registers,
         lines=StoredInscriptions(database),
-        known_contexts=[WAGE],
+        known_contexts=lambda _: [WAGE],
         data_anomalies=anomalies,
         successions=life,
     )

@@ -75,7 +75,7 @@ class World:
             repertory=EmbeddedRepertory(
                 registers=self.registers,
                 lines=StoredInscriptions(database),
-                known_contexts=(WAGE,),
+                known_contexts=lambda _: (WAGE,),
                 data_anomalies=self.found,
                 hops_max=HOPS_MAX,
             ),

@@ -266,7 +266,7 @@ async def test_sec_53_without_the_database_nothing_is_admitted_and_nothing_is_do
     repertory = EmbeddedRepertory(
         registers=StoredPersons(database),
         lines=StoredInscriptions(database),
-        known_contexts=[CONTEXT],
+        known_contexts=lambda _: [CONTEXT],
         data_anomalies=FoundDataAnomalies(),
     )
     assert (await repertory.look()).health is Health.OK

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,12 +25,12 @@ from cbss_inscription.app.settings import Settings, read_file
 from cbss_inscription.app.start_checks import check_authorities
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.inscription import InscriptionContext
-from cbss_inscription.domain.inscription_contexts import KNOWN_CONTEXTS
 from cbss_inscription.governance.access import AccessRules, read_access_rules
 from cbss_inscription.governance.journal import AuditKeys, read_audit_keys
 from cbss_inscription.security.lifetimes import Lifetime, ending, server_lifetimes
 from cbss_inscription.security.policy import fields_of
 from cbss_inscription.security.trust import CertificateLimits, CertificateRules, CertifiedCaller, TrustStore
+from cbss_inscription.usecases.ports import AccessRulesSource
 
 SETTLE_SECONDS: Final = 0.2
 """How long a changed file must stay as it is before it is read: whoever writes in place is not done at once."""
@@ -240,27 +240,22 @@ class TrustInForce:
         return self._source.current().check(certificate_der, now)
 
 
-class ContextsInForce(Collection[InscriptionContext]):
-    """The inscription contexts that the catalogue has or the rules in force name (rule 28)."""
+class ContextsInForce:
+    """The inscription contexts that exist for a tenant by the rules in force (rule 28)."""
 
-    def __init__(self, rules: Reloaded[AccessRules]) -> None:
+    def __init__(self, rules: AccessRulesSource) -> None:
         self._rules = rules
-        self._known: tuple[AccessRules, frozenset[InscriptionContext]] | None = None
+        self._known: tuple[AccessRules, dict[str, frozenset[InscriptionContext]]] | None = None
 
-    def __contains__(self, context: object) -> bool:
-        return context in self._set()
-
-    def __iter__(self) -> Iterator[InscriptionContext]:
-        return iter(self._set())
-
-    def __len__(self) -> int:
-        return len(self._set())
-
-    def _set(self) -> frozenset[InscriptionContext]:
+    def __call__(self, tenant: str) -> frozenset[InscriptionContext]:
+        """See `AccessRules.contexts_known_to`; made once for each set of rules."""
         rules = self._rules.current()
         if self._known is None or self._known[0] is not rules:
-            self._known = (rules, frozenset(KNOWN_CONTEXTS) | rules.inscription_contexts)
-        return self._known[1]
+            self._known = (rules, {})
+        by_tenant = self._known[1]
+        if tenant not in by_tenant:
+            by_tenant[tenant] = rules.contexts_known_to(tenant)
+        return by_tenant[tenant]
 
 
 # -- the background task -----------------------------------------------------------------------------------------------

@@ -112,14 +112,14 @@ class Successions(Protocol):
 
 
 class EmbeddedRepertory:
-    """A `Repertory` on our own `LineStore` and `PersonRegister`; the contexts it knows are given to it (rule 28)."""
+    """A `Repertory` on our own `LineStore` and `PersonRegister`; the contexts of a tenant are given to it (rule 28)."""
 
     def __init__(
         self,
         *,
         registers: PersonRegister,
         lines: LineStore,
-        known_contexts: Collection[InscriptionContext],
+        known_contexts: Callable[[str], Collection[InscriptionContext]],
         data_anomalies: DataAnomalyLog,
         successions: Successions | None = None,
         lines_max: int = LINES_MAX,
@@ -142,7 +142,7 @@ class EmbeddedRepertory:
         if isinstance(file, _Refusal):
             return file.consultation()
         refusal = self._refusal_of_contexts(
-            request.inscription_contexts, asked.permission.readable_contexts
+            asked, request.inscription_contexts, asked.permission.readable_contexts
         ) or _refusal_of_period(request.period, "period")
         if refusal is not None:
             return refusal.consultation(file)
@@ -239,7 +239,10 @@ class EmbeddedRepertory:
         Nothing is told under a permission that does not grant the context.
         """
         ticket, context = asked.request.information_customer.ticket, asked.request.inscription_context
-        if not ticket or self._refusal_of_contexts((context,), asked.permission.inscription_contexts) is not None:
+        if (
+            not ticket
+            or self._refusal_of_contexts(asked, (context,), asked.permission.inscription_contexts) is not None
+        ):
             return None
         before = await self._lines.answered_before(asked.customer, ticket, context)
         return None if before is None else self._answer_again(asked, before)
@@ -339,14 +342,18 @@ class EmbeddedRepertory:
 
     def _refusal_of_context(self, asked: Admitted[WriteRequest], file: _File) -> WriteResult | None:
         contexts = (asked.request.inscription_context,)
-        refusal = self._refusal_of_contexts(contexts, asked.permission.inscription_contexts)
+        refusal = self._refusal_of_contexts(asked, contexts, asked.permission.inscription_contexts)
         return None if refusal is None else refusal.declaration(file)
 
     def _refusal_of_contexts(
-        self, contexts: Collection[InscriptionContext], allowed: Collection[InscriptionContext]
+        self,
+        asked: Admitted[InscriptionRequest],
+        contexts: Collection[InscriptionContext],
+        allowed: Collection[InscriptionContext],
     ) -> _Refusal | None:
+        known = self._known_contexts(asked.permission.tenant)
         for context in contexts:
-            if context not in self._known_contexts or context not in allowed:
+            if context not in known or context not in allowed:
                 named = Information(field_name="inscriptionContext", field_value=context)
                 return _Refusal(code=OutcomeCode.INSCRIPTION_CONTEXT_NOT_GRANTED, information=(named,))
         return None
@@ -355,7 +362,7 @@ class EmbeddedRepertory:
         self, asked: Admitted[ConsultInscriptions], ssin: Ssin, page_start: PageStart | None
     ) -> LinesAsked:
         """Own lines in granted contexts, and where there is a visibility those of others within it (rules 28, 30)."""
-        contexts = frozenset(asked.request.inscription_contexts) or frozenset(self._known_contexts)
+        contexts = self._contexts_asked(asked)
         visibility = asked.permission.visibility
         others = None
         if visibility is not None:
@@ -378,9 +385,15 @@ class EmbeddedRepertory:
         visibility = asked.permission.visibility
         if visibility is None:
             return ()
-        contexts = frozenset(asked.request.inscription_contexts) or frozenset(self._known_contexts)
-        limited = bool(visibility.organizations) or not contexts <= visibility.inscription_contexts
+        limited = (
+            visibility.leaves_organizations_out or not self._contexts_asked(asked) <= visibility.inscription_contexts
+        )
         return (LINES_FILTERED,) if limited else ()
+
+    def _contexts_asked(self, asked: Admitted[ConsultInscriptions]) -> frozenset[InscriptionContext]:
+        """The contexts named; when none is, those that exist for the caller's tenant."""
+        named = frozenset(asked.request.inscription_contexts)
+        return named or frozenset(self._known_contexts(asked.permission.tenant))
 
     def _compare(
         self, asked: Admitted[InsertInscription], given: LegalData | None, person: Person

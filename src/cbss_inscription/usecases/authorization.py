@@ -25,7 +25,7 @@ from cbss_inscription.domain.requests import (
 )
 from cbss_inscription.domain.results import Information, Status, StatusValue
 from cbss_inscription.domain.ssin import InvalidSsin, Ssin
-from cbss_inscription.governance.access import AccessRules, Permission
+from cbss_inscription.governance.access import AccessRefusal, AccessRule, AccessRules, Permission
 from cbss_inscription.repertory.port import Admitted
 
 RequestT = TypeVar("RequestT", bound=InscriptionRequest)
@@ -51,29 +51,35 @@ def permit(request: CustomerRequest, exchange: Exchange, rules: AccessRules) -> 
 
     What decided is noted in the exchange's trail (SEC-60). Raises `NotAuthorized` as `admit` does.
     """
-    operation = operation_of(request)
-    admit_application(exchange, operation, rules)
-    permission = rules.permission_for(
+    decision = rules.decide(
         exchange.caller,
-        operation,
+        operation_of(request),
         request.information_customer.customer_identification,
         request.legal_context,
         today=exchange.timestamp_receive.date(),
         inscription_contexts=_contexts_named(request),
     )
-    if permission is None:
+    _note(exchange, rules, decision.access_rule, decision.permission)
+    if decision.permission is not None:
+        return decision.permission
+    if decision.refusal is AccessRefusal.LEGAL_CONTEXT_NOT_GRANTED:
         return _refused(request, OutcomeCode.LEGAL_CONTEXT_NOT_GRANTED)
-    exchange.trail.permission = permission.reference
-    return permission
+    raise NotAuthorized(str(decision.refusal))
 
 
 def admit_application(exchange: Exchange, operation: Operation, rules: AccessRules) -> None:
     """Returns when an access rule admits the application (SEC-56), noted in the trail. Raises `NotAuthorized`."""
-    exchange.trail.rules_version = rules.version
     rule = rules.rule_for(exchange.caller, operation, today=exchange.timestamp_receive.date())
+    _note(exchange, rules, rule, None)
     if rule is None:
-        raise NotAuthorized("no-access-rule")
-    exchange.trail.access_rule = rule.dossier
+        raise NotAuthorized(str(AccessRefusal.NO_ACCESS_RULE))
+
+
+def _note(exchange: Exchange, rules: AccessRules, rule: AccessRule | None, permission: Permission | None) -> None:
+    """Nothing; the trail has the version of the rules, and what of them admits and grants."""
+    exchange.trail.rules_version = rules.version
+    exchange.trail.access_rule = None if rule is None else rule.dossier
+    exchange.trail.permission = None if permission is None else permission.reference
 
 
 def _contexts_named(request: CustomerRequest) -> tuple[InscriptionContext, ...]:
