@@ -43,7 +43,7 @@ class Database:
 
     def __init__(self, conninfo: str, *, connections_max: int = CONNECTIONS_MAX) -> None:
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            _completed(conninfo),
+            bounded(conninfo),
             min_size=1,
             max_size=connections_max,
             timeout=WAIT_SECONDS_MAX,
@@ -109,7 +109,7 @@ class Database:
                 return deleted
 
 
-def _completed(conninfo: str) -> str:
+def bounded(conninfo: str) -> str:
     """The connection string with our bounds; what the operator says of the same goes first. Raises `UsageError`."""
     try:
         said = conninfo_to_dict(conninfo)

@@ -596,6 +596,38 @@ SELECT version FROM schema_migration ORDER BY version;
 -- Nothing; the migration counts as applied.
 INSERT INTO schema_migration (version, name) VALUES (%(version)s, %(name)s);
 
+-- name: lock_governance
+-- Nothing; until the transaction ends, nobody else proposes or decides. The number is this program's own.
+SELECT pg_advisory_xact_lock(-20261127);
+
+-- name: governance_record
+-- Every proposal with its decision, in order. One statement, so one snapshot.
+SELECT proposal.proposal_number, proposal.proposed_by, proposal.content, proposal.signature,
+       decision.decided_by, decision.version, decision.content, decision.signature
+FROM governance_proposal AS proposal
+LEFT JOIN governance_decision AS decision USING (proposal_number)
+ORDER BY proposal.proposal_number;
+
+-- name: governance_head
+-- The version in force and the text of the approval that made it; no row before the first.
+SELECT version, content
+FROM governance_decision
+WHERE version IS NOT NULL
+ORDER BY version DESC
+LIMIT 1;
+
+-- name: write_proposal
+-- Nothing; the proposal is in the record.
+INSERT INTO governance_proposal (proposal_number, proposed_by, content, signature)
+VALUES (%(proposal_number)s::bigint, %(proposed_by)s::text, %(content)s::text, %(signature)s::bytea);
+
+-- name: write_decision
+-- Nothing; the decision is in the record. The proposer is looked up, so that the constraint compares with the true one.
+INSERT INTO governance_decision (proposal_number, proposed_by, decided_by, version, content, signature)
+SELECT proposal_number, proposed_by, %(decided_by)s::text, %(version)s::bigint, %(content)s::text, %(signature)s::bytea
+FROM governance_proposal
+WHERE proposal_number = %(proposal_number)s::bigint;
+
 -- name: history_as_of
 -- The number that was current for the one asked at a moment (its lines went there, or its register said so ever since
 -- we know it) and whether the chain ends; which numbers its lines came from; every change of the lines of all these

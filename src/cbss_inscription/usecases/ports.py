@@ -15,7 +15,7 @@ from cbss_inscription.governance.journal import AuditKeys, AuditRecord
 
 
 class AccessRulesSource(Protocol):
-    """Where the access rules and permissions in force come from: a file today, a database with four eyes later."""
+    """Where the access rules and permissions in force come from: a file, or a database under four eyes."""
 
     def current(self) -> AccessRules:
         """The rules in force now."""
