@@ -1,4 +1,4 @@
-"""Values made from files, made anew when the files change, while a worker serves (SEC-46, SEC-48).
+"""Values made from files or the database, made anew when those change, while a worker serves (SEC-46, SEC-48, SEC-57).
 
 Nothing here happens in the way of a message: a message takes the value in force, whole; making another one is a
 thread's work, and putting it in force one assignment. What cannot be made leaves what there is.
@@ -23,13 +23,16 @@ from cryptography.x509 import ObjectIdentifier
 from cbss_inscription.app.background import repeat
 from cbss_inscription.app.settings import Settings, read_file
 from cbss_inscription.app.start_checks import check_authorities
-from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.governance.access import AccessRules, read_access_rules
+from cbss_inscription.governance.four_eyes import replay
 from cbss_inscription.governance.journal import AuditKeys, read_audit_keys
 from cbss_inscription.security.lifetimes import Lifetime, ending, server_lifetimes
 from cbss_inscription.security.policy import fields_of
 from cbss_inscription.security.trust import CertificateLimits, CertificateRules, CertifiedCaller, TrustStore
+from cbss_inscription.storage.governance import StoredRecord
+from cbss_inscription.storage.migration import check_schema
 from cbss_inscription.usecases.ports import AccessRulesSource
 
 SETTLE_SECONDS: Final = 0.2
@@ -38,6 +41,12 @@ ALARM_INTERVAL: Final = timedelta(days=1)
 """How often it is said that something ends, when nothing else is to be said (SEC-05)."""
 REASON_CHARS_MAX: Final = 300
 """Characters of a sentence about a broken file that are told."""
+CHECK_AGAIN_SECONDS: Final = 60.0
+"""How soon a record of governance that was found broken, and has not grown, is checked again."""
+DIGEST_CHARACTERS: Final = 16
+"""Characters of a digest that are told."""
+RULES: Final = "access rules"
+"""What the log calls them, wherever they are kept."""
 _LONG_NUMBER: Final = re.compile(r"[0-9]{9,}")
 
 _Value = TypeVar("_Value")
@@ -146,7 +155,8 @@ def _stamp_of(path: Path) -> _Stamp:
 
 def _digest_of(contents: Iterable[bytes]) -> str:
     """The same for the same contents in the same order."""
-    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]
+    of_each = b"".join(hashlib.sha256(content).digest() for content in contents)
+    return hashlib.sha256(of_each).hexdigest()[:DIGEST_CHARACTERS]
 
 
 def _told(error: UsageError) -> str:
@@ -162,8 +172,10 @@ def _told(error: UsageError) -> str:
 
 
 def rules_of(settings: Settings) -> AccessRules:
-    """The access rules as their file says them now. Raises `UsageError`."""
-    return _rules_of(settings, [read_file(Path(settings.access_rules))])
+    """The access rules as their file, or the database, says them now. Raises `UsageError`, `TemporarilyUnavailable`."""
+    if settings.access_rules is None:
+        return GovernedRules(settings).current()
+    return _rules_of(settings.access_rules, [read_file(Path(settings.access_rules))])
 
 
 def trust_of(settings: Settings) -> TrustStore:
@@ -184,9 +196,11 @@ def certificate_rules_of(settings: Settings) -> CertificateRules:
     )
 
 
-def reloaded_rules(settings: Settings, *, log: ReloadLog) -> Reloaded[AccessRules]:
-    """The access rules in force: a `usecases.ports.AccessRulesSource`. Raises `UsageError`."""
-    return Reloaded("access rules", [settings.access_rules], partial(_rules_of, settings), log=log)
+def reloaded_rules(settings: Settings, *, log: ReloadLog) -> RulesInForce:
+    """The access rules in force. Raises `UsageError`, and `TemporarilyUnavailable` for those of a database."""
+    if settings.access_rules is None:
+        return GovernedRules(settings, log=log)
+    return Reloaded(RULES, [settings.access_rules], partial(_rules_of, settings.access_rules), log=log)
 
 
 def reloaded_trust(settings: Settings, *, log: ReloadLog) -> Reloaded[TrustStore]:
@@ -204,9 +218,9 @@ def reloaded_audit_keys(settings: Settings, *, log: ReloadLog) -> Reloaded[Audit
     return Reloaded("audit keys", [settings.audit.keys], keys_of, log=log)
 
 
-def _rules_of(settings: Settings, contents: Sequence[bytes]) -> AccessRules:
+def _rules_of(origin: str, contents: Sequence[bytes]) -> AccessRules:
     (rules,) = contents
-    return read_access_rules(rules, origin=settings.access_rules)
+    return read_access_rules(rules, origin=origin)
 
 
 def _trust_of(settings: Settings, contents: Sequence[bytes]) -> TrustStore:
@@ -224,6 +238,92 @@ def _trust_of(settings: Settings, contents: Sequence[bytes]) -> TrustStore:
 
 def _trust_files(settings: Settings) -> list[str]:
     return [settings.trust.application_authorities, *settings.trust.list_files]
+
+
+class RulesInForce(AccessRulesSource, Protocol):
+    """The access rules in force, wherever they are kept."""
+
+    def look(self) -> None:
+        """Nothing; when they changed, what they are now is in force, or the log says why not. Blocks; never raises."""
+        ...
+
+
+class GovernedRules:
+    """The access rules that operators approved, of the newest version that could be checked (SEC-57).
+
+    Raises `UsageError` when the first cannot: no record, a broken one, another than the anchor's, no schema for it.
+    """
+
+    def __init__(
+        self, settings: Settings, *, log: ReloadLog | None = None, check_again_seconds: float = CHECK_AGAIN_SECONDS
+    ) -> None:
+        governance = settings.governance
+        assert governance is not None
+        if governance.anchor is None:
+            raise UsageError("[governance] lacks its anchor: `cbss-inscription governance init` prints it")
+        check_schema(settings.database)
+        self._anchor = governance.anchor
+        self._record = StoredRecord(settings.database)
+        self._log = log
+        self._check_again_seconds = check_again_seconds
+        self._reason: str | None = None
+        self._checked_in_vain: tuple[tuple[int, str], float] | None = None
+        self._digests: tuple[str, ...] = ()
+        self._current = self._load()
+
+    def current(self) -> AccessRules:
+        """The rules in force now."""
+        return self._current
+
+    def look(self) -> None:
+        """See `RulesInForce.look`. A record that was found broken is checked again when it has another end, or later.
+
+        It never goes back: a record that ends before the version in force, or tells that version otherwise, is broken.
+        """
+        head = None
+        try:
+            head = self._record.head()
+            if head == (len(self._digests), self._digests[-1]):
+                if self._reason is None:
+                    return
+            elif self._is_known_broken(head):
+                return
+            else:
+                self._current = self._load()
+        except UsageError as error:
+            self._checked_in_vain = None if head is None else (head, time.monotonic())
+            self._tell(_told(error))
+        except TemporarilyUnavailable as error:
+            self._tell(error.reason)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with the database, the worker serves on
+            self._tell(type(error).__qualname__)
+        else:
+            if self._log is not None:
+                self._log.reloaded(what=RULES, digest=self._digests[-1][:DIGEST_CHARACTERS])
+            self._checked_in_vain = self._reason = None
+
+    def _load(self) -> AccessRules:
+        state = replay(self._record.read(), anchor=self._anchor)
+        if not state.version:
+            raise UsageError("nothing is governed yet: run `cbss-inscription governance init`")
+        if state.digests[: len(self._digests)] != self._digests:
+            raise UsageError(
+                f"the record of the register is broken: it does not continue version {len(self._digests)}, "
+                "which was in force"
+            )
+        rules = state.access_rules()
+        self._digests = state.digests
+        return rules
+
+    def _is_known_broken(self, head: tuple[int, str] | None) -> bool:
+        if self._checked_in_vain is None or self._checked_in_vain[0] != head:
+            return False
+        return time.monotonic() - self._checked_in_vain[1] < self._check_again_seconds
+
+    def _tell(self, reason: str) -> None:
+        if reason != self._reason and self._log is not None:
+            self._log.reload_failed(what=RULES, reason=reason)
+        self._reason = reason
 
 
 class TrustInForce:
@@ -286,11 +386,11 @@ async def keep_in_force(
     settings: Settings,
     *,
     trust: Reloaded[TrustStore],
-    rules: Reloaded[AccessRules],
+    rules: RulesInForce,
     audit_keys: Reloaded[AuditKeys],
     log: ReloadLog,
 ) -> None:
-    """Never returns: every `reload_seconds` it looks at the files, in a thread, and at what ends."""
+    """Never returns: every `reload_seconds` it looks at files and database, in a thread, and at what ends."""
     alarm = EndAlarm(log)
 
     def look() -> None:

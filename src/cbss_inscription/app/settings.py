@@ -49,7 +49,7 @@ CACHE_SECONDS_MAX: Final = 300
 """How long the most patient operator may let the National Register's files be used again [D]."""
 
 RELOAD_SECONDS: Final = 3.0
-"""How often a worker looks whether authorities, revocation lists or access rules changed (SEC-48) [D]."""
+"""How often a worker looks whether authorities, revocation lists or access rules changed (SEC-48, SEC-57) [D]."""
 RELOAD_SECONDS_MIN: Final = 0.1
 """The shortest such time."""
 RELOAD_SECONDS_MAX: Final = 60.0
@@ -225,6 +225,14 @@ class NationalRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         LegalContext(self.legal_context)
 
 
+class Governance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That access rules and permissions are in the database, under four eyes (docs/governance.md)."""
+
+    anchor: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")] | None = None
+    """The digest of the first version, as `governance init` prints it: whoever can write the whole database cannot
+    begin its record anew without being noticed. Only `init` goes without."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a façade, or a National Register, must be told."""
 
@@ -240,8 +248,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A libpq connection string of a PostgreSQL ≥ 15."""
     database_connections_max: Positive = CONNECTIONS_MAX
     """Connections of one worker; all workers of all listeners together must fit the server's `max_connections`."""
-    access_rules: str
-    """The file of access rules and permissions."""
+    access_rules: str | None = None
+    """The file of access rules and permissions; absent, they are in the database, and `governance` is there."""
+    governance: Governance | None = None
     tls: TlsListener
     trust: Trust
     audit: Audit
@@ -288,6 +297,8 @@ def read_settings(path: Path) -> Settings:
     for port in ports:
         if ports.count(port) > 1:
             raise UsageError(f"{path}: two listeners cannot share port {port}")
+    if (settings.access_rules is None) == (settings.governance is None):
+        raise UsageError(f"{path}: the rules are in a file or in the database: name access_rules or [governance]")
     national_register = settings.national_register
     if national_register is not None:
         if settings.service is not Service.FACADE:
@@ -305,7 +316,7 @@ def read_settings(path: Path) -> Settings:
     return msgspec.structs.replace(
         settings,
         national_register=national_register,
-        access_rules=str(folder / settings.access_rules),
+        access_rules=None if settings.access_rules is None else str(folder / settings.access_rules),
         audit=msgspec.structs.replace(settings.audit, keys=str(folder / settings.audit.keys)),
         tls=msgspec.structs.replace(
             settings.tls,
