@@ -12,9 +12,11 @@ from cbss_inscription.cli import (
     audit,
     demo,
     explain,
+    governance,
     history,
     mutations,
     operations,
+    operator_keys,
     population,
     register,
     servers,
@@ -46,7 +48,9 @@ application.command()(signing.sign)
 application.command()(explain.explain)
 application.add_typer(audit.audit, name="audit")
 application.add_typer(demo.demo, name="demo")
+application.add_typer(governance.governance, name="governance")
 application.add_typer(history.history, name="history")
+application.add_typer(operator_keys.operator_key, name="operator-key")
 application.add_typer(population.population, name="population")
 application.add_typer(register.register, name="register")
 
