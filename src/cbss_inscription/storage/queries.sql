@@ -794,3 +794,7 @@ LEFT JOIN LATERAL (
     LIMIT %(row_count_max)s::integer
 ) AS seen ON true
 ORDER BY seen.sequence_number;
+
+-- name: link_audit_records
+-- How many records were chained now; see the function.
+SELECT link_audit_records(%(record_count_max)s::integer, %(gap_seconds_max)s::integer);
