@@ -120,7 +120,7 @@ def test_sec_72_what_is_interrupted_is_done_again(connection: Connection, module
 
 @pytest.mark.parametrize("seed", range(3))
 def test_sec_72_every_committed_record_is_chained_once(connection: Connection, module_database: str, seed: int) -> None:
-    """Writers at once, late commits and rollbacks, several chainers: all that was committed, and nothing twice (SEC-72)."""
+    """Writers at once, rollbacks, several chainers: all that was committed is chained, nothing twice (SEC-72)."""
     committed: list[UUID] = []
     ended = threading.Event()
 
