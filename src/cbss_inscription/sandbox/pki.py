@@ -1,7 +1,8 @@
 """A public-key infrastructure for tests and sandboxes: every name in it says so, and no real one trusts it.
 
 Two hierarchies, as on the platform (design 1.3, 1.4): one signs the server's TLS certificate, the other the
-certificates of applications, one for each environment, with the subject that Smals and RSZ use. Keys are made here and
+certificates of applications, one for each environment, with the subject that Smals and RSZ use. A third is that of the
+time-stamping authority. Keys are made here and
 kept in plain files of mode 0600: fit for what is thrown away, and for nothing else.
 """
 
@@ -44,7 +45,7 @@ REVOCATION_LISTS: Final = "revocation-lists.pem"
 BACKDATE: Final = timedelta(hours=1)
 """How long before `now` certificates begin, so that clocks a little behind accept them."""
 
-_FILE_STEMS: Final = ("tls-ca", "server", "application-root", "application-ca")
+_FILE_STEMS: Final = ("tls-ca", "server", "application-root", "application-ca", "timestamp-ca", "timestamp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,8 @@ class TestPki:
     server: Credential
     application_root: Credential
     application_authority: Credential
+    timestamp_root: Credential
+    timestamp_authority: Credential
 
     @classmethod
     def generate(cls, *, environment: str, now: datetime, server_names: Sequence[str] = SERVER_NAMES) -> TestPki:
@@ -109,9 +112,14 @@ class TestPki:
             not_after=until,
             path_length=1,
         )
+        timestamp_root = issue_authority(
+            "Sandbox Time-Stamping CA (TEST ONLY)", issuer=None, not_before=now - BACKDATE, not_after=until
+        )
         return cls(
             environment=environment,
             tls_authority=tls_authority,
+            timestamp_root=timestamp_root,
+            timestamp_authority=issue_timestamp_certificate(issuer=timestamp_root, now=now),
             server=issue_server_certificate(server_names, issuer=tls_authority, now=now),
             application_root=application_root,
             application_authority=issue_authority(
@@ -129,7 +137,14 @@ class TestPki:
         """A new PKI, written to `directory` (made when absent) under the names that `read` expects."""
         pki = cls.generate(environment=environment, now=now, server_names=server_names)
         directory.mkdir(parents=True, exist_ok=True)
-        credentials = (pki.tls_authority, pki.server, pki.application_root, pki.application_authority)
+        credentials = (
+            pki.tls_authority,
+            pki.server,
+            pki.application_root,
+            pki.application_authority,
+            pki.timestamp_root,
+            pki.timestamp_authority,
+        )
         for stem, credential in zip(_FILE_STEMS, credentials, strict=True):
             credential.write(directory / f"{stem}.crt.pem", directory / f"{stem}.key.pem")
         _write(directory / "authorities.pem", pki.authorities_pem)
@@ -138,7 +153,7 @@ class TestPki:
     @classmethod
     def read(cls, directory: Path, *, environment: str) -> TestPki:
         """The PKI that `create` wrote. Raises UsageError when a file is missing."""
-        tls_authority, server, application_root, application_authority = (
+        tls_authority, server, application_root, application_authority, timestamp_root, timestamp_authority = (
             Credential.read(directory / f"{stem}.crt.pem", directory / f"{stem}.key.pem") for stem in _FILE_STEMS
         )
         return cls(
@@ -147,6 +162,8 @@ class TestPki:
             server=server,
             application_root=application_root,
             application_authority=application_authority,
+            timestamp_root=timestamp_root,
+            timestamp_authority=timestamp_authority,
         )
 
     @property
@@ -271,6 +288,23 @@ def issue_server_certificate(server_names: Sequence[str], *, issuer: Credential,
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
         (x509.SubjectAlternativeName([_general_name(name) for name in server_names]), False),
     ]
+    return _issue(subject, key, issuer, now - BACKDATE, now + timedelta(days=CERTIFICATE_DAYS), extensions)
+
+
+def issue_timestamp_certificate(*, issuer: Credential, now: datetime) -> Credential:
+    """A time-stamping authority's certificate (P-256), for that purpose alone (RFC 3161, section 2.3)."""
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, "Sandbox time-stamping authority (TEST ONLY)"),
+        ]
+    )
+    extensions: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (_key_usage(digital_signature=True), True),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), True),
+    ]
+    key = ec.generate_private_key(ec.SECP256R1())
     return _issue(subject, key, issuer, now - BACKDATE, now + timedelta(days=CERTIFICATE_DAYS), extensions)
 
 
