@@ -137,6 +137,9 @@ async def test_rule_50_a_health_check_and_a_page_of_the_feed_are_recorded(facade
 class _Away:
     """A journal that cannot be written."""
 
+    def admit(self) -> None:
+        pass
+
     async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
         raise TemporarilyUnavailable("audit")
 
@@ -144,12 +147,18 @@ class _Away:
 class _Broken:
     """A journal with a defect."""
 
+    def admit(self) -> None:
+        pass
+
     async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
         raise RuntimeError("the words of a defect")
 
 
 class _Never:
     """A journal that never comes back."""
+
+    def admit(self) -> None:
+        pass
 
     async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
         await asyncio.Event().wait()

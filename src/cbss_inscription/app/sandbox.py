@@ -43,6 +43,7 @@ from cbss_inscription.sandbox.demonstration import (
 from cbss_inscription.sandbox.pki import REVOCATION_LISTS, Credential, TestPki
 from cbss_inscription.sandbox.population import NumberSpace, Scenario
 from cbss_inscription.sandbox.population_files import Made, made_rows
+from cbss_inscription.sandbox.timestamping import TimeStampAuthority, TimeStampServer
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.storage.database import CONNECTIONS_MAX
 from cbss_inscription.storage.embedded_server import EmbeddedServer
@@ -221,15 +222,24 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         _prepare_database(conninfo, options, report, registers)
     _prepare_pki(directory, report)
     _prepare_audit_keys(directory)
+    timestamp_url = _start_timestamping(directory, held)
     national_register: Listeners | None = None
     register_url: str | None = None
     if options.national_register:
-        register_url, national_register = _start_national_register(directory, options, report, held, database=database)
+        register_url, national_register = _start_national_register(
+            directory, options, report, held, database=database, timestamp_url=timestamp_url
+        )
 
     port = options.port or _free_port()
     operations_port = _free_port() if options.operations_port == 0 else options.operations_port
     _write_settings(
-        directory, options, database=database, port=port, operations_port=operations_port, register_url=register_url
+        directory,
+        options,
+        database=database,
+        port=port,
+        operations_port=operations_port,
+        register_url=register_url,
+        timestamp_url=timestamp_url,
     )
     url = f"https://localhost:{port}{Door.FACADE.path}"
     mutations_url = f"https://localhost:{port}{Door.MUTATIONS.path}"
@@ -274,16 +284,33 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
 
 
 def _start_national_register(
-    directory: Path, options: SandboxOptions, report: Report, held: contextlib.ExitStack, *, database: str
+    directory: Path,
+    options: SandboxOptions,
+    report: Report,
+    held: contextlib.ExitStack,
+    *,
+    database: str,
+    timestamp_url: str,
 ) -> tuple[str, Listeners]:
     """The address of a National Register that answers, and its listeners."""
     _prepare_repertory_certificate(directory)
     port = _free_port()
-    _write_register_settings(directory, options, database=_register_database(database), port=port)
+    _write_register_settings(
+        directory, options, database=_register_database(database), port=port, timestamp_url=timestamp_url
+    )
     report.step("The National Register starts")
     log = held.enter_context(_open_log(directory / _REGISTER_LOG))
     listeners = serving(directory / _REGISTER_SETTINGS, service=Service.NATIONAL_REGISTER, log=log)
     return f"https://localhost:{port}{Door.PERSON.path}", held.enter_context(listeners)
+
+
+def _start_timestamping(directory: Path, held: contextlib.ExitStack) -> str:
+    """Where the sandbox's own time-stamping authority answers, on loopback, as long as the sandbox does."""
+    pki = TestPki.read(directory / _PKI, environment=ENVIRONMENT)
+    server = TimeStampServer(TimeStampAuthority(pki.timestamp_authority), address=LOOPBACK)
+    server.start()
+    held.callback(server.stop)
+    return server.url
 
 
 def _register_database(database: str) -> str:
@@ -508,6 +535,7 @@ def _write_settings(
     port: int,
     operations_port: int | None,
     register_url: str | None,
+    timestamp_url: str,
 ) -> None:
     (directory / _ACCESS_RULES).write_bytes(write_access_rules(demo_access_rules()))
     lines = [
@@ -530,8 +558,7 @@ def _write_settings(
         f"application_authorities = {_toml(f'{_PKI}/authorities.pem')}",
         f"revocation_lists = [{_toml(f'{_PKI}/{REVOCATION_LISTS}')}]",
         "",
-        "[audit]",
-        f"keys = {_toml(_AUDIT_KEYS)}",
+        *_audit_lines(timestamp_url),
     ]
     if options.plain_port is not None:
         lines += ["", "[plain]", f"port = {options.plain_port}", f"workers = {options.workers}"]
@@ -552,7 +579,9 @@ def _write_settings(
     _write_text(directory / _SETTINGS, "\n".join(lines) + "\n", database=database)
 
 
-def _write_register_settings(directory: Path, options: SandboxOptions, *, database: str, port: int) -> None:
+def _write_register_settings(
+    directory: Path, options: SandboxOptions, *, database: str, port: int, timestamp_url: str
+) -> None:
     (directory / _REGISTER_ACCESS_RULES).write_bytes(write_access_rules(demo_access_rules((REPERTORY,))))
     lines = [
         "# Written by `cbss-inscription sandbox` at every start: for `cbss-inscription national-register`.",
@@ -574,10 +603,20 @@ def _write_register_settings(directory: Path, options: SandboxOptions, *, databa
         f"application_authorities = {_toml(f'{_PKI}/authorities.pem')}",
         f"revocation_lists = [{_toml(f'{_PKI}/{REVOCATION_LISTS}')}]",
         "",
-        "[audit]",
-        f"keys = {_toml(_AUDIT_KEYS)}",
+        *_audit_lines(timestamp_url),
     ]
     _write_text(directory / _REGISTER_SETTINGS, "\n".join(lines) + "\n", database=database)
+
+
+def _audit_lines(timestamp_url: str) -> list[str]:
+    return [
+        "[audit]",
+        f"keys = {_toml(_AUDIT_KEYS)}",
+        "",
+        "[audit.timestamping]",
+        f"url = {_toml(timestamp_url)}",
+        f"ca = {_toml(f'{_PKI}/timestamp-ca.crt.pem')}",
+    ]
 
 
 def _connections_of_worker(options: SandboxOptions) -> int:

@@ -16,6 +16,7 @@ from typing import IO, Final
 
 from cbss_inscription.app.addresses import Listener, answers, listeners_of, place_of
 from cbss_inscription.app.fetching import RevocationFetcher
+from cbss_inscription.app.keeping import JournalKeeper
 from cbss_inscription.app.reloading import reloaded_trust
 from cbss_inscription.app.settings import Service, Settings, read_file, read_settings
 from cbss_inscription.app.start_checks import check_population, check_start
@@ -58,6 +59,7 @@ class Listeners:
         self._answered: dict[Listener, float] = {}
         self._probed = 0.0
         self._fetcher: RevocationFetcher | None = None
+        self._keeper: JournalKeeper | None = None
 
     def start(self) -> None:
         """Nothing; every listener answers now.
@@ -69,8 +71,10 @@ class Listeners:
             raise UsageError(f"{self._path} describes a {settings.service}, not a {self._service}")
         _check_certificate(settings)
         check_start(settings, self._path)
-        fetcher = RevocationFetcher(settings, log=SupervisorLog(self._log))
+        log = SupervisorLog(self._log)
+        fetcher = RevocationFetcher(settings, log=log)
         fetcher.fetch_missing()
+        keeper = JournalKeeper(settings, log=log)
         build_application(settings)  # every named file is read here once, so that what is wrong is said here, once
         _check_revocation(settings)
         check_schema(settings.database)
@@ -79,6 +83,9 @@ class Listeners:
         listeners = listeners_of(settings)
         for listener in listeners:
             refuse_taken(*place_of(settings, listener))
+        # Before the workers: they would refuse calls for what waited while nothing ran (SEC-73).
+        self._keeper = keeper
+        keeper.start()
         for listener in listeners:
             self._spawn(listener)
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -98,15 +105,23 @@ class Listeners:
         return tuple(process.pid for process in self._processes.values())
 
     @property
-    def warning(self) -> str | None:
-        """What is wrong with the database though the service answers, in one sentence; raises `UsageError`."""
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong though the service answers, a sentence each; raises `UsageError`."""
         settings = self._settings
-        if settings is None or settings.national_register is None or not holds_unseen_files(settings.database):
-            return None
-        return (
-            "the database holds files of the National Register, which are never seen: [national_register] names the "
-            "service that is asked for them"
-        )
+        if settings is None:
+            return ()
+        found = []
+        if settings.audit.timestamping is None:
+            found.append(
+                "the seals of the audit journal bear no time stamps: [audit.timestamping] names the authority that "
+                "makes them proof against whoever holds the database"
+            )
+        if settings.national_register is not None and holds_unseen_files(settings.database):
+            found.append(
+                "the database holds files of the National Register, which are never seen: [national_register] names "
+                "the service that is asked for them"
+            )
+        return tuple(found)
 
     def ended(self) -> bool:
         """Whether a listener for messages ended though nobody asked it to.
@@ -143,6 +158,8 @@ class Listeners:
         """Nothing; every listener finished its requests and ended, or was killed after `STOP_SECONDS_MAX`."""
         if self._fetcher is not None:
             self._fetcher.stop()
+        if self._keeper is not None:
+            self._keeper.stop()
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()

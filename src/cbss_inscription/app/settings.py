@@ -63,6 +63,15 @@ FETCH_SECONDS: Final = 3_600.0
 FETCH_SECONDS_MIN: Final = 10.0
 """The shortest such time."""
 
+SEAL_SECONDS: Final = 60.0
+"""How often what was chained is sealed (SEC-72) [D]."""
+SEAL_SECONDS_MIN: Final = 0.5
+"""The shortest such time."""
+ALARM_AFTER_SECONDS: Final = 600.0
+"""After how long without a seal the log says so (SEC-73) [D]."""
+STOP_AFTER_SECONDS: Final = 14_400.0
+"""After how long without a seal calls are refused (SEC-73): four hours, as in X-Road."""
+
 
 ANSWER_SECONDS_MOST: Final = 60
 """Longer than any caller of a synchronous service waits [D]."""
@@ -148,11 +157,42 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return (*self.revocation_lists, *(source.file for source in self.revocation_sources))
 
 
+class Timestamping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The authority whose time stamps the journal's seals bear (SEC-72). Raises ValueError."""
+
+    url: str
+    """http or https: what comes back is signed, and its signature is checked before it is kept."""
+    ca: str
+    """The root, and intermediates if tokens lack them, of the authority's certificate, in PEM."""
+    policy: str | None = None
+    """The policy that a token must have been given under, as an object identifier."""
+    tls_ca: str | None = None
+    """The CA bundle for https; absent, that of the operating system."""
+    proxy: str | None = None
+    """The HTTP proxy on the way there; absent, none, whatever the environment says."""
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("https://", "http://")):
+            raise ValueError("the url begins with https:// or http://")
+
+
 class Audit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The audit journal, in the database of the service (rule 50)."""
+    """The audit journal, in the database of the service (rule 50). Raises ValueError."""
 
     keys: str
     """The file of keys by which numbers of persons are sealed and found (SEC-75); `audit make-keys` makes it."""
+    timestamping: Timestamping | None = None
+    """Absent, seals bear no time stamp, and prove nothing to those who do not trust the database."""
+    seal_seconds: Annotated[float, msgspec.Meta(ge=SEAL_SECONDS_MIN)] = SEAL_SECONDS
+    """See `SEAL_SECONDS`."""
+    alarm_after_seconds: Seconds = ALARM_AFTER_SECONDS
+    """See `ALARM_AFTER_SECONDS`."""
+    stop_after_seconds: Seconds = STOP_AFTER_SECONDS
+    """See `STOP_AFTER_SECONDS`."""
+
+    def __post_init__(self) -> None:
+        if not self.seal_seconds < self.alarm_after_seconds < self.stop_after_seconds:
+            raise ValueError("seal_seconds, alarm_after_seconds and stop_after_seconds must rise in this order")
 
 
 class Limits(HttpLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -317,7 +357,7 @@ def read_settings(path: Path) -> Settings:
         settings,
         national_register=national_register,
         access_rules=None if settings.access_rules is None else str(folder / settings.access_rules),
-        audit=msgspec.structs.replace(settings.audit, keys=str(folder / settings.audit.keys)),
+        audit=_audit_below(folder, settings.audit),
         tls=msgspec.structs.replace(
             settings.tls,
             certificate=str(folder / settings.tls.certificate),
@@ -337,6 +377,17 @@ def read_settings(path: Path) -> Settings:
             ),
         ),
     )
+
+
+def _audit_below(folder: Path, audit: Audit) -> Audit:
+    stamping = audit.timestamping
+    if stamping is not None:
+        stamping = msgspec.structs.replace(
+            stamping,
+            ca=str(folder / stamping.ca),
+            tls_ca=None if stamping.tls_ca is None else str(folder / stamping.tls_ca),
+        )
+    return msgspec.structs.replace(audit, keys=str(folder / audit.keys), timestamping=stamping)
 
 
 def settings_of_worker() -> Settings:

@@ -166,9 +166,9 @@ class StructuredClockLog:
 
 
 class SupervisorLog:
-    """An `app.fetching.FetchLog` of the process that starts the workers: JSON lines where theirs go.
+    """An `app.fetching.FetchLog` and `app.keeping.KeeperLog`: JSON lines where those of the workers go.
 
-    That process speaks to people on its own standard error, so its log is not the configured one.
+    The process that starts them speaks to people on its own standard error, so its log is not the configured one.
     """
 
     def __init__(self, stream: IO[bytes] | None = None) -> None:
@@ -189,6 +189,26 @@ class SupervisorLog:
     def fetch_failed(self, *, url: str, reason: str) -> None:
         """See `FetchLog.fetch_failed`."""
         self._log.error("revocation list not fetched", url=url, reason=reason)
+
+    def sealed(self, *, first: int, last: int, chain_hash: str, stamped: bool) -> None:
+        """See `KeeperLog.sealed`."""
+        self._log.info("audit sealed", first=first, last=last, chain_hash=chain_hash, stamped=stamped)
+
+    def recovered(self, *, records: int) -> None:
+        """See `KeeperLog.recovered`."""
+        self._log.warning("audit records recovered", records=records)
+
+    def keeping_failed(self, *, what: str, reason: str) -> None:
+        """See `KeeperLog.keeping_failed`."""
+        self._log.error("audit keeping failed", what=what, reason=reason)
+
+    def keeping_resumed(self, *, what: str) -> None:
+        """See `KeeperLog.keeping_resumed`."""
+        self._log.info("audit keeping resumed", what=what)
+
+    def seals_stay_away(self, *, seconds: float, stop_after_seconds: float) -> None:
+        """See `KeeperLog.seals_stay_away`."""
+        self._log.error("audit seals stay away", seconds=round(seconds), stop_after_seconds=round(stop_after_seconds))
 
 
 def _json_bytes(value: object, *, default: Callable[[object], object] | None = None) -> bytes:

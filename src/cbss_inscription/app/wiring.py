@@ -57,6 +57,8 @@ from cbss_inscription.xml_limits import XmlLimits, XmlShape
 
 APPLICATION_FACTORY: Final = "cbss_inscription.app.wiring:application_of_worker"
 """What the application server loads in each worker."""
+SEALS_LOOK_SECONDS: Final = 3.0
+"""How often a worker looks whether the journal's seals keep up (SEC-73)."""
 FORGET_GRACE: Final = timedelta(minutes=5)
 """How long expired messages are still remembered: another replica's clock may be behind ours (SEC-52)."""
 
@@ -89,6 +91,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
     """The service that the settings describe. Raises `UsageError` for a file that is missing or broken."""
     database = Database(settings.database, connections_max=settings.database_connections_max)
     replay_guard = StoredReplayGuard(database)
+    journal = StoredJournal(database)
     log = StructuredExchangeLog()
     reload_log = StructuredReloadLog()
     access_rules = reloaded_rules(settings, log=reload_log)
@@ -120,7 +123,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         documents=documents,
         addresses=addresses_of(settings, settings.service.door),
         log=log,
-        journal=StoredJournal(database),
+        journal=journal,
         audit_keys=audit_keys,
         contact=settings.contact,
         validate_responses=settings.validate_responses,
@@ -148,6 +151,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         forgetting = asyncio.create_task(
             _forget(replay_guard, StoredDeclarations(database), timedelta(hours=settings.tickets_kept_hours))
         )
+        watching = asyncio.create_task(_watch_seals(journal, settings.audit.stop_after_seconds))
         reloading = asyncio.create_task(
             keep_in_force(settings, trust=trust, rules=access_rules, audit_keys=audit_keys, log=reload_log)
         )
@@ -155,6 +159,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
             yield
         finally:
             forgetting.cancel()
+            watching.cancel()
             reloading.cancel()
             watching.cancel()
             await registers.close()
@@ -177,6 +182,13 @@ def _repertory(
         if registers.remote is None
         else number_life(settings, database, registers, data_anomalies=log),
     )
+
+
+async def _watch_seals(journal: StoredJournal, stop_after_seconds: float) -> None:
+    while True:
+        with contextlib.suppress(ServiceUnavailable):  # without the database no call is done either
+            await journal.look_at_seals(stop_after_seconds=stop_after_seconds)
+        await asyncio.sleep(SEALS_LOOK_SECONDS)
 
 
 async def _forget(replay_guard: StoredReplayGuard, declarations: StoredDeclarations, tickets_kept: timedelta) -> None:

@@ -140,8 +140,8 @@ def _serve(settings: Path, service: Service) -> None:
     forbid_memory_dumps()
     console = Console(stderr=True)
     with _stoppable(console), serving(settings, service=service) as listeners:
-        if listeners.warning is not None:
-            console.print(f"Warning: {listeners.warning}.", highlight=False, soft_wrap=True)
+        for warning in listeners.warnings:
+            console.print(f"Warning: {warning}.", highlight=False, soft_wrap=True, markup=False)
 
         def check() -> None:
             if listeners.ended():

@@ -16,6 +16,7 @@ import secrets
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -77,6 +78,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """UTC, to the millisecond, with Z."""
     timestamp_reply: str
     service: str
+    operator: str | None = None
+    """Who looked into the journal, where that is what is recorded."""
     application_urn: str | None = None
     cbe_number: str | None = None
     environment: str | None = None
@@ -95,6 +98,23 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """SHA-256 of the Body that was signed, or of the whole message when it was not authenticated."""
     response_digest: str | None = None
     """SHA-256 of the reply."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnrecordedChange:
+    """A change of lines by a call that left no record: its service ended between the two."""
+
+    ticket_cbss: UUID
+    changed_at: datetime
+    customer_ticket: str | None
+    application_urn: str
+    cbe_number: str | None
+    operation: str
+    customer: str
+    legal_context: str | None
+    inscription_context: str
+    current: str = field(repr=False)
+    """The number that the lines are under; which one was asked is not known."""
 
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")

@@ -180,6 +180,7 @@ class SecuredDoor:
         verified = verify(message.body, charset=message.charset, policy=self.policy, trust=self.trust, now=now)
         progress.caller = caller_of(verified)
         progress.request_digest = hashlib.sha256(verified.canonical_body).hexdigest()
+        self.journal.admit()  # before the replay memory: what is refused for this may be sent again as it is
         if not await self.replay_guard.admit(verified.replay_key, until=verified.replay_until, now=now):
             raise NotAuthenticated("replayed")
 

@@ -41,6 +41,18 @@ class StoredJournal:
         self._database = database
         self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[None] | None = None
+        self._is_stopped = False
+
+    def admit(self) -> None:
+        """See `AuditJournal.admit`; as of the last look."""
+        if self._is_stopped:
+            raise TemporarilyUnavailable("audit-timestamping")
+
+    async def look_at_seals(self, *, stop_after_seconds: float) -> None:
+        """Nothing; calls are admitted unless something has waited longer than that for its seal (SEC-73)."""
+        row = await self._database.row("audit_backlog")
+        assert row is not None
+        self._is_stopped = max(row) > stop_after_seconds
 
     async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
         """See `AuditJournal.write`."""

@@ -798,3 +798,66 @@ ORDER BY seen.sequence_number;
 -- name: link_audit_records
 -- How many records were chained now; see the function.
 SELECT link_audit_records(%(record_count_max)s::integer, %(gap_seconds_max)s::integer);
+
+-- name: make_audit_month
+-- Nothing; the journal has a partition for this day's month, unless records of it came first.
+SELECT make_audit_month(%(day)s::date);
+
+-- name: try_to_lead_seals
+-- Whether this connection may seal now: one does at a time. The number is this program's own.
+SELECT pg_try_advisory_lock(-20261124);
+
+-- name: stop_leading_seals
+-- Nothing; others may seal.
+SELECT pg_advisory_unlock(-20261124);
+
+-- name: sealed_through
+-- The last link under a seal, and when it was sealed; one row.
+SELECT coalesce(max(last_sequence_number), 0), max(sealed_at) FROM audit_seal;
+
+-- name: unsealed_links
+-- The links after the last seal, in their order.
+SELECT sequence_number, record_hash, chain_hash
+FROM audit_link
+WHERE sequence_number > %(after)s::bigint
+ORDER BY sequence_number
+LIMIT %(row_count_max)s::integer;
+
+-- name: write_seal
+-- Nothing; the seal is kept, unless another one of the same links came first.
+INSERT INTO audit_seal (first_sequence_number, last_sequence_number, sealed_at, statement, token)
+VALUES (%(first)s::bigint, %(last)s::bigint, %(sealed_at)s::timestamptz, %(statement)s::text, %(token)s::bytea)
+ON CONFLICT DO NOTHING;
+
+-- name: audit_backlog
+-- For how many seconds nobody looked at the journal, and how old its oldest link without a seal is; one row.
+SELECT extract(epoch FROM clock_timestamp() - looked_at)::double precision,
+       coalesce(extract(epoch FROM clock_timestamp() - (
+           SELECT linked_at
+           FROM audit_link
+           WHERE sequence_number > (SELECT coalesce(max(last_sequence_number), 0) FROM audit_seal)
+           ORDER BY sequence_number
+           LIMIT 1
+       )), 0)::double precision
+FROM audit_chain;
+
+-- name: lock_audit_recovery
+-- Until when every change has its record, and until when that can be said now; no row while another process is at it.
+SELECT recovered_until, clock_timestamp() - make_interval(secs => %(grace_seconds)s::double precision)
+FROM audit_chain
+FOR UPDATE SKIP LOCKED;
+
+-- name: unrecorded_changes
+-- What declarations changed in this time, in no record of the journal: of each ticket its first change.
+SELECT DISTINCT ON (ticket_cbss)
+       ticket_cbss, changed_at, customer_ticket, application_urn, cbe_number, operation, customer, legal_context,
+       inscription_context, ssin
+FROM inscription_history AS change
+WHERE changed_at >= %(since)s::timestamptz AND changed_at < %(until)s::timestamptz
+  AND application_urn IS NOT NULL
+  AND NOT EXISTS (SELECT FROM audit_record AS record WHERE record.ticket_cbss = change.ticket_cbss)
+ORDER BY ticket_cbss, change_number;
+
+-- name: note_audit_recovery
+-- Nothing; every change before then has its record.
+UPDATE audit_chain SET recovered_until = %(until)s::timestamptz;

@@ -52,6 +52,10 @@ class Source(Protocol):
 class AuditJournal(Protocol):
     """Where every call leaves its record (rule 50)."""
 
+    def admit(self) -> None:
+        """Nothing, when calls may be done. Raises `TemporarilyUnavailable` while seals stay away too long (SEC-73)."""
+        ...
+
     async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
         """Nothing; the record is durable. Raises `TemporarilyUnavailable`: no answer may be given then (rule 51).
 

@@ -35,12 +35,15 @@ from cbss_inscription.governance.journal import (
     AuditedPerson,
     AuditKeys,
     AuditRecord,
+    UnrecordedChange,
 )
 
 FAULT = "FAULT"
 """The `value` of an outcome that was no answer; its code is that of the fault."""
 DEFECT = "defect"
 """The reason of a fault that nobody raised on purpose: the log says where."""
+UNANSWERED = "UNANSWERED"
+"""The `value` of an outcome whose reply was never sent: the service ended between the change and its record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,25 @@ def record_of(call: Call, keys: AuditKeys) -> AuditRecord:
         outcome=_outcome(call.ending),
         request_digest=call.request_digest,
         response_digest=call.response_digest,
+    )
+
+
+def record_of_change(change: UnrecordedChange, keys: AuditKeys, *, service: str, now: datetime) -> AuditRecord:
+    """The record of a call whose service ended before it could write one: what it did, and that nobody was told."""
+    return AuditRecord(
+        ticket_cbss=str(change.ticket_cbss),
+        customer_ticket=change.customer_ticket,
+        timestamp_receive=timestamp(change.changed_at),
+        timestamp_reply=timestamp(now),
+        service=service,
+        application_urn=change.application_urn,
+        cbe_number=change.cbe_number,
+        operation=change.operation,
+        customer=change.customer,
+        legal_context=change.legal_context,
+        inscription_contexts=(change.inscription_context,),
+        persons=(keys.seal(change.current, change.ticket_cbss, current=True),),
+        outcome=AuditedOutcome(value=UNANSWERED),
     )
 
 

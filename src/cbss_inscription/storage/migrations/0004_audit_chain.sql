@@ -5,6 +5,7 @@ CREATE TABLE audit_link (
     sequence_number bigint      PRIMARY KEY CHECK (sequence_number >= 1),
     received_at     timestamptz NOT NULL,
     ticket_cbss     uuid        NOT NULL,
+    linked_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     record_hash     bytea       NOT NULL CHECK (octet_length(record_hash) = 32),
     chain_hash      bytea       NOT NULL CHECK (octet_length(chain_hash) = 32)
 );
@@ -14,13 +15,15 @@ CREATE TRIGGER audit_link_is_append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_link
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- Where the chain stands: its last link, and the highest record_number that was looked at. Whoever has this row locked
--- is the one that chains.
+-- Where the chain stands: its last link, the highest record_number that was looked at, and when somebody looked last.
+-- Whoever has this row locked is the one that chains. Every change of a line before recovered_until has its record.
 CREATE TABLE audit_chain (
     only_row        boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     sequence_number bigint  NOT NULL,
     chain_hash      bytea   NOT NULL,
-    record_number   bigint  NOT NULL
+    record_number   bigint  NOT NULL,
+    looked_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    recovered_until timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 INSERT INTO audit_chain (sequence_number, chain_hash, record_number)
 VALUES (0, sha256(convert_to('cbss-inscription audit chain', 'UTF8')), 0);
@@ -73,6 +76,59 @@ BEGIN
     SELECT number, clock_timestamp()
     FROM (SELECT generate_series(chain.record_number + 1, highest) EXCEPT SELECT unnest(seen)) AS missing (number);
     UPDATE audit_chain
-    SET sequence_number = chain.sequence_number, chain_hash = chain.chain_hash, record_number = highest;
+    SET sequence_number = chain.sequence_number, chain_hash = chain.chain_hash, record_number = highest,
+        looked_at = clock_timestamp();
     RETURN cardinality(seen);
 END $$;
+
+-- What is said about the links since the former seal, and the time stamp on it (governance/chain.py); none when no
+-- authority is named. Nobody else may seal the same links: two who try at once meet here.
+CREATE TABLE audit_seal (
+    last_sequence_number  bigint      PRIMARY KEY,
+    first_sequence_number bigint      NOT NULL UNIQUE CHECK (first_sequence_number BETWEEN 1 AND last_sequence_number),
+    sealed_at             timestamptz NOT NULL,
+    statement             text        NOT NULL,
+    token                 bytea
+);
+
+CREATE TRIGGER audit_seal_is_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_seal
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- A trigger of a partitioned table does not see what is said of its partitions by their own names.
+CREATE TRIGGER audit_record_default_is_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_record_default
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER audit_person_default_is_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_person_default
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Nothing; the journal has a partition for the month of `day`, in UTC, unless records of it came before the partition
+-- did: they stay in the default one.
+CREATE FUNCTION make_audit_month(day date) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    begins timestamptz := date_trunc('month', day::timestamp) AT TIME ZONE 'UTC';
+    ends   timestamptz := (date_trunc('month', day::timestamp) + interval '1 month') AT TIME ZONE 'UTC';
+    parent text;
+    name   text;
+BEGIN
+    FOREACH parent IN ARRAY ARRAY['audit_record', 'audit_person'] LOOP
+        name := parent || '_' || to_char(day, 'YYYY_MM');
+        CONTINUE WHEN to_regclass(name) IS NOT NULL;
+        -- Of the two tables, audit_person_default may lack what audit_record_default has, never the other way round.
+        CONTINUE WHEN EXISTS (
+            SELECT FROM audit_record_default WHERE received_at >= begins AND received_at < ends
+        );
+        EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', name, parent, begins, ends);
+        EXECUTE format(
+            'CREATE TRIGGER %I BEFORE UPDATE OR DELETE OR TRUNCATE ON %I'
+            ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()',
+            name || '_is_append_only', name
+        );
+    END LOOP;
+END $$;
+
+-- Changes by their time, of which there are few of the last minutes: for those whose call left no record.
+CREATE INDEX inscription_history_changed_at ON inscription_history USING brin (changed_at);
