@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -38,6 +39,10 @@ SsinText = Annotated[
 GivenNames = Annotated[list[str] | None, typer.Option("--given-name", help="In their order; may be repeated.")]
 BirthDate = Annotated[str | None, typer.Option(help="yyyy-mm-dd; 00 for what is unknown.")]
 GenderCode = Annotated[int | None, typer.Option(min=0, max=2, help="0 unknown, 1 male, 2 female.")]
+
+OperatorName = Annotated[
+    str | None, typer.Option("--operator", help="Who does this, for the history; else the account's name.")
+]
 
 _CONNECTION = "Who calls, and where to"
 
@@ -101,6 +106,20 @@ def read_legal_data(
         birth_date=read_incomplete_date(birth_date, called="the birth date") if birth_date is not None else None,
         gender=Gender(gender) if gender is not None else None,
     )
+
+
+def operator_name(given: str | None) -> str:
+    """The name that was given, or that of the account. Raises `UsageError` for none, or one that cannot be kept."""
+    from cbss_inscription.registers.life import OPERATOR_CHARACTERS_MAX
+
+    if given is None:
+        try:
+            given = getpass.getuser()
+        except (OSError, KeyError) as error:
+            raise UsageError("this account has no name: give --operator") from error
+    if not (0 < len(given) <= OPERATOR_CHARACTERS_MAX and given.isprintable()):
+        raise UsageError(f"--operator takes 1 to {OPERATOR_CHARACTERS_MAX} printable characters")
+    return given
 
 
 def read_profile(

@@ -1,15 +1,40 @@
-"""`cbss-inscription audit`: the journal of who asked what about whom, and the keys by which it names persons."""
+"""`cbss-inscription audit`: the journal of who asked what about whom: its keys, its proof, and looks into it."""
 
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Self
+from uuid import UUID
 
 import typer
 
-audit = typer.Typer(no_args_is_help=True, help="The audit journal, and the keys by which it names persons.")
+from cbss_inscription.cli.answers import print_json
+from cbss_inscription.cli.arguments import OperatorName, Output, OutputFormat, SettingsFile, operator_name, read_ssin
+from cbss_inscription.cli.exit_codes import ExitCode
+from cbss_inscription.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cbss_inscription.app.settings import Settings
+    from cbss_inscription.governance.journal import AuditKeys, AuditRecord
+    from cbss_inscription.governance.timestamps import TimestampTrust
+    from cbss_inscription.governance.verification import JournalVerifier
+
+audit = typer.Typer(no_args_is_help=True, help="The audit journal: its keys, its proof, and looks into it.")
+
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="DATE|TIME", help="What was received from then on; in UTC unless it says otherwise."
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="DATE|TIME", help="What was received before; a day counts until its end."),
+]
 
 
 @audit.command("make-keys")
@@ -28,3 +53,324 @@ def make_keys(
     former = read_file(file) if file.exists() else None
     write_privately(file, new_audit_keys(name, former=former, origin=str(file)))
     sys.stdout.write(f"{file}: numbers are sealed by {name} from now on\n")
+
+
+@audit.command()
+def verify(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="An exported file: no service or database is needed.")
+    ] = None,
+    *,
+    settings: Annotated[
+        Path | None, typer.Option(help="The settings file (TOML): the journal in its database, by its keys.")
+    ] = None,
+    tsa_ca: Annotated[
+        Path | None,
+        typer.Option("--tsa-ca", help="The root of the time-stamping authority (PEM); else as the settings say."),
+    ] = None,
+    policy: Annotated[str | None, typer.Option(help="The policy of its time stamps (object identifier).")] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="The file of audit keys, to open every number; else as the settings say.")
+    ] = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Is the journal what it was? Every change, removal, insertion and exchange is named: status 3 then."""
+    from cbss_inscription.app.settings import read_settings
+
+    if (file is None) == (settings is None):
+        raise UsageError("give an exported FILE, or --settings for the journal in the database")
+    described = None if settings is None else read_settings(settings)
+    trust, opened = _trust(described, tsa_ca, policy), _keys(described, keys)
+    verifier = _verify_file(file, trust, opened) if file is not None else _verify_database(described, trust, opened)
+    if output is OutputFormat.JSON:
+        print_json(_verification_as_json(verifier, is_stamped=trust is not None))
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in _verification_as_text(verifier, is_stamped=trust is not None))
+    raise typer.Exit(ExitCode.REFUSED if verifier.finding_count else ExitCode.DONE)
+
+
+@audit.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    *,
+    settings: SettingsFile,
+    since: From = None,
+    until: Until = None,
+    operator: OperatorName = None,
+) -> None:
+    """Write a part of the journal to a file that proves itself, numbers sealed; that this was done is recorded."""
+    from cbss_inscription.app.settings import read_settings
+    from cbss_inscription.governance.audit_export import write_line
+    from cbss_inscription.storage.journal_reading import export_lines, one_moment_of, record_look
+    from cbss_inscription.storage.migration import check_schema
+    from cbss_inscription.usecases.record_look import Look, record_of_look
+
+    described, name, began = read_settings(settings), operator_name(operator), datetime.now(UTC)
+    opened = _keys(described, None)
+    assert opened is not None
+    check_schema(described.database)
+    if file.exists():
+        raise UsageError(f"{file} is there already")
+    with _beside(file) as written, one_moment_of(described.database) as connection:
+        for line in export_lines(connection, since=_since(since), until=_until(until), now=began):
+            written.write(write_line(line))
+        record = record_of_look(
+            Look.EXPORT,
+            opened,
+            operator=name,
+            criteria=_said({"from": since, "until": until}),
+            record_count=written.record_count,
+            digest=written.digest,
+            began=began,
+            now=datetime.now(UTC),
+        )
+        record_look(described.database, record, received_at=began)
+    sys.stdout.write(f"{file}: {written.record_count} records, SHA-256 {written.digest}\n")
+
+
+@audit.command()
+def search(
+    *,
+    settings: SettingsFile,
+    ssin: Annotated[str | None, typer.Option(help="About this person; - reads the number from standard input.")] = None,
+    ticket: Annotated[UUID | None, typer.Option(help="The service's ticket: the @Id of a fault.")] = None,
+    customer_ticket: Annotated[str | None, typer.Option(help="The caller's own ticket.")] = None,
+    application: Annotated[str | None, typer.Option(metavar="URN", help="The application that called.")] = None,
+    customer: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The organisation it called for: 0123456789 or 17/1.")
+    ] = None,
+    since: From = None,
+    until: Until = None,
+    numbers: Annotated[
+        bool, typer.Option("--numbers", help="Show the numbers of persons, as far as their keys are there.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many records at most.")] = 100,
+    operator: OperatorName = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Look for records, oldest first; that somebody looked, and for what, is recorded before anything is shown."""
+    from cbss_inscription.app.settings import read_settings
+    from cbss_inscription.storage.journal_reading import Criteria, one_moment_of, record_look, search_records
+    from cbss_inscription.storage.migration import check_schema
+    from cbss_inscription.usecases.record_look import Look, record_of_look
+
+    described, name, began = read_settings(settings), operator_name(operator), datetime.now(UTC)
+    opened = _keys(described, None)
+    assert opened is not None
+    person = None if ssin is None else read_ssin(ssin).digits
+    criteria = Criteria(
+        person_hashes=None if person is None else opened.hashes(person),
+        ticket_cbss=ticket,
+        customer_ticket=customer_ticket,
+        application_urn=application,
+        customer=customer,
+        since=_since(since),
+        until=_until(until),
+    )
+    check_schema(described.database)
+    with one_moment_of(described.database) as connection:
+        found = search_records(connection, criteria, record_count_max=limit)
+    said = {
+        "ticket": ticket,
+        "customer_ticket": customer_ticket,
+        "application": application,
+        "customer": customer,
+        "from": since,
+        "until": until,
+    }
+    look = record_of_look(
+        Look.SEARCH,
+        opened,
+        operator=name,
+        criteria=_said(said),
+        ssin=person,
+        record_count=len(found),
+        numbers_shown=numbers,
+        began=began,
+        now=datetime.now(UTC),
+    )
+    record_look(described.database, look, received_at=began)
+    shown = opened if numbers else None
+    if output is OutputFormat.JSON:
+        print_json([_record_as_json(record, shown) for record in found])
+    else:
+        sys.stdout.writelines(f"{line}\n" for record in found for line in _record_as_text(record, shown))
+    raise typer.Exit(ExitCode.DONE if found else ExitCode.NOTHING_FOUND)
+
+
+# -- what was typed ----------------------------------------------------------------------------------------------------
+
+
+def _since(text: str | None) -> datetime | None:
+    return None if text is None else _moment(text, ends=False)
+
+
+def _until(text: str | None) -> datetime | None:
+    return None if text is None else _moment(text, ends=True)
+
+
+def _moment(text: str, *, ends: bool) -> datetime:
+    try:
+        if len(text) == len("2026-03-01"):
+            day = datetime.combine(date.fromisoformat(text), time.min, UTC)
+            return day + timedelta(days=1) if ends else day
+        moment = datetime.fromisoformat(text)
+        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"neither a date (2026-03-01) nor a time (2026-03-01T12:00:00): {text!r}") from error
+
+
+def _said(criteria: Mapping[str, object]) -> list[str]:
+    """The criteria that were given, as a record of the look keeps them."""
+    return [f"{name}={value}" for name, value in criteria.items() if value is not None]
+
+
+def _trust(settings: Settings | None, file: Path | None, policy: str | None) -> TimestampTrust | None:
+    from cbss_inscription.app.settings import read_file
+    from cbss_inscription.governance.timestamps import TimestampTrust
+
+    if file is not None:
+        return TimestampTrust.of_pem(read_file(file), policy=policy, origin=str(file))
+    stamping = None if settings is None else settings.audit.timestamping
+    if stamping is None:
+        if policy is not None:
+            raise UsageError("--policy goes with --tsa-ca")
+        return None
+    return TimestampTrust.of_pem(read_file(Path(stamping.ca)), policy=policy or stamping.policy, origin=stamping.ca)
+
+
+def _keys(settings: Settings | None, file: Path | None) -> AuditKeys | None:
+    from cbss_inscription.app.settings import read_file
+    from cbss_inscription.governance.journal import read_audit_keys
+
+    path = file if file is not None or settings is None else Path(settings.audit.keys)
+    return None if path is None else read_audit_keys(read_file(path), origin=str(path))
+
+
+# -- verification ------------------------------------------------------------------------------------------------------
+
+
+def _verify_file(file: Path, trust: TimestampTrust | None, keys: AuditKeys | None) -> JournalVerifier:
+    from cbss_inscription.governance.audit_export import LINE_BYTES_MAX, verify_export
+
+    with file.open("rb") as opened:
+        lines: Iterable[bytes] = iter(lambda: opened.readline(LINE_BYTES_MAX + 1), b"")
+        return verify_export(lines, trust=trust, keys=keys, origin=str(file))
+
+
+def _verify_database(
+    settings: Settings | None, trust: TimestampTrust | None, keys: AuditKeys | None
+) -> JournalVerifier:
+    from cbss_inscription.storage.journal_reading import one_moment_of, verify_journal
+    from cbss_inscription.storage.migration import check_schema
+
+    assert settings is not None
+    check_schema(settings.database)
+    with one_moment_of(settings.database) as connection:
+        return verify_journal(connection, trust=trust, keys=keys)
+
+
+def _verification_as_text(verifier: JournalVerifier, *, is_stamped: bool) -> Iterable[str]:
+    for finding in verifier.findings:
+        yield f"{finding.kind}: {finding.place}" + (f" ({finding.detail})" if finding.detail else "")
+    if verifier.finding_count > len(verifier.findings):
+        yield f"… and {verifier.finding_count - len(verifier.findings)} more"
+    stamps = f"{verifier.stamp_count} of them time-stamped" if is_stamped else "whose time stamps were not looked at"
+    yield f"{verifier.record_count} records, {verifier.seal_count} seals, {stamps}"
+    if verifier.unsealed_count:
+        yield f"{verifier.unsealed_count} records are under no seal yet"
+    yield "Something is wrong with the journal." if verifier.finding_count else "The journal is what it was."
+
+
+def _verification_as_json(verifier: JournalVerifier, *, is_stamped: bool) -> dict[str, object]:
+    return {
+        "records": verifier.record_count,
+        "unsealed_records": verifier.unsealed_count,
+        "seals": verifier.seal_count,
+        "time_stamps": verifier.stamp_count if is_stamped else None,
+        "finding_count": verifier.finding_count,
+        "findings": [
+            {"kind": finding.kind.value, "place": finding.place, "detail": finding.detail}
+            for finding in verifier.findings
+        ],
+    }
+
+
+# -- records -----------------------------------------------------------------------------------------------------------
+
+
+def _numbers(record: AuditRecord, keys: AuditKeys) -> list[str | None]:
+    try:
+        return [keys.open(person, UUID(record.ticket_cbss)) for person in record.persons]
+    except ValueError:
+        raise UsageError("a number in the journal does not open: `audit verify` names it") from None
+
+
+def _record_as_json(record: AuditRecord, keys: AuditKeys | None) -> dict[str, object]:
+    import msgspec
+
+    described: dict[str, object] = msgspec.to_builtins(record)
+    if keys is not None:
+        described["numbers"] = _numbers(record, keys)
+    return described
+
+
+def _record_as_text(record: AuditRecord, keys: AuditKeys | None) -> Iterable[str]:
+    from cbss_inscription.client.call import one_line
+
+    received = record.timestamp_receive.replace("T", " ").removesuffix("Z")
+    result = " ".join(part for part in (record.outcome.value, record.outcome.code, record.outcome.reason) if part)
+    yield f"{received} UTC  {record.operation or 'no operation'}  {one_line(result)}"
+    who = (record.application_urn or "an unknown caller") if record.look is None else record.look.operator
+    yield f"  by {one_line(who)}" + (f"  for {one_line(record.customer)}" if record.customer else "")
+    if record.legal_context is not None:
+        yield f"  {one_line(' '.join((record.legal_context, *record.inscription_contexts)))}"
+    if record.persons:
+        numbers = (
+            [] if keys is None else [number or "sealed by a key that is gone" for number in _numbers(record, keys)]
+        )
+        yield f"  about {', '.join(numbers) or f'{len(record.persons)} numbers'}"
+    yield f"  ticket {record.ticket_cbss}" + (
+        f"  customer's {one_line(record.customer_ticket)}" if record.customer_ticket else ""
+    )
+
+
+class _beside:  # noqa: N801  # reads as a sentence where it is used
+    """A file that appears, whole and for its owner's eyes, when the block ends well, and not at all otherwise."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._new = file.with_name(f".{file.name}.new")
+
+    def __enter__(self) -> Self:
+        import hashlib
+        import os
+
+        self._new.unlink(missing_ok=True)
+        self._written = os.fdopen(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        self._digest = hashlib.sha256()
+        self.record_count = 0
+        return self
+
+    def write(self, line: bytes) -> None:
+        """Nothing; the line is the next."""
+        self._written.write(line)
+        self._digest.update(line)
+        self.record_count += line.startswith(b'{"type":"record"')
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was written, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        import os
+
+        if kind is None:
+            self._written.flush()
+            os.fsync(self._written.fileno())
+        self._written.close()
+        if kind is None:
+            self._new.replace(self._file)
+        else:
+            self._new.unlink(missing_ok=True)

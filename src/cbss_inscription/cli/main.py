@@ -54,6 +54,7 @@ def _end(sentence: str, code: ExitCode) -> NoReturn:
 
 
 _AWAY: Final = {
+    "audit": "this cannot be recorded in the audit journal, so nothing is shown",
     "database": "the database does not answer in time",
     "life-event": "another event in the life of a number takes too long",
     "number-taken": "the number was taken meanwhile: try again",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -20,10 +19,12 @@ from cbss_inscription.cli.arguments import (
     BirthDate,
     GenderCode,
     GivenNames,
+    OperatorName,
     Output,
     OutputFormat,
     SettingsFile,
     SsinText,
+    operator_name,
     read_incomplete_date,
     read_legal_data,
     read_ssin,
@@ -59,9 +60,6 @@ class NewRegister(StrEnum):
     NR = "nr"
 
 
-OperatorName = Annotated[
-    str | None, typer.Option("--operator", help="Who does this, for the history; else the account's name.")
-]
 register = typer.Typer(
     no_args_is_help=True,
     help="The life of a number: make files, replace, cancel, take in, give back and correct them.",
@@ -245,22 +243,9 @@ def _do(
     output: OutputFormat,
     event: Callable[[NumberLife, str], Awaitable[Done | Candidates | Refused]],
 ) -> NoReturn:
-    name = _operator(operator)
+    name = operator_name(operator)
     outcome = with_life(settings, lambda life: event(life, name))
     raise typer.Exit(_print_outcome(outcome, output))
-
-
-def _operator(given: str | None) -> str:
-    from cbss_inscription.registers.life import OPERATOR_CHARACTERS_MAX
-
-    if given is None:
-        try:
-            given = getpass.getuser()
-        except (OSError, KeyError) as error:
-            raise UsageError("this account has no name: give --operator") from error
-    if not (0 < len(given) <= OPERATOR_CHARACTERS_MAX and given.isprintable()):
-        raise UsageError(f"--operator takes 1 to {OPERATOR_CHARACTERS_MAX} printable characters")
-    return given
 
 
 # -- printing ----------------------------------------------------------------------------------------------------------

@@ -68,6 +68,16 @@ class AuditedDecision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     permission: str | None = None
 
 
+class AuditedLook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A look into the journal itself: who looked for what, and how much was shown."""
+
+    operator: str
+    criteria: tuple[str, ...] = ()
+    """What was looked for, a person's number excepted: that is among the persons."""
+    record_count: int
+    numbers_shown: bool = False
+
+
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One call, refused ones included. What was not found out before the call ended is absent (None)."""
 
@@ -78,8 +88,6 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """UTC, to the millisecond, with Z."""
     timestamp_reply: str
     service: str
-    operator: str | None = None
-    """Who looked into the journal, where that is what is recorded."""
     application_urn: str | None = None
     cbe_number: str | None = None
     environment: str | None = None
@@ -94,10 +102,12 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Of a page of the mutation feed: the sequence numbers after which, and up to which, it was read."""
     decision: AuditedDecision | None = None
     outcome: AuditedOutcome
+    look: AuditedLook | None = None
+    """Only of looks into the journal, which are no calls."""
     request_digest: str | None = None
     """SHA-256 of the Body that was signed, or of the whole message when it was not authenticated."""
     response_digest: str | None = None
-    """SHA-256 of the reply."""
+    """SHA-256 of the reply; of an exported file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

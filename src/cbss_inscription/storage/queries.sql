@@ -861,3 +861,97 @@ ORDER BY ticket_cbss, change_number;
 -- name: note_audit_recovery
 -- Nothing; every change before then has its record.
 UPDATE audit_chain SET recovered_until = %(until)s::timestamptz;
+
+-- name: chained_records
+-- The links of a range, each with its record, in their order.
+SELECT link.sequence_number, link.record_hash, link.chain_hash, record.content, link.ticket_cbss, link.received_at
+FROM audit_link AS link
+LEFT JOIN audit_record AS record USING (received_at, ticket_cbss)
+WHERE link.sequence_number > %(after)s::bigint AND link.sequence_number <= %(last)s::bigint
+ORDER BY link.sequence_number
+LIMIT %(row_count_max)s::integer;
+
+-- name: last_link
+-- The number of the last link; one row.
+SELECT coalesce(max(sequence_number), 0) FROM audit_link;
+
+-- name: seals_between
+-- The seals that end in a range, in their order; without an end of the range, all from its beginning.
+SELECT last_sequence_number, statement, token
+FROM audit_seal
+WHERE last_sequence_number > %(after)s::bigint
+  AND last_sequence_number <= coalesce(%(last)s::bigint, 9223372036854775807)
+ORDER BY last_sequence_number
+LIMIT %(row_count_max)s::integer;
+
+-- name: end_of_chain
+-- Where the chain stands, as those know who make it; one row.
+SELECT sequence_number, chain_hash FROM audit_chain;
+
+-- name: unchained_records
+-- Records whose turn to be chained is past, and which never were.
+SELECT ticket_cbss
+FROM audit_record AS record
+WHERE record_number <= (SELECT record_number FROM audit_chain)
+  AND NOT EXISTS (
+      SELECT FROM audit_link AS link
+      WHERE link.received_at = record.received_at AND link.ticket_cbss = record.ticket_cbss
+  )
+  AND NOT EXISTS (SELECT FROM audit_gap AS gap WHERE gap.record_number = record.record_number)
+LIMIT %(row_count_max)s::integer;
+
+-- name: indexed_records
+-- Every record with the hashes that it is found by, and those hashes that find no record.
+SELECT ticket_cbss, record.content, person.hashes
+FROM audit_record AS record
+FULL JOIN (
+    SELECT received_at, ticket_cbss, array_agg(person_hash) AS hashes
+    FROM audit_person
+    GROUP BY received_at, ticket_cbss
+) AS person USING (received_at, ticket_cbss);
+
+-- name: range_of_export
+-- The first and the last link of what was received in this time, extended to whole seals, and the chain's hash before
+-- the one and at the other; one row, of NULLs when nothing was.
+WITH received AS (
+    SELECT min(sequence_number) AS first, max(sequence_number) AS last
+    FROM audit_link
+    WHERE received_at >= coalesce(%(since)s::timestamptz, '-infinity')
+      AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
+), whole AS (
+    SELECT coalesce(
+               (SELECT first_sequence_number FROM audit_seal WHERE last_sequence_number >= received.first
+                ORDER BY last_sequence_number LIMIT 1),
+               (SELECT max(last_sequence_number) + 1 FROM audit_seal),
+               received.first
+           ) AS first,
+           coalesce(
+               (SELECT last_sequence_number FROM audit_seal WHERE last_sequence_number >= received.last
+                ORDER BY last_sequence_number LIMIT 1),
+               received.last
+           ) AS last
+    FROM received
+    WHERE received.first IS NOT NULL
+)
+SELECT whole.first, whole.last, former.chain_hash, ending.chain_hash
+FROM whole
+LEFT JOIN audit_link AS former ON former.sequence_number = whole.first - 1
+LEFT JOIN audit_link AS ending ON ending.sequence_number = whole.last;
+
+-- name: search_audit_records
+-- The records that fit all that is said, oldest first.
+SELECT content
+FROM audit_record AS record
+WHERE (%(hashes)s::bytea[] IS NULL OR EXISTS (
+          SELECT FROM audit_person AS person
+          WHERE person.person_hash = ANY (%(hashes)s::bytea[])
+            AND person.received_at = record.received_at AND person.ticket_cbss = record.ticket_cbss
+      ))
+  AND (%(ticket_cbss)s::uuid IS NULL OR ticket_cbss = %(ticket_cbss)s::uuid)
+  AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
+  AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s::timestamptz)
+  AND (%(customer_ticket)s::text IS NULL OR content::jsonb ->> 'customer_ticket' = %(customer_ticket)s::text)
+  AND (%(application_urn)s::text IS NULL OR content::jsonb ->> 'application_urn' = %(application_urn)s::text)
+  AND (%(customer)s::text IS NULL OR content::jsonb ->> 'customer' = %(customer)s::text)
+ORDER BY received_at, ticket_cbss
+LIMIT %(row_count_max)s::integer;

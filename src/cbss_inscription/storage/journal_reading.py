@@ -1,0 +1,211 @@
+"""The audit journal read: verified to its last row, searched, and handed out as a file that proves itself (SEC-72).
+
+Each of them sees the journal as it was at one moment, in one transaction, however long it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
+from cbss_inscription.domain.period import timestamp
+from cbss_inscription.governance.audit_export import Line, Manifest, line_of_link, line_of_seal
+from cbss_inscription.governance.chain import CHAIN_START
+from cbss_inscription.governance.journal import AuditKeys, AuditRecord, person_hashes, read_record
+from cbss_inscription.governance.timestamps import TimestampTrust
+from cbss_inscription.governance.verification import FINDINGS_MAX, FindingKind, JournalVerifier, Link, Seal
+from cbss_inscription.storage.chain import Connection, write_records
+from cbss_inscription.storage.database import completed
+from cbss_inscription.storage.queries import QUERIES
+
+READ_AT_ONCE: Final = 2_000
+"""Links, and records, that are fetched by one statement."""
+FOUND_RECORDS_MAX: Final = 1_000
+"""Records that a search gives."""
+
+
+@contextmanager
+def one_moment_of(conninfo: str) -> Iterator[Connection]:
+    """A connection that sees the database as it is now until the end, and changes nothing. Raises like `Database`."""
+    try:
+        with psycopg.connect(completed(conninfo)) as connection:
+            connection.read_only = True
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.execute("SET LOCAL statement_timeout = 0")
+            yield connection
+    except psycopg.DataError as error:
+        raise UsageError("a record in the journal cannot be read: `audit verify` names it") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise TemporarilyUnavailable("database") from error
+
+
+def links_between(connection: Connection, first: int, last: int) -> Iterator[Link]:
+    """The links of a range, both ends included, each with its record, in their order."""
+    after = first - 1
+    while after < last:
+        parameters = {"after": after, "last": last, "row_count_max": READ_AT_ONCE}
+        rows = connection.execute(QUERIES["chained_records"], parameters).fetchall()
+        for number, record_hash, chain_hash, content, ticket_cbss, received_at in rows:
+            yield Link(
+                sequence_number=number,
+                record_hash=record_hash,
+                chain_hash=chain_hash,
+                content=content,
+                ticket_cbss=ticket_cbss,
+                received_at=received_at,
+            )
+        if len(rows) < READ_AT_ONCE:
+            return
+        after = rows[-1][0]
+
+
+def parts_between(connection: Connection, first: int, last: int | None) -> Iterator[Link | Seal]:
+    """Links and seals of a range in the order in which a verifier reads them: a seal after its last link.
+
+    Without `last` it is everything, seals that cover more than there is included.
+    """
+    end = _last_link(connection) if last is None else last
+    seals = _seals(connection, first, last)
+    waiting = next(seals, None)
+    for link in links_between(connection, first, end):
+        while waiting is not None and waiting[0] < link.sequence_number:
+            yield waiting[1]
+            waiting = next(seals, None)
+        yield link
+    while waiting is not None:
+        yield waiting[1]
+        waiting = next(seals, None)
+
+
+def _last_link(connection: Connection) -> int:
+    row = connection.execute(QUERIES["last_link"]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _seals(connection: Connection, first: int, last: int | None) -> Iterator[tuple[int, Seal]]:
+    after = first - 1
+    while True:
+        parameters = {"after": after, "last": last, "row_count_max": READ_AT_ONCE}
+        rows = connection.execute(QUERIES["seals_between"], parameters).fetchall()
+        for number, statement, token in rows:
+            yield number, Seal(statement=statement, token=token, place=f"seal that ends with {number}")
+        if len(rows) < READ_AT_ONCE:
+            return
+        after = rows[-1][0]
+
+
+def record_look(conninfo: str, record: AuditRecord, *, received_at: datetime) -> None:
+    """Nothing; the look stands in the journal: before that nothing may be shown (rule 51).
+
+    Raises `TemporarilyUnavailable` when it cannot.
+    """
+    try:
+        with psycopg.connect(completed(conninfo)) as connection:
+            write_records(connection, [(received_at, record)])
+    except psycopg.Error:
+        raise TemporarilyUnavailable("audit") from None  # the database's words quote rows
+
+
+# -- verification ------------------------------------------------------------------------------------------------------
+
+
+def verify_journal(connection: Connection, *, trust: TimestampTrust | None, keys: AuditKeys | None) -> JournalVerifier:
+    """What is wrong with the journal in the database, if anything: chain, records, seals, and what finds them."""
+    verifier = JournalVerifier(chain_hash=CHAIN_START, trust=trust, keys=keys)
+    for part in parts_between(connection, 1, None):
+        if isinstance(part, Link):
+            verifier.read_link(part)
+        else:
+            verifier.read_seal(part)
+    row = connection.execute(QUERIES["end_of_chain"]).fetchone()
+    assert row is not None
+    verifier.end(*row, said_by="the state of the chain")
+    for (ticket,) in connection.execute(QUERIES["unchained_records"], {"row_count_max": FINDINGS_MAX}):
+        verifier.find(FindingKind.UNCHAINED_RECORD, f"record {ticket}")
+    _verify_index(connection, verifier)
+    return verifier
+
+
+def _verify_index(connection: Connection, verifier: JournalVerifier) -> None:
+    with connection.cursor(name="audit_index") as cursor:
+        cursor.itersize = READ_AT_ONCE
+        cursor.execute(QUERIES["indexed_records"])
+        for ticket, content, hashes in cursor:
+            try:
+                record = None if content is None else read_record(content.encode("utf-8"))
+            except ValueError:
+                continue  # the chain told of it
+            if record is None or set(person_hashes(record)) != set(hashes or ()):
+                verifier.find(FindingKind.WRONG_INDEX, f"record {ticket}")
+
+
+# -- export ------------------------------------------------------------------------------------------------------------
+
+
+def export_lines(
+    connection: Connection, *, since: datetime | None, until: datetime | None, now: datetime
+) -> Iterator[Line]:
+    """The lines of a file with what was received from `since` until before `until`, extended to whole seals.
+
+    Raises `UsageError` when nothing was.
+    """
+    row = connection.execute(QUERIES["range_of_export"], {"since": since, "until": until}).fetchone()
+    if row is None or row[0] is None:
+        raise UsageError("nothing was received in this time, or it is not chained yet: there is nothing to export")
+    first, last, former, ending = row
+    if ending is None or (former is None and first > 1):
+        raise UsageError("the chain has a hole at an end of this time: `audit verify` names it")
+    yield Manifest(
+        exported_at=timestamp(now),
+        first_sequence_number=first,
+        last_sequence_number=last,
+        former_chain_hash=(former or CHAIN_START).hex(),
+        last_chain_hash=ending.hex(),
+    )
+    for part in parts_between(connection, first, last):
+        yield line_of_link(part) if isinstance(part, Link) else line_of_seal(part)
+
+
+# -- search ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criteria:
+    """Which records are looked for: those that fit all that is said."""
+
+    person_hashes: Sequence[bytes] | None = None
+    ticket_cbss: UUID | None = None
+    customer_ticket: str | None = None
+    application_urn: str | None = None
+    customer: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def search_records(
+    connection: Connection, criteria: Criteria, *, record_count_max: int = FOUND_RECORDS_MAX
+) -> list[AuditRecord]:
+    """The records that fit, oldest first, at most so many. Raises `UsageError` for one that cannot be read."""
+    parameters: dict[str, Any] = {
+        "hashes": None if criteria.person_hashes is None else list(criteria.person_hashes),
+        "ticket_cbss": criteria.ticket_cbss,
+        "customer_ticket": criteria.customer_ticket,
+        "application_urn": criteria.application_urn,
+        "customer": criteria.customer,
+        "since": criteria.since,
+        "until": criteria.until,
+        "row_count_max": record_count_max,
+    }
+    rows = connection.execute(QUERIES["search_audit_records"], parameters).fetchall()
+    try:
+        return [read_record(content.encode("utf-8")) for (content,) in rows]
+    except ValueError:
+        raise UsageError("a record in the journal cannot be read: `audit verify` names it") from None

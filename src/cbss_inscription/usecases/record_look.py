@@ -1,0 +1,54 @@
+"""The record that a look into the journal leaves in it: whoever reads about others is read about (SEC-75)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import uuid4
+
+from cbss_inscription.domain.period import timestamp
+from cbss_inscription.domain.results import StatusValue
+from cbss_inscription.governance.journal import AuditedLook, AuditedOutcome, AuditKeys, AuditRecord
+
+JOURNAL: Final = "auditJournal"
+"""The `service` of these records."""
+
+
+class Look(StrEnum):
+    """The `operation` of these records."""
+
+    SEARCH = "auditSearch"
+    EXPORT = "auditExport"
+
+
+def record_of_look(
+    look: Look,
+    keys: AuditKeys,
+    *,
+    operator: str,
+    criteria: Iterable[str],
+    ssin: str | None = None,
+    record_count: int,
+    numbers_shown: bool = False,
+    digest: str | None = None,
+    began: datetime,
+    now: datetime,
+) -> AuditRecord:
+    """The record of a look that is about to be shown."""
+    ticket = uuid4()
+    value = StatusValue.DATA_FOUND if record_count else StatusValue.NO_DATA_FOUND
+    return AuditRecord(
+        ticket_cbss=str(ticket),
+        timestamp_receive=timestamp(began),
+        timestamp_reply=timestamp(now),
+        service=JOURNAL,
+        operation=look.value,
+        persons=() if ssin is None else (keys.seal(ssin, ticket, asked=True),),
+        look=AuditedLook(
+            operator=operator, criteria=tuple(criteria), record_count=record_count, numbers_shown=numbers_shown
+        ),
+        outcome=AuditedOutcome(value=value.value),
+        response_digest=digest,
+    )
