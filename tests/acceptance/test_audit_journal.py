@@ -220,3 +220,36 @@ async def test_sec_71_a_record_is_found_by_its_time(facade: InProcessFacade) -> 
     assert row is not None
     assert timestamp(row[0]) == record.timestamp_receive
     assert datetime.now(UTC) - row[0] < timedelta(minutes=1)
+
+
+class _Stopped(_Away):
+    """A journal whose seals have stayed away for too long."""
+
+    written: list[AuditRecord]
+
+    def __init__(self) -> None:
+        self.written = []
+
+    def admit(self) -> None:
+        raise TemporarilyUnavailable("audit-timestamping")
+
+    async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
+        self.written.append(record)
+
+
+@pytest.mark.parametrize("verb", [consult, insert])
+async def test_sec_73_calls_are_refused_while_seals_stay_away(
+    facade: InProcessFacade, verb: Callable[[str], str]
+) -> None:
+    """SOA-02002, recorded, nothing done; and the same message is answered once seals have caught up (SEC-73)."""
+    working, stopped = facade.door.journal, _Stopped()
+    facade.refit(journal=stopped)
+    message = facade.signed(verb(facade.ssin("nr_active")))
+    assert (await facade.post(message)).fault_code == "SOA-02002"
+    (record,) = stopped.written
+    assert (record.outcome.code, record.outcome.reason) == ("SOA-02002", "audit-timestamping")
+    assert record.application_urn is not None
+    with psycopg.connect(facade.database) as connection:
+        assert connection.execute("SELECT count(*) FROM inscription_history").fetchone() == (0,)
+    facade.refit(journal=working)
+    assert (await facade.post(message)).status == 200

@@ -205,6 +205,16 @@ def test_sec_47_what_of_a_certificate_rsz_leaves_open_is_said(tmp_path: Path) ->
     rules = certificate_rules_of(settings)
     assert (rules.extended_key_usages, rules.government_unit) == ({ObjectIdentifier("1.2.3")}, "Federal")
     assert certificate_rules_of(read(tmp_path, text.replace("Federal", ""))).government_unit is None
+def test_sec_73_seals_have_safe_times_and_an_authority_by_choice(tmp_path: Path) -> None:
+    """A seal a minute, an alarm after ten, calls refused after four hours; paths are relative (SEC-72, SEC-73)."""
+    audit = read(tmp_path, LEAST).audit
+    assert (audit.seal_seconds, audit.alarm_after_seconds, audit.stop_after_seconds) == (60.0, 600.0, 14_400.0)
+    assert audit.timestamping is None
+    named = '[audit.timestamping]\nurl = "https://tsa.example"\nca = "tsa.pem"\ntls_ca = "tls.pem"\n'
+    stamping = read(tmp_path, LEAST.replace("[trust]", f"{named}[trust]")).audit.timestamping
+    assert stamping is not None
+    assert (stamping.ca, stamping.tls_ca) == (str(tmp_path / "tsa.pem"), str(tmp_path / "tls.pem"))
+    assert (stamping.policy, stamping.proxy) == (None, None)
 
 
 def test_two_listeners_cannot_share_a_port(tmp_path: Path) -> None:
@@ -277,6 +287,10 @@ def test_sec_80_an_operations_listener_is_on_loopback_unless_it_is_said_otherwis
         ("[trust]", "[trust]\nrevocation_grace_seconds = 604801", "revocation_grace_seconds"),
         ("[trust]", "[trust]\nfetch_seconds = 1", "fetch_seconds"),
         ("[trust]", '[trust]\nrevocation_sources = [{ url = "ftp://x", file = "f" }]', "https://"),
+        ("[trust]", "seal_seconds = 0\n[trust]", "seal_seconds"),
+        ("[trust]", "alarm_after_seconds = 60\n[trust]", "alarm_after_seconds"),
+        ("[trust]", "stop_after_seconds = 600\n[trust]", "stop_after_seconds"),
+        ("[trust]", '[audit.timestamping]\nurl = "tsa"\nca = "c"\n[trust]', "https://"),
         ("[tls]", "[tls]\nport = 0", "port"),
         ("[tls]", "[tls]\nport = 65536", "port"),
         ("[tls]", "[tls]\nworkers = 0", "workers"),
