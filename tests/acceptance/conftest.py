@@ -640,7 +640,9 @@ def empty_repertory(populated_database: str) -> str:
     """The shared database without any inscription, history or message seen."""
     with psycopg.connect(populated_database) as connection:
         connection.execute("SET session_replication_role = replica")  # history refuses to be emptied otherwise
-        connection.execute("TRUNCATE inscription, inscription_history, replay_guard, audit_record, audit_person")
+        connection.execute(
+            "TRUNCATE inscription, inscription_history, replay_guard, audit_record, audit_person, audit_evidence"
+        )
     return populated_database
 
 

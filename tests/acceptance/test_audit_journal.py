@@ -18,7 +18,8 @@ import pytest
 from cbss_inscription import safe_xml
 from cbss_inscription.domain.errors import TemporarilyUnavailable
 from cbss_inscription.domain.period import timestamp
-from cbss_inscription.governance.journal import AuditKeys, AuditRecord, read_audit_keys, read_record
+from cbss_inscription.domain.requests import Operation
+from cbss_inscription.governance.journal import AuditKeys, AuditRecord, SealedRequest, read_audit_keys, read_record
 from tests.acceptance.conftest import LIVING_WAGE, InProcessFacade, consult, health, insert
 
 Keys = Callable[[], AuditKeys]
@@ -140,7 +141,7 @@ class _Away:
     def admit(self) -> None:
         pass
 
-    async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
+    async def write(self, record: AuditRecord, *, received_at: datetime, evidence: object = None) -> None:
         raise TemporarilyUnavailable("audit")
 
 
@@ -150,7 +151,7 @@ class _Broken:
     def admit(self) -> None:
         pass
 
-    async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
+    async def write(self, record: AuditRecord, *, received_at: datetime, evidence: object = None) -> None:
         raise RuntimeError("the words of a defect")
 
 
@@ -160,7 +161,7 @@ class _Never:
     def admit(self) -> None:
         pass
 
-    async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
+    async def write(self, record: AuditRecord, *, received_at: datetime, evidence: object = None) -> None:
         await asyncio.Event().wait()
 
 
@@ -233,7 +234,7 @@ class _Stopped(_Away):
     def admit(self) -> None:
         raise TemporarilyUnavailable("audit-timestamping")
 
-    async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
+    async def write(self, record: AuditRecord, *, received_at: datetime, evidence: object = None) -> None:
         self.written.append(record)
 
 
@@ -253,3 +254,25 @@ async def test_sec_73_calls_are_refused_while_seals_stay_away(
         assert connection.execute("SELECT count(*) FROM inscription_history").fetchone() == (0,)
     facade.refit(journal=working)
     assert (await facade.post(message)).status == 200
+
+
+async def test_sec_76_requests_are_kept_only_of_operations_that_are_named(facade: InProcessFacade, keys: Keys) -> None:
+    """Kept whole, sealed under its ticket, its digest in the record; of no other operation or refusal (SEC-76)."""
+    ssin = facade.ssin("nr_active")
+    await facade.send(insert(ssin))
+    facade.refit(evidence_of=frozenset({Operation.INSERT_INSCRIPTION}))
+    message = facade.signed(insert(ssin))
+    await facade.post(message)
+    await facade.send(consult(ssin))
+    await facade.post(b"<x/>")
+    found = records(facade)
+    digests = [record.evidence_digest for record in found]
+    assert digests == [None, hashlib.sha256(message).hexdigest(), None, None]
+    with psycopg.connect(facade.database) as connection:
+        ((ticket, key, sealed),) = connection.execute("SELECT ticket_cbss, key, sealed FROM audit_evidence").fetchall()
+    assert str(ticket) == found[1].ticket_cbss
+    request = SealedRequest(key=key, sealed=sealed)
+    assert ssin.encode() not in sealed
+    assert keys().open_request(request, ticket) == message
+    with pytest.raises(ValueError, match="does not open"):
+        keys().open_request(request, UUID(int=1))

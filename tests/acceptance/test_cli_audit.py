@@ -220,3 +220,41 @@ def test_sec_75_nothing_is_shown_that_is_not_recorded(settings: Path, command: C
         done = command("audit", *arguments, "--settings", settings)
         assert (done.exit_code, done.out) == (4, "")
     assert not (settings.parent / "file").exists()
+
+
+def test_sec_76_a_request_is_deleted_and_the_chain_verifies(
+    settings: Path, command: Command, fresh_database: str
+) -> None:
+    """A kept request is shown, deleted alone or by age; each is recorded, and the journal is what it was (SEC-76)."""
+    keys = read_audit_keys((settings.parent / "audit-keys.toml").read_bytes(), origin="keys")
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        for ticket in TICKETS:
+            request = keys.seal_request(b"<request/>", ticket)
+            connection.execute(
+                "INSERT INTO audit_evidence VALUES (%s, %s, %s, %s)", (ticket, NOW, request.key, request.sealed)
+            )
+    kept = ("--settings", settings, "--operator", "auditor")
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute(
+            "UPDATE audit_evidence SET ticket_cbss = %s WHERE ticket_cbss = %s", (UUID(int=9), TICKETS[1])
+        )
+    assert "does not open under its ticket" in command("audit", "evidence", "show", UUID(int=9), *kept).sentence
+    for arguments, status, out in (
+        (("show", TICKETS[0]), 0, "<request/>"),
+        (("delete", "--ticket", TICKETS[0]), 0, "1 requests deleted\n"),
+        (("show", TICKETS[0]), 1, ""),
+        (("delete", "--before", f"{NOW + timedelta(days=1):%Y-%m-%d}"), 0, "2 requests deleted\n"),
+        (("delete", "--before", f"{NOW + timedelta(days=1):%Y-%m-%d}"), 1, "0 requests deleted\n"),
+    ):
+        done = command("audit", "evidence", *arguments, *kept)
+        assert (done.exit_code, done.out) == (status, out)
+    assert [(look.operation, look.look and look.look.record_count) for look in looks(fresh_database)] == [
+        ("auditDisclosure", 1),
+        ("auditDeletion", 1),
+        ("auditDisclosure", 0),
+        ("auditDeletion", 2),
+        ("auditDeletion", 0),
+    ]
+    assert command("audit", "evidence", "delete", *kept).exit_code == 2
+    done = command("audit", "verify", "--settings", settings)
+    assert (done.exit_code, done.out.splitlines()[-1]) == (0, "The journal is what it was.")

@@ -20,6 +20,7 @@ from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.requests import Operation
 from cbss_inscription.registers.national_register import CACHE_PERSONS_MAX, CACHE_SECONDS, TIMEOUT_SECONDS
 from cbss_inscription.security.algorithms import SignatureAlgorithm
 from cbss_inscription.security.policy import MessageLimits
@@ -181,6 +182,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     keys: str
     """The file of keys by which numbers of persons are sealed and found (SEC-75); `audit make-keys` makes it."""
+    evidence: frozenset[Operation] = frozenset()
+    """The operations whose requests are kept whole, sealed, until somebody deletes them (SEC-76)."""
     timestamping: Timestamping | None = None
     """Absent, seals bear no time stamp, and prove nothing to those who do not trust the database."""
     seal_seconds: Annotated[float, msgspec.Meta(ge=SEAL_SECONDS_MIN)] = SEAL_SECONDS

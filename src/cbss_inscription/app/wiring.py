@@ -125,6 +125,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         log=log,
         journal=journal,
         audit_keys=audit_keys,
+        evidence_of=settings.audit.evidence,
         contact=settings.contact,
         validate_responses=settings.validate_responses,
         answer_seconds_max=settings.limits.answer_seconds_max,

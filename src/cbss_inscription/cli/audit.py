@@ -12,6 +12,7 @@ import typer
 
 from cbss_inscription.cli.answers import print_json
 from cbss_inscription.cli.arguments import OperatorName, Output, OutputFormat, SettingsFile, operator_name, read_ssin
+from cbss_inscription.cli.evidence import evidence
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cbss_inscription.governance.verification import JournalVerifier
 
 audit = typer.Typer(no_args_is_help=True, help="The audit journal: its keys, its proof, and looks into it.")
+audit.add_typer(evidence, name="evidence")
 
 From = Annotated[
     str | None,

@@ -34,6 +34,8 @@ NONCE_BYTES: Final = 12
 """Length of a nonce of AES-GCM: random, so a key must be changed before 2^32 uses of it (NIST SP 800-38D, 8.3)."""
 PERSON_HASH_BYTES: Final = 16
 """Length kept of the keyed hash: collisions among a billion numbers stay out of reach."""
+_REQUEST: Final = b"cbss-inscription audit request\x00"
+"""What requests are sealed under besides their ticket, so that none passes for a number."""
 _KEY_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
 
 
@@ -108,6 +110,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """SHA-256 of the Body that was signed, or of the whole message when it was not authenticated."""
     response_digest: str | None = None
     """SHA-256 of the reply; of an exported file."""
+    evidence_digest: str | None = None
+    """SHA-256 of the whole request, where requests of this operation are kept (SEC-76)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +172,14 @@ class _Key:
     search: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedRequest:
+    """A request as it came, encrypted under its ticket."""
+
+    key: str
+    sealed: bytes = field(repr=False)
+
+
 class AuditKeys:
     """The keys that numbers in the journal are sealed and searched by; the current one seals, every one opens."""
 
@@ -206,6 +218,23 @@ class AuditKeys:
         if not hmac.compare_digest(_hash(key, digits).hex(), person.hash):
             raise ValueError("a sealed number is found by another's hash")
         return digits
+
+    def seal_request(self, message: bytes, ticket: UUID) -> SealedRequest:
+        """A request as evidence of this ticket keeps it: it fits no other ticket, and is no number."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = nonce + self._keys[self.current].seal.encrypt(nonce, message, _REQUEST + ticket.bytes)
+        return SealedRequest(key=self.current, sealed=sealed)
+
+    def open_request(self, request: SealedRequest, ticket: UUID) -> bytes | None:
+        """The request; None when its key was destroyed. Raises ValueError when it was changed, or is another's."""
+        key = self._keys.get(request.key)
+        if key is None:
+            return None
+        nonce, sealed = request.sealed[:NONCE_BYTES], request.sealed[NONCE_BYTES:]
+        try:
+            return key.seal.decrypt(nonce, sealed, _REQUEST + ticket.bytes)
+        except (InvalidTag, ValueError):
+            raise ValueError("a sealed request does not open") from None
 
     def hashes(self, digits: str) -> tuple[bytes, ...]:
         """What a number is found by: one hash for each key that there is."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -99,6 +99,8 @@ class SecuredDoor:
     log: ExchangeLog
     journal: AuditJournal
     audit_keys: AuditKeysSource
+    evidence_of: Collection[Operation] = frozenset()
+    """The operations whose requests are kept, sealed, beside their records (SEC-76)."""
     contact: str | None = None
     validate_responses: bool = False
     answer_seconds_max: float = ANSWER_SECONDS_MAX
@@ -122,7 +124,7 @@ class SecuredDoor:
             self.log.failed(progress, error=error, seconds=time.perf_counter() - began)
             reply, ending = self._fault(None, progress), None
         try:
-            await self._in_time(self._record(reply, ending, progress))
+            await self._in_time(self._record(message, reply, ending, progress))
         except CbssInscriptionError as error:
             reply, ending = self._fault(error, progress), error
         except Exception as error:  # noqa: BLE001  # as above
@@ -134,8 +136,12 @@ class SecuredDoor:
             self.log.answered(progress, result=ending, seconds=time.perf_counter() - began)
         return reply
 
-    async def _record(self, reply: Reply, ending: Result | CbssInscriptionError | None, progress: Progress) -> None:
+    async def _record(
+        self, message: RawMessage, reply: Reply, ending: Result | CbssInscriptionError | None, progress: Progress
+    ) -> None:
         """Nothing; the call's record is durable. Raises `TemporarilyUnavailable`: no reply then (rule 51, SEC-71)."""
+        keys = self.audit_keys.current()
+        is_kept = progress.operation in self.evidence_of
         call = Call(
             ticket_cbss=progress.ticket,
             timestamp_receive=progress.timestamp_receive,
@@ -147,8 +153,10 @@ class SecuredDoor:
             ending=ending,
             request_digest=progress.request_digest,
             response_digest=hashlib.sha256(reply.body).hexdigest(),
+            evidence_digest=hashlib.sha256(message.body).hexdigest() if is_kept else None,
         )
-        await self.journal.write(record_of(call, self.audit_keys.current()), received_at=progress.timestamp_receive)
+        evidence = keys.seal_request(message.body, progress.ticket) if is_kept else None
+        await self.journal.write(record_of(call, keys), received_at=progress.timestamp_receive, evidence=evidence)
 
     async def _in_time(self, work: Coroutine[Any, Any, _Given]) -> _Given:
         """What `work` gives. Raises `TemporarilyUnavailable` when it takes longer than `answer_seconds_max` (SEC-10).

@@ -16,7 +16,8 @@ import psycopg
 
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.chain import MerkleTree, seal_statement
-from cbss_inscription.governance.journal import AuditRecord, UnrecordedChange, canonical, person_hashes
+from cbss_inscription.governance.journal import AuditRecord, UnrecordedChange
+from cbss_inscription.storage.journal import JournalEntry, parameters_of
 from cbss_inscription.storage.queries import QUERIES
 
 LINKED_RECORDS_MAX: Final = 10_000
@@ -169,16 +170,5 @@ def _read_change(
 
 def write_records(connection: Connection, records: list[tuple[datetime, AuditRecord]]) -> None:
     """Nothing; the records, each with the time under which it is found, stand in the journal."""
-    if not records:
-        return
-    found = [(received_at, UUID(record.ticket_cbss), one) for received_at, record in records
-             for one in person_hashes(record)]  # fmt: skip
-    parameters = {
-        "received_at": [received_at for received_at, _ in records],
-        "tickets": [UUID(record.ticket_cbss) for _, record in records],
-        "contents": [canonical(record).decode("utf-8") for _, record in records],
-        "hashes": [one for _, _, one in found],
-        "hash_received_at": [received_at for received_at, _, _ in found],
-        "hash_tickets": [ticket for _, ticket, _ in found],
-    }
-    connection.execute(QUERIES["write_audit_records"], parameters)
+    entries = [JournalEntry.of(record, received_at=received_at) for received_at, record in records]
+    connection.execute(QUERIES["write_audit_records"], parameters_of(entries))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from cbss_inscription.domain.errors import ServiceUnavailable, TemporarilyUnavailable
-from cbss_inscription.governance.journal import AuditRecord, canonical, person_hashes
+from cbss_inscription.governance.journal import AuditRecord, SealedRequest, canonical, person_hashes
 from cbss_inscription.storage.database import Database
 
 GROUP_RECORDS_MAX: Final = 500
@@ -22,11 +23,47 @@ ATTEMPTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
+class JournalEntry:
+    """A record as the database takes it: its text, and what it is found by."""
+
     received_at: datetime
     ticket: UUID
     content: str = field(repr=False)
     hashes: tuple[bytes, ...]
+    evidence: SealedRequest | None = None
+
+    @classmethod
+    def of(cls, record: AuditRecord, *, received_at: datetime, evidence: SealedRequest | None = None) -> JournalEntry:
+        """The entry of a record that is found under this time."""
+        return cls(
+            received_at=received_at,
+            ticket=UUID(record.ticket_cbss),
+            content=canonical(record).decode("utf-8"),
+            hashes=tuple(person_hashes(record)),
+            evidence=evidence,
+        )
+
+
+def parameters_of(entries: Sequence[JournalEntry]) -> dict[str, object]:
+    """What the query `write_audit_records` takes to write these entries."""
+    kept = [(entry, entry.evidence) for entry in entries if entry.evidence is not None]
+    return {
+        "received_at": [entry.received_at for entry in entries],
+        "tickets": [entry.ticket for entry in entries],
+        "contents": [entry.content for entry in entries],
+        "hashes": [one for entry in entries for one in entry.hashes],
+        "hash_received_at": [entry.received_at for entry in entries for _ in entry.hashes],
+        "hash_tickets": [entry.ticket for entry in entries for _ in entry.hashes],
+        "evidence_tickets": [entry.ticket for entry, _ in kept],
+        "evidence_received_at": [entry.received_at for entry, _ in kept],
+        "evidence_keys": [evidence.key for _, evidence in kept],
+        "evidences": [evidence.sealed for _, evidence in kept],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    entry: JournalEntry
     written: asyncio.Future[None]
 
 
@@ -54,20 +91,13 @@ class StoredJournal:
         assert row is not None
         self._is_stopped = max(row) > stop_after_seconds
 
-    async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
+    async def write(self, record: AuditRecord, *, received_at: datetime, evidence: SealedRequest | None = None) -> None:
         """See `AuditJournal.write`."""
         if len(self._waiting) >= WAITING_RECORDS_MAX:
             raise TemporarilyUnavailable("audit-backlog")
         written = asyncio.get_running_loop().create_future()
-        self._waiting.append(
-            _Waiting(
-                received_at=received_at,
-                ticket=UUID(record.ticket_cbss),
-                content=canonical(record).decode("utf-8"),
-                hashes=tuple(person_hashes(record)),
-                written=written,
-            )
-        )
+        entry = JournalEntry.of(record, received_at=received_at, evidence=evidence)
+        self._waiting.append(_Waiting(entry, written))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_waiting())
         await written
@@ -87,14 +117,7 @@ class StoredJournal:
                 _end(group, None)
 
     async def _write_group(self, group: list[_Waiting]) -> None:
-        parameters: dict[str, object] = {
-            "received_at": [item.received_at for item in group],
-            "tickets": [item.ticket for item in group],
-            "contents": [item.content for item in group],
-            "hashes": [one for item in group for one in item.hashes],
-            "hash_received_at": [item.received_at for item in group for _ in item.hashes],
-            "hash_tickets": [item.ticket for item in group for _ in item.hashes],
-        }
+        parameters = parameters_of([waiting.entry for waiting in group])
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self._database.execute("write_audit_records", parameters)

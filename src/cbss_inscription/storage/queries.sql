@@ -363,8 +363,8 @@ ON CONFLICT (message_key) DO NOTHING
 RETURNING true;
 
 -- name: write_audit_records
--- Nothing; each record stands in the journal, and each person is found in it. The same record again changes nothing: a
--- group whose first attempt was lost on the way is sent again.
+-- Nothing; each record stands in the journal, each person is found in it, and the requests that are kept are there. The
+-- same record again changes nothing: a group whose first attempt was lost on the way is sent again.
 WITH arrived AS (
     SELECT received_at, ticket_cbss, content
     FROM unnest(%(received_at)s::timestamptz[], %(tickets)s::uuid[], %(contents)s::text[])
@@ -374,6 +374,13 @@ WITH arrived AS (
     SELECT person_hash, received_at, ticket_cbss
     FROM unnest(%(hashes)s::bytea[], %(hash_received_at)s::timestamptz[], %(hash_tickets)s::uuid[])
          AS item (person_hash, received_at, ticket_cbss)
+    ON CONFLICT DO NOTHING
+), evidence AS (
+    INSERT INTO audit_evidence (ticket_cbss, received_at, key, sealed)
+    SELECT ticket_cbss, received_at, key, sealed
+    FROM unnest(%(evidence_tickets)s::uuid[], %(evidence_received_at)s::timestamptz[], %(evidence_keys)s::text[],
+                %(evidences)s::bytea[])
+         AS item (ticket_cbss, received_at, key, sealed)
     ON CONFLICT DO NOTHING
 )
 INSERT INTO audit_record (received_at, ticket_cbss, record_number, content)
@@ -955,3 +962,15 @@ WHERE (%(hashes)s::bytea[] IS NULL OR EXISTS (
   AND (%(customer)s::text IS NULL OR content::jsonb ->> 'customer' = %(customer)s::text)
 ORDER BY received_at, ticket_cbss
 LIMIT %(row_count_max)s::integer;
+
+-- name: evidence_of
+-- The request of a ticket, sealed, and the id of its key.
+SELECT key, sealed FROM audit_evidence WHERE ticket_cbss = %(ticket_cbss)s::uuid;
+
+-- name: delete_evidence_of
+-- Nothing; the request of this ticket is gone.
+DELETE FROM audit_evidence WHERE ticket_cbss = %(ticket_cbss)s::uuid;
+
+-- name: delete_evidence_before
+-- Nothing; requests that came before then are gone.
+DELETE FROM audit_evidence WHERE received_at < %(before)s::timestamptz;

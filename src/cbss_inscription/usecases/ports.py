@@ -11,7 +11,7 @@ from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.mutation import MutationPage
 from cbss_inscription.domain.results import SanityCheck
 from cbss_inscription.governance.access import AccessRules
-from cbss_inscription.governance.journal import AuditKeys, AuditRecord
+from cbss_inscription.governance.journal import AuditKeys, AuditRecord, SealedRequest
 
 
 class AccessRulesSource(Protocol):
@@ -56,10 +56,11 @@ class AuditJournal(Protocol):
         """Nothing, when calls may be done. Raises `TemporarilyUnavailable` while seals stay away too long (SEC-73)."""
         ...
 
-    async def write(self, record: AuditRecord, *, received_at: datetime) -> None:
-        """Nothing; the record is durable. Raises `TemporarilyUnavailable`: no answer may be given then (rule 51).
+    async def write(self, record: AuditRecord, *, received_at: datetime, evidence: SealedRequest | None = None) -> None:
+        """Nothing; the record is durable, and its request when that is kept.
 
-        A record is written once: the same record again changes nothing.
+        Raises `TemporarilyUnavailable`: no answer may be given then (rule 51). A record is written once: the same
+        record again changes nothing.
         """
         ...
 

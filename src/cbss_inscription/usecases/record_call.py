@@ -61,6 +61,7 @@ class Call:
     """The answer, or what refused it; None for a defect."""
     request_digest: str
     response_digest: str
+    evidence_digest: str | None = None
 
 
 def record_of(call: Call, keys: AuditKeys) -> AuditRecord:
@@ -94,6 +95,7 @@ def record_of(call: Call, keys: AuditKeys) -> AuditRecord:
         outcome=_outcome(call.ending),
         request_digest=call.request_digest,
         response_digest=call.response_digest,
+        evidence_digest=call.evidence_digest,
     )
 
 

@@ -21,6 +21,10 @@ class Look(StrEnum):
 
     SEARCH = "auditSearch"
     EXPORT = "auditExport"
+    DISCLOSURE = "auditDisclosure"
+    """A request that was kept was shown."""
+    DELETION = "auditDeletion"
+    """Requests that were kept are deleted; records never are."""
 
 
 def record_of_look(

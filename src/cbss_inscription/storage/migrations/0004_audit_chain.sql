@@ -95,6 +95,16 @@ CREATE TRIGGER audit_seal_is_append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_seal
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- Requests as they came, of the operations whose requests are kept (SEC-76), sealed like numbers. The chain holds their
+-- digests only, in the records: they may go, and nothing else changes.
+CREATE TABLE audit_evidence (
+    ticket_cbss uuid        PRIMARY KEY,
+    received_at timestamptz NOT NULL,
+    key         text        NOT NULL,
+    sealed      bytea       NOT NULL
+);
+CREATE INDEX audit_evidence_received_at ON audit_evidence (received_at);
+
 -- A trigger of a partitioned table does not see what is said of its partitions by their own names.
 CREATE TRIGGER audit_record_default_is_append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_record_default
