@@ -27,7 +27,7 @@ def directory(tmp_path_factory):
 def test_files(directory):
     """Every private key is readable by its owner only, every certificate by all (SEC-77)."""
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
-    assert len(modes) == 9
+    assert len(modes) == 13
     assert {mode for name, mode in modes.items() if name.endswith(".key.pem")} == {0o600}
     assert {mode for name, mode in modes.items() if not name.endswith(".key.pem")} == {0o644}
 

@@ -261,7 +261,7 @@ def test_tv_122_a_wrong_time_stamp_is_found(connection: Connection) -> None:
 
 
 def test_tv_123_an_exchanged_number_is_found(connection: Connection) -> None:
-    """A number sealed anew, of another person or under another ticket, does not open or is found wrongly (TV-123)."""
+    """A number sealed anew, by another key, of another person or for another ticket, is found (SEC-72, TV-123)."""
     ticket = ticket_of(connection, 2)
     other = KEYS.seal(SSINS[0], ticket, asked=True)
     former = read_record(content_of(connection, ticket).encode("utf-8")).persons[0]
@@ -270,6 +270,10 @@ def test_tv_123_an_exchanged_number_is_found(connection: Connection) -> None:
     assert found(connection) == [(K.CHANGED_RECORD, "link 2"), (K.EXCHANGED_NUMBER, "link 2")]
     change(connection, 2, persons=(KEYS.seal(SSINS[0], UUID(int=5), asked=True),))
     assert (K.EXCHANGED_NUMBER, "link 2") in found(connection)
+    both = new_audit_keys("two", former=new_audit_keys("one"))
+    anew = read_audit_keys(both, origin="keys").seal(SSINS[1], ticket, asked=True)
+    change(connection, 2, persons=(anew,))
+    assert found(connection) == [(K.CHANGED_RECORD, "link 2"), (K.WRONG_INDEX, f"record {ticket}")]
     change(connection, 2, persons=(other,))
     assert found(connection) == [(K.CHANGED_RECORD, "link 2"), (K.WRONG_INDEX, f"record {ticket}")]
 

@@ -205,6 +205,8 @@ def test_sec_47_what_of_a_certificate_rsz_leaves_open_is_said(tmp_path: Path) ->
     rules = certificate_rules_of(settings)
     assert (rules.extended_key_usages, rules.government_unit) == ({ObjectIdentifier("1.2.3")}, "Federal")
     assert certificate_rules_of(read(tmp_path, text.replace("Federal", ""))).government_unit is None
+
+
 def test_sec_73_seals_have_safe_times_and_an_authority_by_choice(tmp_path: Path) -> None:
     """A seal a minute, an alarm after ten, calls refused after four hours; paths are relative (SEC-72, SEC-73)."""
     audit = read(tmp_path, LEAST).audit
