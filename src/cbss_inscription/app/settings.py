@@ -70,6 +70,10 @@ SEAL_SECONDS_MIN: Final = 0.5
 """The shortest such time."""
 ALARM_AFTER_SECONDS: Final = 600.0
 """After how long without a seal the log says so (SEC-73) [D]."""
+ONLINE_MONTHS: Final = 6
+"""Whole months before the current one that stay in the database (SEC-75)."""
+ONLINE_MONTHS_MAX: Final = 120
+"""Ten years: the most that records are kept."""
 STOP_AFTER_SECONDS: Final = 14_400.0
 """After how long without a seal calls are refused (SEC-73): four hours, as in X-Road."""
 
@@ -177,6 +181,16 @@ class Timestamping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("the url begins with https:// or http://")
 
 
+class Archive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where months of the journal go that are not kept online (SEC-75)."""
+
+    directory: str
+    key: str
+    """The file of the key that archive files are signed by; `audit make-archive-key` makes it."""
+    online_months: Annotated[int, msgspec.Meta(ge=1, le=ONLINE_MONTHS_MAX)] = ONLINE_MONTHS
+    """See `ONLINE_MONTHS`."""
+
+
 class Audit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The audit journal, in the database of the service (rule 50). Raises ValueError."""
 
@@ -184,6 +198,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The file of keys by which numbers of persons are sealed and found (SEC-75); `audit make-keys` makes it."""
     evidence: frozenset[Operation] = frozenset()
     """The operations whose requests are kept whole, sealed, until somebody deletes them (SEC-76)."""
+    archive: Archive | None = None
+    """Absent, everything stays in the database."""
     timestamping: Timestamping | None = None
     """Absent, seals bear no time stamp, and prove nothing to those who do not trust the database."""
     seal_seconds: Annotated[float, msgspec.Meta(ge=SEAL_SECONDS_MIN)] = SEAL_SECONDS
@@ -390,7 +406,12 @@ def _audit_below(folder: Path, audit: Audit) -> Audit:
             ca=str(folder / stamping.ca),
             tls_ca=None if stamping.tls_ca is None else str(folder / stamping.tls_ca),
         )
-    return msgspec.structs.replace(audit, keys=str(folder / audit.keys), timestamping=stamping)
+    archive = audit.archive
+    if archive is not None:
+        archive = msgspec.structs.replace(
+            archive, directory=str(folder / archive.directory), key=str(folder / archive.key)
+        )
+    return msgspec.structs.replace(audit, keys=str(folder / audit.keys), timestamping=stamping, archive=archive)
 
 
 def settings_of_worker() -> Settings:

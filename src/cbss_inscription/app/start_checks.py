@@ -43,7 +43,7 @@ def check_start(settings: Settings, settings_path: Path) -> None:
     """
     check_libraries(loaded_libraries())
     for path in settings.key_files:
-        _check_key_file(Path(path))
+        check_key_file(Path(path))
     _check_database_password(settings, settings_path)
     certificates = x509.load_pem_x509_certificates(read_file(Path(settings.tls.certificate)))
     _check_server_key(settings.tls.certificate, certificates[0])
@@ -73,7 +73,8 @@ def check_authorities(lifetimes: Iterable[Lifetime], *, environment: str) -> Non
             raise UsageError(f"the authority {one.name!r} is of another environment than {environment}")
 
 
-def _check_key_file(path: Path) -> None:
+def check_key_file(path: Path) -> None:
+    """Nothing, unless other accounts can read or change the file (SEC-77). Raises `UsageError`."""
     try:
         status = path.stat()
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -91,6 +91,54 @@ def verify(
     raise typer.Exit(ExitCode.REFUSED if verifier.finding_count else ExitCode.DONE)
 
 
+@audit.command("make-archive-key")
+def make_archive_key(
+    file: Annotated[Path, typer.Argument(help="The file that the settings name: [audit.archive] key.")],
+) -> None:
+    """Make the key that archive files are signed by; a file that is there already stays."""
+    from cbss_inscription.app.archiving import new_archive_key
+    from cbss_inscription.app.settings import write_privately
+
+    if file.exists():
+        raise UsageError(f"{file} is there already")
+    write_privately(file, new_archive_key())
+    sys.stdout.write(f"{file}: archive files are signed by it; keep a copy\n")
+
+
+@audit.command()
+def archive(*, settings: SettingsFile, operator: OperatorName = None) -> None:
+    """Move the months that are not to be online any more into archive files, which are verified and signed before."""
+    from cbss_inscription.app.archiving import archive_due_months
+    from cbss_inscription.app.settings import read_settings
+    from cbss_inscription.storage.migration import check_schema
+    from cbss_inscription.usecases.record_look import Look, record_of_look
+
+    described, name, began = read_settings(settings), operator_name(operator), datetime.now(UTC)
+    if described.audit.archive is None:
+        raise UsageError(f"{settings} has no [audit.archive]")
+    opened = _keys(described, None)
+    assert opened is not None
+    check_schema(described.database)
+
+    def record_of(month: date, record_count: int, digest: str) -> AuditRecord:
+        return record_of_look(
+            Look.ARCHIVE,
+            opened,
+            operator=name,
+            criteria=[f"month={month:%Y-%m}"],
+            record_count=record_count,
+            digest=digest,
+            began=began,
+            now=datetime.now(UTC),
+        )
+
+    trust, months = _trust(described, None, None), 0
+    for archived in archive_due_months(described, described.audit.archive, record_of, trust=trust, now=began):
+        months += 1
+        sys.stdout.write(f"{archived.month:%Y-%m}: {archived.file_name}, SHA-256 {archived.digest.hex()}\n")
+    raise typer.Exit(ExitCode.DONE if months else ExitCode.NOTHING_FOUND)
+
+
 @audit.command()
 def export(
     file: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
@@ -101,6 +149,7 @@ def export(
     operator: OperatorName = None,
 ) -> None:
     """Write a part of the journal to a file that proves itself, numbers sealed; that this was done is recorded."""
+    from cbss_inscription.app.private_file import PrivateFile
     from cbss_inscription.app.settings import read_settings
     from cbss_inscription.governance.audit_export import write_line
     from cbss_inscription.storage.journal_reading import export_lines, one_moment_of, record_look
@@ -113,7 +162,7 @@ def export(
     check_schema(described.database)
     if file.exists():
         raise UsageError(f"{file} is there already")
-    with _beside(file) as written, one_moment_of(described.database) as connection:
+    with PrivateFile(file) as written, one_moment_of(described.database) as connection:
         for line in export_lines(connection, since=_since(since), until=_until(until), now=began):
             written.write(write_line(line))
         record = record_of_look(
@@ -122,12 +171,12 @@ def export(
             operator=name,
             criteria=_said({"from": since, "until": until}),
             record_count=written.record_count,
-            digest=written.digest,
+            digest=written.digest.hex(),
             began=began,
             now=datetime.now(UTC),
         )
         record_look(described.database, record, received_at=began)
-    sys.stdout.write(f"{file}: {written.record_count} records, SHA-256 {written.digest}\n")
+    sys.stdout.write(f"{file}: {written.record_count} records, SHA-256 {written.digest.hex()}\n")
 
 
 @audit.command()
@@ -263,13 +312,23 @@ def _verify_file(file: Path, trust: TimestampTrust | None, keys: AuditKeys | Non
 def _verify_database(
     settings: Settings | None, trust: TimestampTrust | None, keys: AuditKeys | None
 ) -> JournalVerifier:
+    from cbss_inscription.app.archiving import check_archives, read_archive_key
+    from cbss_inscription.storage.archive import archived_months
     from cbss_inscription.storage.journal_reading import one_moment_of, verify_journal
     from cbss_inscription.storage.migration import check_schema
 
     assert settings is not None
     check_schema(settings.database)
     with one_moment_of(settings.database) as connection:
-        return verify_journal(connection, trust=trust, keys=keys)
+        verifier = verify_journal(connection, trust=trust, keys=keys)
+        archives = archived_months(connection)
+    described = settings.audit.archive
+    if archives and described is None:
+        raise UsageError("months are archived: [audit.archive] must say where")
+    if described is not None and archives:
+        public_key = read_archive_key(Path(described.key)).public_key()
+        check_archives(archives, Path(described.directory), public_key, verifier)
+    return verifier
 
 
 def _verification_as_text(verifier: JournalVerifier, *, is_stamped: bool) -> Iterable[str]:
@@ -279,6 +338,8 @@ def _verification_as_text(verifier: JournalVerifier, *, is_stamped: bool) -> Ite
         yield f"… and {verifier.finding_count - len(verifier.findings)} more"
     stamps = f"{verifier.stamp_count} of them time-stamped" if is_stamped else "whose time stamps were not looked at"
     yield f"{verifier.record_count} records, {verifier.seal_count} seals, {stamps}"
+    if verifier.archived_count:
+        yield f"{verifier.archived_count} of the records are in archive files: verify those one by one, too"
     if verifier.unsealed_count:
         yield f"{verifier.unsealed_count} records are under no seal yet"
     yield "Something is wrong with the journal." if verifier.finding_count else "The journal is what it was."
@@ -287,6 +348,7 @@ def _verification_as_text(verifier: JournalVerifier, *, is_stamped: bool) -> Ite
 def _verification_as_json(verifier: JournalVerifier, *, is_stamped: bool) -> dict[str, object]:
     return {
         "records": verifier.record_count,
+        "archived_records": verifier.archived_count,
         "unsealed_records": verifier.unsealed_count,
         "seals": verifier.seal_count,
         "time_stamps": verifier.stamp_count if is_stamped else None,
@@ -335,44 +397,3 @@ def _record_as_text(record: AuditRecord, keys: AuditKeys | None) -> Iterable[str
     yield f"  ticket {record.ticket_cbss}" + (
         f"  customer's {one_line(record.customer_ticket)}" if record.customer_ticket else ""
     )
-
-
-class _beside:  # noqa: N801  # reads as a sentence where it is used
-    """A file that appears, whole and for its owner's eyes, when the block ends well, and not at all otherwise."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._new = file.with_name(f".{file.name}.new")
-
-    def __enter__(self) -> Self:
-        import hashlib
-        import os
-
-        self._new.unlink(missing_ok=True)
-        self._written = os.fdopen(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-        self._digest = hashlib.sha256()
-        self.record_count = 0
-        return self
-
-    def write(self, line: bytes) -> None:
-        """Nothing; the line is the next."""
-        self._written.write(line)
-        self._digest.update(line)
-        self.record_count += line.startswith(b'{"type":"record"')
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of what was written, in hexadecimal."""
-        return self._digest.hexdigest()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        import os
-
-        if kind is None:
-            self._written.flush()
-            os.fsync(self._written.fileno())
-        self._written.close()
-        if kind is None:
-            self._new.replace(self._file)
-        else:
-            self._new.unlink(missing_ok=True)

@@ -34,6 +34,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     former_chain_hash: str
     """Of the link before the first, in hexadecimal."""
     last_chain_hash: str
+    former_file: str | None = None
+    """Of an archive file: SHA-256 of the one before it, in hexadecimal."""
 
 
 class LinkLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="record"):

@@ -52,7 +52,7 @@ def links_between(connection: Connection, first: int, last: int) -> Iterator[Lin
     while after < last:
         parameters = {"after": after, "last": last, "row_count_max": READ_AT_ONCE}
         rows = connection.execute(QUERIES["chained_records"], parameters).fetchall()
-        for number, record_hash, chain_hash, content, ticket_cbss, received_at in rows:
+        for number, record_hash, chain_hash, content, ticket_cbss, received_at, is_archived in rows:
             yield Link(
                 sequence_number=number,
                 record_hash=record_hash,
@@ -60,6 +60,7 @@ def links_between(connection: Connection, first: int, last: int) -> Iterator[Lin
                 content=content,
                 ticket_cbss=ticket_cbss,
                 received_at=received_at,
+                is_archived=is_archived,
             )
         if len(rows) < READ_AT_ONCE:
             return

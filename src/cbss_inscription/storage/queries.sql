@@ -871,7 +871,11 @@ UPDATE audit_chain SET recovered_until = %(until)s::timestamptz;
 
 -- name: chained_records
 -- The links of a range, each with its record, in their order.
-SELECT link.sequence_number, link.record_hash, link.chain_hash, record.content, link.ticket_cbss, link.received_at
+SELECT link.sequence_number, link.record_hash, link.chain_hash, record.content, link.ticket_cbss, link.received_at,
+       EXISTS (
+           SELECT FROM audit_archive AS archive
+           WHERE archive.month = date_trunc('month', link.received_at AT TIME ZONE 'UTC')::date
+       )
 FROM audit_link AS link
 LEFT JOIN audit_record AS record USING (received_at, ticket_cbss)
 WHERE link.sequence_number > %(after)s::bigint AND link.sequence_number <= %(last)s::bigint
@@ -974,3 +978,41 @@ DELETE FROM audit_evidence WHERE ticket_cbss = %(ticket_cbss)s::uuid;
 -- name: delete_evidence_before
 -- Nothing; requests that came before then are gone.
 DELETE FROM audit_evidence WHERE received_at < %(before)s::timestamptz;
+
+-- name: audit_archives
+-- The archive files, in their order.
+SELECT month, file_name, first_sequence_number, last_sequence_number, digest FROM audit_archive ORDER BY month;
+
+-- name: months_to_archive
+-- The months in partitions of their own that ended before then, in their order. The link that the file of each ends with:
+-- the last under the seal over its last record; NULL while not all its records are chained and sealed.
+SELECT month.begins,
+       CASE WHEN month.record_count = month.link_count THEN seal.last_sequence_number END
+FROM (
+    SELECT date_trunc('month', record.received_at AT TIME ZONE 'UTC')::date AS begins, count(*) AS record_count,
+           count(link.sequence_number) AS link_count, max(link.sequence_number) AS last
+    FROM audit_record AS record
+    LEFT JOIN audit_link AS link USING (received_at, ticket_cbss)
+    WHERE record.received_at < %(before)s::timestamptz
+    GROUP BY 1
+) AS month
+LEFT JOIN LATERAL (
+    SELECT last_sequence_number FROM audit_seal WHERE last_sequence_number >= month.last
+    ORDER BY last_sequence_number LIMIT 1
+) AS seal ON true
+WHERE to_regclass('audit_record_' || to_char(month.begins, 'YYYY_MM')) IS NOT NULL
+ORDER BY month.begins;
+
+-- name: write_archive
+-- Nothing; the month counts as archived.
+INSERT INTO audit_archive (month, file_name, first_sequence_number, last_sequence_number, digest, archived_at)
+VALUES (%(month)s::date, %(file_name)s::text, %(first)s::bigint, %(last)s::bigint, %(digest)s::bytea,
+        %(archived_at)s::timestamptz);
+
+-- name: drop_audit_month
+-- Nothing; the month's partitions are gone.
+SELECT drop_audit_month(%(month)s::date);
+
+-- name: hash_at_link
+-- The chain's hash at a link.
+SELECT chain_hash FROM audit_link WHERE sequence_number = %(sequence_number)s::bigint;

@@ -21,6 +21,8 @@ class Look(StrEnum):
 
     SEARCH = "auditSearch"
     EXPORT = "auditExport"
+    ARCHIVE = "auditArchive"
+    """A month went from the database into an archive file."""
     DISCLOSURE = "auditDisclosure"
     """A request that was kept was shown."""
     DELETION = "auditDeletion"

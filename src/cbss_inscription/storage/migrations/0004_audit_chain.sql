@@ -140,5 +140,43 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Months that stand in archive files now, each file chained to the former one by its digest. Every record of such a month
+-- is in its file or an earlier one; links and seals stay here. Two months may share a file: one seal covers their end.
+CREATE TABLE audit_archive (
+    month                 date        PRIMARY KEY CHECK (extract(day FROM month) = 1),
+    file_name             text        NOT NULL,
+    first_sequence_number bigint      NOT NULL,
+    last_sequence_number  bigint      NOT NULL CHECK (last_sequence_number >= first_sequence_number),
+    digest                bytea       NOT NULL CHECK (octet_length(digest) = 32),
+    archived_at           timestamptz NOT NULL
+);
+
+CREATE TRIGGER audit_archive_is_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_archive
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Nothing; the month's own partitions are gone, with all that stands in them. Only for a month that is archived, and only
+-- when each of its records is: nothing can come while this looks.
+CREATE FUNCTION drop_audit_month(day date) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    suffix  text := to_char(day, '_YYYY_MM');
+    archive audit_archive;
+    is_left boolean;
+BEGIN
+    SELECT * INTO archive FROM audit_archive WHERE month = day;
+    EXECUTE format('LOCK TABLE %I, %I IN ACCESS EXCLUSIVE MODE', 'audit_record' || suffix, 'audit_person' || suffix);
+    EXECUTE format(
+        'SELECT EXISTS (SELECT FROM %I AS record LEFT JOIN audit_link AS link USING (received_at, ticket_cbss)'
+        ' WHERE link.sequence_number IS NULL OR link.sequence_number > $1)', 'audit_record' || suffix
+    ) INTO is_left USING archive.last_sequence_number;
+    IF archive IS NULL OR is_left THEN
+        RAISE EXCEPTION 'not all records of the month % are archived', day;
+    END IF;
+    EXECUTE format('DROP TABLE %I', 'audit_record' || suffix);
+    EXECUTE format('DROP TABLE %I', 'audit_person' || suffix);
+END $$;
+
 -- Changes by their time, of which there are few of the last minutes: for those whose call left no record.
 CREATE INDEX inscription_history_changed_at ON inscription_history USING brin (changed_at);

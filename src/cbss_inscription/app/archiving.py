@@ -1,0 +1,173 @@
+"""Archive files of the audit journal: written, verified and signed before a month leaves the database (SEC-75)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from cbss_inscription.app.private_file import PrivateFile
+from cbss_inscription.app.settings import Archive, Settings, read_file, write_privately
+from cbss_inscription.app.start_checks import check_key_file
+from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.governance.audit_export import LINE_BYTES_MAX, verify_export, write_line
+from cbss_inscription.governance.journal import AuditRecord
+from cbss_inscription.governance.timestamps import TimestampTrust
+from cbss_inscription.governance.verification import FindingKind, JournalVerifier
+from cbss_inscription.storage.archive import (
+    ArchivedMonth,
+    DueMonth,
+    archive_lines,
+    archived_months,
+    drop_month,
+    due_months,
+)
+from cbss_inscription.storage.database import completed
+from cbss_inscription.storage.journal_reading import one_moment_of
+
+_SIGNED: Final = b"cbss-inscription audit archive\x00"
+"""What a signature is over, before the digest of the file."""
+_READ_BYTES: Final = 1_048_576
+
+
+def new_archive_key() -> bytes:
+    """A new key that archive files are signed by, in PEM."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def read_archive_key(path: Path) -> Ed25519PrivateKey:
+    """The key in the file. Raises `UsageError`: it is open to others, or no Ed25519 key."""
+    check_key_file(path)
+    try:
+        key = load_pem_private_key(read_file(path), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UsageError(f"{path}: not a key of `cbss-inscription audit make-archive-key`")
+    return key
+
+
+def first_online(now: datetime, online_months: int) -> datetime:
+    """The moment from which on records stay online: the beginning, in UTC, of the month so many months ago."""
+    years, month = divmod(now.year * 12 + now.month - 1 - online_months, 12)
+    return datetime(years, month + 1, 1, tzinfo=UTC)
+
+
+def archive_due_months(
+    settings: Settings,
+    archive: Archive,
+    record_of: Callable[[date, int, str], AuditRecord],
+    *,
+    trust: TimestampTrust | None,
+    now: datetime,
+) -> Iterator[ArchivedMonth]:
+    """Each month as it has left the database; the earliest first, for files follow each other.
+
+    `record_of` gives the record of a month's leaving. Raises `UsageError` when a month cannot leave yet, or its file
+    does not verify: then it stays.
+    """
+    key = read_archive_key(Path(archive.key))
+    Path(archive.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+    while True:
+        with one_moment_of(settings.database) as connection:
+            former = archived_months(connection)[-1:]
+            due = [
+                month
+                for month in due_months(connection, before=first_online(now, archive.online_months))
+                if not former or month.month > former[0].month
+            ]
+            if not due:
+                return
+            archived, record_count = _write(connection, archive, due[0], former, key=key, trust=trust, now=now)
+        record = record_of(archived.month, record_count, archived.digest.hex())
+        with psycopg.connect(completed(settings.database), autocommit=True) as writing:
+            drop_month(writing, archived, record, now=now)
+        yield archived
+
+
+def _write(
+    connection: psycopg.Connection[tuple[object, ...]],
+    archive: Archive,
+    due: DueMonth,
+    former: list[ArchivedMonth],
+    *,
+    key: Ed25519PrivateKey,
+    trust: TimestampTrust | None,
+    now: datetime,
+) -> tuple[ArchivedMonth, int]:
+    """The month with its file, which is there, verified and signed, and how many records that has."""
+    if due.last_sequence_number is None:
+        raise UsageError(f"the month {due.month:%Y-%m} stays: its records are not all sealed")
+    before = former[-1] if former else None
+    if before is not None and due.last_sequence_number <= before.last_sequence_number:
+        return _sharing(before, due), 0
+    path = Path(archive.directory) / f"audit-{due.month:%Y-%m}.jsonl"
+    with PrivateFile(path) as written:
+        for line in archive_lines(connection, former=before, last=due.last_sequence_number, now=now):
+            written.write(write_line(line))
+    with path.open("rb") as opened:
+        lines = iter(lambda: opened.readline(LINE_BYTES_MAX + 1), b"")
+        verifier = verify_export(lines, trust=trust, origin=str(path))
+    if verifier.finding_count:
+        first = verifier.findings[0]
+        path.unlink()
+        raise UsageError(f"the month {due.month:%Y-%m} stays, for it does not verify: {first.kind}, {first.place}")
+    write_privately(_signature_of(path), key.sign(_SIGNED + written.digest))
+    return (
+        ArchivedMonth(
+            month=due.month,
+            file_name=path.name,
+            first_sequence_number=verifier.first_sequence_number,
+            last_sequence_number=due.last_sequence_number,
+            digest=written.digest,
+        ),
+        written.record_count,
+    )
+
+
+def _sharing(former: ArchivedMonth, due: DueMonth) -> ArchivedMonth:
+    """A month all of whose records are in the former month's file: one seal covers the end of both."""
+    return ArchivedMonth(
+        month=due.month,
+        file_name=former.file_name,
+        first_sequence_number=former.first_sequence_number,
+        last_sequence_number=former.last_sequence_number,
+        digest=former.digest,
+    )
+
+
+def _signature_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sig")
+
+
+def check_archives(
+    archives: Iterable[ArchivedMonth], directory: Path, public_key: Ed25519PublicKey, verifier: JournalVerifier
+) -> None:
+    """Nothing; each file was held against the digest that the database has of it, and against its signature."""
+    for archived in archives:
+        path, place = directory / archived.file_name, f"archive {archived.file_name}"
+        try:
+            digest = _digest_of(path)
+            public_key.verify(_signature_of(path).read_bytes(), _SIGNED + archived.digest)
+        except FileNotFoundError as error:
+            verifier.find(FindingKind.MISSING_ARCHIVE, place, Path(error.filename).name)
+        except InvalidSignature:
+            verifier.find(FindingKind.CHANGED_ARCHIVE, place, "signature")
+        else:
+            if digest != archived.digest:
+                verifier.find(FindingKind.CHANGED_ARCHIVE, place)
+
+
+def _digest_of(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as opened:
+        while part := opened.read(_READ_BYTES):
+            digest.update(part)
+    return digest.digest()

@@ -1,0 +1,213 @@
+"""`cbss-inscription audit archive`: months leave the database for files that are verified and signed (SEC-75)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from cbss_inscription.app.archiving import first_online
+from cbss_inscription.domain.period import timestamp
+from cbss_inscription.governance.journal import (
+    AuditedOutcome,
+    AuditRecord,
+    new_audit_keys,
+    read_audit_keys,
+    read_record,
+)
+from cbss_inscription.governance.timestamps import request_for
+from cbss_inscription.sandbox.pki import TestPki
+from cbss_inscription.sandbox.timestamping import TimeStampAuthority
+from cbss_inscription.storage.chain import link_records, make_months, seal_links, write_records
+from tests.acceptance.conftest import Command
+
+NOW = datetime.now(UTC)
+SSIN = "85073003328"
+
+
+def month(ago: int) -> datetime:
+    """The middle of the month so many months ago."""
+    return first_online(NOW, ago) + timedelta(days=14)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, fresh_database: str, command: Command) -> Path:
+    """A journal with two records in each of nine, eight, seven and one months ago, each month under one seal."""
+    keys = new_audit_keys("one")
+    (tmp_path / "audit-keys.toml").write_bytes(keys)
+    opened = read_audit_keys(keys, origin="keys")
+    pki = TestPki.generate(environment="LOCAL", now=month(10))
+    (tmp_path / "ca.pem").write_bytes(pki.timestamp_root.certificate_pem)
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        for ago in (9, 8, 7, 1):
+            at = month(ago)
+            make_months(connection, at.date())
+            for number in range(2):
+                ticket = uuid4()
+                record = AuditRecord(
+                    ticket_cbss=str(ticket),
+                    timestamp_receive=timestamp(at + timedelta(seconds=number)),
+                    timestamp_reply=timestamp(at + timedelta(seconds=number)),
+                    service="CBSSInscription",
+                    persons=(opened.seal(SSIN, ticket, asked=True),),
+                    outcome=AuditedOutcome(value="OK"),
+                )
+                write_records(connection, [(at + timedelta(seconds=number), record)])
+            link_records(connection)
+            authority = TimeStampAuthority(pki.timestamp_authority, clock=lambda at=at: at + timedelta(minutes=1))
+            seal_links(
+                connection,
+                lambda text, authority=authority: authority.answer(request_for(text).as_bytes()),
+                now=at + timedelta(minutes=1),
+            )
+    file = tmp_path / "settings.toml"
+    file.write_text(
+        f"""environment = "LOCAL"
+public_url = "https://localhost:8443"
+database = "{fresh_database}"
+access_rules = "rules.yaml"
+[tls]
+certificate = "server.crt.pem"
+private_key = "server.key.pem"
+[trust]
+application_authorities = "authorities.pem"
+[audit]
+keys = "audit-keys.toml"
+[audit.timestamping]
+url = "http://127.0.0.1:1/"
+ca = "ca.pem"
+[audit.archive]
+directory = "archive"
+key = "archive.key.pem"
+""",
+        encoding="utf-8",
+    )
+    assert command("audit", "make-archive-key", tmp_path / "archive.key.pem").exit_code == 0
+    return file
+
+
+def tickets(database: str) -> set[UUID]:
+    with psycopg.connect(database) as connection:
+        return {one for (one,) in connection.execute("SELECT ticket_cbss FROM audit_record")}
+
+
+def test_sec_75_months_leave_the_database_for_files_that_prove_themselves(
+    settings: Path, command: Command, fresh_database: str
+) -> None:
+    """What is older than six months goes, each month with a file that verifies alone; the rest verifies (SEC-75)."""
+    before = tickets(fresh_database)
+    done = command("audit", "archive", "--settings", settings, "--operator", "auditor")
+    names = [f"audit-{month(ago):%Y-%m}.jsonl" for ago in (9, 8, 7)]
+    assert (done.exit_code, done.err) == (0, "")
+    assert [line.split()[1] for line in done.out.splitlines()] == [f"{name}," for name in names]
+    folder = settings.parent / "archive"
+    there: set[str] = set()
+    for name in names:
+        alone = command("audit", "verify", folder / name, "--tsa-ca", settings.parent / "ca.pem", "--format", "json")
+        verified = json.loads(alone.out)
+        assert (alone.exit_code, verified["records"], verified["time_stamps"]) == (0, 2, 1)
+        lines = [json.loads(line) for line in (folder / name).read_bytes().splitlines()]
+        there |= {json.loads(line["record"])["ticket_cbss"] for line in lines if line["type"] == "record"}
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+    left = tickets(fresh_database)
+    assert there == {str(ticket) for ticket in before - left}
+    assert len(left) == 2 + 3
+    done = command("audit", "verify", "--settings", settings)
+    assert (done.exit_code, done.out.splitlines()[1]) == (
+        0,
+        "6 of the records are in archive files: verify those one by one, too",
+    )
+    with psycopg.connect(fresh_database) as connection:
+        rows = connection.execute("SELECT content FROM audit_record ORDER BY record_number DESC LIMIT 3").fetchall()
+        digests = connection.execute("SELECT digest FROM audit_archive ORDER BY month DESC").fetchall()
+    looks = [read_record(content.encode("utf-8")) for (content,) in rows]
+    assert [(look.operation, look.response_digest) for look in looks] == [
+        ("auditArchive", digest.hex()) for (digest,) in digests
+    ]
+    manifests = [json.loads((folder / name).read_bytes().splitlines()[0]) for name in names]
+    assert [manifest["former_file"] for manifest in manifests] == [None, digests[2][0].hex(), digests[1][0].hex()]
+    assert command("audit", "archive", "--settings", settings).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "finding"),
+    [("remove", "missing archive"), ("change", "changed archive"), ("forge", "changed archive")],
+)
+def test_sec_75_an_archive_file_that_was_touched_is_found(
+    settings: Path, command: Command, fresh_database: str, damage: str, finding: str
+) -> None:
+    """A file that is gone, changed, or changed with its digest, is named: our key has not signed it (SEC-75)."""
+    command("audit", "archive", "--settings", settings)
+    file = settings.parent / "archive" / f"audit-{month(8):%Y-%m}.jsonl"
+    if damage == "remove":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes().replace(b"OK", b"NO"))
+    if damage == "forge":
+        with psycopg.connect(fresh_database) as connection:
+            connection.execute("SET session_replication_role = replica")
+            connection.execute(
+                "UPDATE audit_archive SET digest = sha256(%s) WHERE file_name = %s", (file.read_bytes(), file.name)
+            )
+    done = command("audit", "verify", "--settings", settings)
+    assert done.exit_code == 3
+    assert done.out.startswith(f"{finding}: archive {file.name}")
+
+
+def test_sec_75_a_month_that_does_not_verify_stays(settings: Path, command: Command, fresh_database: str) -> None:
+    """A record that was changed keeps its month in the database, and no file of it is left (SEC-75)."""
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "UPDATE audit_record SET content = replace(content, 'OK', 'NO') WHERE received_at < %s", (month(8),)
+        )
+    before = tickets(fresh_database)
+    done = command("audit", "archive", "--settings", settings)
+    assert done.exit_code == 2
+    assert "stays, for it does not verify: changed record, link 1" in done.sentence
+    assert tickets(fresh_database) == before
+    assert list((settings.parent / "archive").iterdir()) == []
+
+
+def test_sec_75_a_month_that_is_not_sealed_stays(settings: Path, command: Command, fresh_database: str) -> None:
+    """A record without a seal keeps its month in the database; so does one that comes while it leaves (SEC-75)."""
+    at = month(9) + timedelta(hours=1)
+    ticket = uuid4()
+    record = AuditRecord(
+        ticket_cbss=str(ticket),
+        timestamp_receive=timestamp(at),
+        timestamp_reply=timestamp(NOW),
+        service="CBSSInscription",
+        outcome=AuditedOutcome(value="OK"),
+    )
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        write_records(connection, [(at, record)])
+        done = command("audit", "archive", "--settings", settings)
+        assert (done.exit_code, "its records are not all sealed" in done.sentence) == (2, True)
+        first = month(9).date().replace(day=1)
+        connection.execute("INSERT INTO audit_archive VALUES (%s, 'file', 1, 2, %s, now())", (first, b"d" * 32))
+        with pytest.raises(psycopg.errors.RaiseException, match="not all records"):
+            connection.execute("SELECT drop_audit_month(%s)", (first,))
+    assert ticket in tickets(fresh_database)
+
+
+def test_sec_77_a_key_that_others_may_read_signs_nothing(settings: Path, command: Command) -> None:
+    """The archive key is its owner's alone, is never written over, and is a key of its kind (SEC-77)."""
+    key = settings.parent / "archive.key.pem"
+    assert "is there already" in command("audit", "make-archive-key", key).sentence
+    key.chmod(0o640)
+    assert "open to other accounts" in command("audit", "archive", "--settings", settings).sentence
+    key.chmod(0o600)
+    key.write_bytes(b"no key")
+    assert "not a key of" in command("audit", "archive", "--settings", settings).sentence
+
+
+def test_sec_75_whole_months_stay_online() -> None:
+    """Of six months, the sixth before the current one is the first that stays, whatever the day (SEC-75)."""
+    assert first_online(datetime(2026, 3, 31, tzinfo=UTC), 6).date() == date(2025, 9, 1)
+    assert first_online(datetime(2026, 1, 1, tzinfo=UTC), 1).date() == date(2025, 12, 1)
+    assert first_online(datetime(2026, 12, 1, tzinfo=UTC), 12).date() == date(2025, 12, 1)
