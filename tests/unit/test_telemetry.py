@@ -43,7 +43,7 @@ def lines() -> list[dict]:
 
 
 def progress() -> Progress:
-    return Progress(ticket=uuid4(), timestamp_receive=datetime(2026, 1, 1, tzinfo=UTC))
+    return Progress(ticket=uuid4(), timestamp_receive=datetime(2026, 1, 1, tzinfo=UTC), request_digest="")
 
 
 def test_sec_74_a_defect_is_told_by_kinds_and_frames_without_words(lines: list[dict]) -> None:
