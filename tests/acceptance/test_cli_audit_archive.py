@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from cbss_inscription.app import archiving
 from cbss_inscription.app.archiving import first_online
 from cbss_inscription.domain.period import timestamp
 from cbss_inscription.governance.journal import (
@@ -193,6 +194,81 @@ def test_sec_75_a_month_that_is_not_sealed_stays(settings: Path, command: Comman
         with pytest.raises(psycopg.errors.RaiseException, match="not all records"):
             connection.execute("SELECT drop_audit_month(%s)", (first,))
     assert ticket in tickets(fresh_database)
+
+
+def archived(command: Command, settings: Path) -> list[str]:
+    """The months that `audit archive` moved now."""
+    return [line.partition(":")[0] for line in command("audit", "archive", "--settings", settings).out.splitlines()]
+
+
+HELD_PERSON = ("--ssin", SSIN, "--from", f"{month(8):%Y-%m-%d}", "--until", f"{month(8):%Y-%m-%d}")
+HELD_TIME = ("--from", f"{month(8):%Y-%m-%d}", "--until", f"{month(8):%Y-%m-%d}")
+
+
+@pytest.mark.parametrize("what", [HELD_PERSON, HELD_TIME], ids=["person", "time"])
+def test_sec_75_a_month_under_a_hold_stays_online_until_it_is_released(
+    settings: Path, command: Command, what: tuple[str, ...]
+) -> None:
+    """A hold by person or time keeps its months in the database, by later keys too; the others go (SEC-75)."""
+    done = command("audit", "hold", "add", "--settings", settings, "--reason", "case 7", "--operator", "judge", *what)
+    assert (done.exit_code, done.out) == (0, "hold 1 is placed\n")
+    command("audit", "make-keys", settings.parent / "audit-keys.toml", "--id", "later")
+    assert archived(command, settings) == [f"{month(ago):%Y-%m}" for ago in (9, 7)]
+    assert command("audit", "verify", "--settings", settings).exit_code == 0
+    listed = command("audit", "hold", "list", "--settings", settings).out
+    assert listed.startswith("1  holds  ")
+    assert "case 7  by judge" in listed
+    assert SSIN not in listed
+    assert command("audit", "hold", "release", 1, "--settings", settings).exit_code == 0
+    assert "there is no hold 1" in command("audit", "hold", "release", 1, "--settings", settings).sentence
+    assert archived(command, settings) == [f"{month(8):%Y-%m}"]
+    assert command("audit", "verify", "--settings", settings).exit_code == 0
+    found = command("audit", "search", "--settings", settings, "--format", "json").out
+    operations = [record["operation"] for record in json.loads(found)]
+    assert [one for one in operations if one in {"auditHold", "auditRelease"}] == ["auditHold", "auditRelease"]
+
+
+def test_sec_75_another_person_s_hold_holds_nothing(settings: Path, command: Command) -> None:
+    """A hold on somebody of whom there is no record keeps no month (SEC-75)."""
+    command("audit", "hold", "add", "--settings", settings, "--reason", "case 7", "--ssin", "17073003384")
+    assert len(archived(command, settings)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("--reason", "x"), "give --ssin, --from or --until"), (("--reason", " ", "--from", "2026-01-01"), "--reason")],
+)
+def test_sec_75_a_hold_says_what_and_why(
+    settings: Path, command: Command, arguments: tuple[str, ...], words: str
+) -> None:
+    """A hold on everything, or for no reason, is refused in a sentence (SEC-75)."""
+    assert words in command("audit", "hold", "add", "--settings", settings, *arguments).sentence
+    assert command("audit", "hold", "list", "--settings", settings).exit_code == 1
+
+
+def test_sec_75_files_are_deleted_after_ten_years_unless_they_are_held(
+    settings: Path, command: Command, fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file whose time is over goes, recorded with its digest; one with a held record stays (SEC-75)."""
+    assert len(archived(command, settings)) == 3
+    files = settings.parent / "archive"
+    assert command("audit", "expire", "--settings", settings).exit_code == 1
+    monkeypatch.setattr(archiving, "KEPT_YEARS", 0)
+    command("audit", "hold", "add", "--settings", settings, "--reason", "case 7", *HELD_PERSON)
+    done = command("audit", "expire", "--settings", settings)
+    gone = [f"audit-{month(ago):%Y-%m}.jsonl" for ago in (9, 7)]
+    assert done.out.splitlines() == [f"{name} is deleted" for name in gone]
+    kept = f"audit-{month(8):%Y-%m}.jsonl"
+    assert {path.name for path in files.iterdir()} == {kept, f"{kept}.sig"}
+    assert command("audit", "verify", "--settings", settings).exit_code == 0
+    with psycopg.connect(fresh_database) as connection:
+        digests = {digest.hex() for (digest,) in connection.execute("SELECT digest FROM audit_archive").fetchall()}
+        contents = connection.execute("SELECT content FROM audit_record WHERE content LIKE '%auditExpiry%'").fetchall()
+    assert {read_record(content.encode("utf-8")).response_digest for (content,) in contents} < digests
+    assert len(contents) == 2
+    command("audit", "hold", "release", 1, "--settings", settings)
+    assert command("audit", "expire", "--settings", settings).out == f"{kept} is deleted\n"
+    assert command("audit", "expire", "--settings", settings).exit_code == 1
 
 
 def test_sec_77_a_key_that_others_may_read_signs_nothing(settings: Path, command: Command) -> None:

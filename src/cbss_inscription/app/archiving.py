@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,8 @@ from cbss_inscription.app.private_file import PrivateFile
 from cbss_inscription.app.settings import Archive, Settings, read_file, write_privately
 from cbss_inscription.app.start_checks import check_key_file
 from cbss_inscription.domain.errors import UsageError
-from cbss_inscription.governance.audit_export import LINE_BYTES_MAX, verify_export, write_line
-from cbss_inscription.governance.journal import AuditRecord
+from cbss_inscription.governance.audit_export import LINE_BYTES_MAX, records_of_export, verify_export, write_line
+from cbss_inscription.governance.journal import AuditKeys, AuditRecord, person_hashes
 from cbss_inscription.governance.timestamps import TimestampTrust
 from cbss_inscription.governance.verification import FindingKind, JournalVerifier
 from cbss_inscription.storage.archive import (
@@ -28,13 +29,17 @@ from cbss_inscription.storage.archive import (
     archived_months,
     drop_month,
     due_months,
+    note_expired,
 )
 from cbss_inscription.storage.database import completed
+from cbss_inscription.storage.holds import Hold, active_holds, is_held
 from cbss_inscription.storage.journal_reading import one_moment_of
 
 _SIGNED: Final = b"cbss-inscription audit archive\x00"
 """What a signature is over, before the digest of the file."""
 _READ_BYTES: Final = 1_048_576
+KEPT_YEARS: Final = 10
+"""How long records are kept (SEC-75)."""
 
 
 def new_archive_key() -> bytes:
@@ -65,27 +70,31 @@ def archive_due_months(
     archive: Archive,
     record_of: Callable[[date, int, str], AuditRecord],
     *,
+    keys: AuditKeys,
     trust: TimestampTrust | None,
     now: datetime,
 ) -> Iterator[ArchivedMonth]:
     """Each month as it has left the database; the earliest first, for files follow each other.
 
-    `record_of` gives the record of a month's leaving. Raises `UsageError` when a month cannot leave yet, or its file
-    does not verify: then it stays.
+    `record_of` gives the record of a month's leaving. A month with a record under a hold stays. Raises `UsageError`
+    when a month cannot leave yet, or its file does not verify: then it stays, and all after it.
     """
     key = read_archive_key(Path(archive.key))
     Path(archive.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
     while True:
         with one_moment_of(settings.database) as connection:
-            former = archived_months(connection)[-1:]
-            due = [
-                month
-                for month in due_months(connection, before=first_online(now, archive.online_months))
-                if not former or month.month > former[0].month
-            ]
-            if not due:
+            former, held = archived_months(connection), active_holds(connection)
+            due = next(
+                (
+                    one
+                    for one in due_months(connection, before=first_online(now, archive.online_months))
+                    if not is_held(connection, held, keys, since=_begin_of(one.month), until=_end_of(one.month))
+                ),
+                None,
+            )
+            if due is None:
                 return
-            archived, record_count = _write(connection, archive, due[0], former, key=key, trust=trust, now=now)
+            archived, record_count = _write(connection, archive, due, former, key=key, trust=trust, now=now)
         record = record_of(archived.month, record_count, archived.digest.hex())
         with psycopg.connect(completed(settings.database), autocommit=True) as writing:
             drop_month(writing, archived, record, now=now)
@@ -107,7 +116,8 @@ def _write(
         raise UsageError(f"the month {due.month:%Y-%m} stays: its records are not all sealed")
     before = former[-1] if former else None
     if before is not None and due.last_sequence_number <= before.last_sequence_number:
-        return _sharing(before, due), 0
+        covering = next(one for one in former if due.last_sequence_number <= one.last_sequence_number)
+        return replace(covering, month=due.month), 0
     path = Path(archive.directory) / f"audit-{due.month:%Y-%m}.jsonl"
     with PrivateFile(path) as written:
         for line in archive_lines(connection, former=before, last=due.last_sequence_number, now=now):
@@ -132,19 +142,61 @@ def _write(
     )
 
 
-def _sharing(former: ArchivedMonth, due: DueMonth) -> ArchivedMonth:
-    """A month all of whose records are in the former month's file: one seal covers the end of both."""
-    return ArchivedMonth(
-        month=due.month,
-        file_name=former.file_name,
-        first_sequence_number=former.first_sequence_number,
-        last_sequence_number=former.last_sequence_number,
-        digest=former.digest,
-    )
-
-
 def _signature_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.sig")
+
+
+def _begin_of(month: date) -> datetime:
+    return datetime(month.year, month.month, 1, tzinfo=UTC)
+
+
+def _end_of(month: date) -> datetime:
+    years, following = divmod(month.month, 12)
+    return datetime(month.year + years, following + 1, 1, tzinfo=UTC)
+
+
+def expire_files(
+    settings: Settings,
+    archive: Archive,
+    record_of: Callable[[str, str], AuditRecord],
+    *,
+    keys: AuditKeys,
+    now: datetime,
+) -> Iterator[str]:
+    """Each archive file that is deleted now: its months ended `KEPT_YEARS` ago, and no record in it is under a hold.
+
+    `record_of` gives the record of a file's deletion, from its name and digest. Raises `UsageError` for a file that
+    cannot be read: it stays.
+    """
+    with one_moment_of(settings.database) as connection:
+        held = active_holds(connection)
+        files: dict[str, list[ArchivedMonth]] = {}
+        for month in archived_months(connection):
+            files.setdefault(month.file_name, []).append(month)
+    for name, months in files.items():
+        ends = max(_end_of(month.month) for month in months)
+        path = Path(archive.directory) / name
+        if months[0].is_expired or ends.replace(year=ends.year + KEPT_YEARS) > now:
+            continue
+        if path.exists() and _is_held_file(path, held, keys):
+            continue
+        with psycopg.connect(completed(settings.database), autocommit=True) as connection:
+            note_expired(connection, name, record_of(name, months[0].digest.hex()), now=now)
+        path.unlink(missing_ok=True)
+        _signature_of(path).unlink(missing_ok=True)
+        yield name
+
+
+def _is_held_file(path: Path, held: list[Hold], keys: AuditKeys) -> bool:
+    if not held:
+        return False
+    with path.open("rb") as opened:
+        lines = iter(lambda: opened.readline(LINE_BYTES_MAX + 1), b"")
+        for record in records_of_export(lines, origin=str(path)):
+            received_at, hashes = datetime.fromisoformat(record.timestamp_receive), list(person_hashes(record))
+            if any(hold.covers(received_at, hashes, keys) for hold in held):
+                return True
+    return False
 
 
 def check_archives(
@@ -152,6 +204,8 @@ def check_archives(
 ) -> None:
     """Nothing; each file was held against the digest that the database has of it, and against its signature."""
     for archived in archives:
+        if archived.is_expired:
+            continue
         path, place = directory / archived.file_name, f"archive {archived.file_name}"
         try:
             digest = _digest_of(path)

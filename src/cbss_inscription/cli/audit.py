@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -12,8 +12,10 @@ import typer
 
 from cbss_inscription.cli.answers import print_json
 from cbss_inscription.cli.arguments import OperatorName, Output, OutputFormat, SettingsFile, operator_name, read_ssin
+from cbss_inscription.cli.audit_arguments import From, Until, read_since, read_until
 from cbss_inscription.cli.evidence import evidence
 from cbss_inscription.cli.exit_codes import ExitCode
+from cbss_inscription.cli.hold import hold
 from cbss_inscription.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,17 +28,7 @@ if TYPE_CHECKING:
 
 audit = typer.Typer(no_args_is_help=True, help="The audit journal: its keys, its proof, and looks into it.")
 audit.add_typer(evidence, name="evidence")
-
-From = Annotated[
-    str | None,
-    typer.Option(
-        "--from", metavar="DATE|TIME", help="What was received from then on; in UTC unless it says otherwise."
-    ),
-]
-Until = Annotated[
-    str | None,
-    typer.Option("--until", metavar="DATE|TIME", help="What was received before; a day counts until its end."),
-]
+audit.add_typer(hold, name="hold")
 
 
 @audit.command("make-keys")
@@ -133,10 +125,46 @@ def archive(*, settings: SettingsFile, operator: OperatorName = None) -> None:
         )
 
     trust, months = _trust(described, None, None), 0
-    for archived in archive_due_months(described, described.audit.archive, record_of, trust=trust, now=began):
+    for archived in archive_due_months(
+        described, described.audit.archive, record_of, keys=opened, trust=trust, now=began
+    ):
         months += 1
         sys.stdout.write(f"{archived.month:%Y-%m}: {archived.file_name}, SHA-256 {archived.digest.hex()}\n")
     raise typer.Exit(ExitCode.DONE if months else ExitCode.NOTHING_FOUND)
+
+
+@audit.command()
+def expire(*, settings: SettingsFile, operator: OperatorName = None) -> None:
+    """Delete archive files whose months ended ten years ago, unless a record in them is under a hold."""
+    from cbss_inscription.app.archiving import expire_files
+    from cbss_inscription.app.settings import read_settings
+    from cbss_inscription.storage.migration import check_schema
+    from cbss_inscription.usecases.record_look import Look, record_of_look
+
+    described, name, began = read_settings(settings), operator_name(operator), datetime.now(UTC)
+    if described.audit.archive is None:
+        raise UsageError(f"{settings} has no [audit.archive]")
+    opened = _keys(described, None)
+    assert opened is not None
+    check_schema(described.database)
+
+    def record_of(file_name: str, digest: str) -> AuditRecord:
+        return record_of_look(
+            Look.EXPIRY,
+            opened,
+            operator=name,
+            criteria=[f"file={file_name}"],
+            record_count=1,
+            digest=digest,
+            began=began,
+            now=datetime.now(UTC),
+        )
+
+    files = 0
+    for file_name in expire_files(described, described.audit.archive, record_of, keys=opened, now=began):
+        files += 1
+        sys.stdout.write(f"{file_name} is deleted\n")
+    raise typer.Exit(ExitCode.DONE if files else ExitCode.NOTHING_FOUND)
 
 
 @audit.command()
@@ -163,7 +191,7 @@ def export(
     if file.exists():
         raise UsageError(f"{file} is there already")
     with PrivateFile(file) as written, one_moment_of(described.database) as connection:
-        for line in export_lines(connection, since=_since(since), until=_until(until), now=began):
+        for line in export_lines(connection, since=read_since(since), until=read_until(until), now=began):
             written.write(write_line(line))
         record = record_of_look(
             Look.EXPORT,
@@ -215,8 +243,8 @@ def search(
         customer_ticket=customer_ticket,
         application_urn=application,
         customer=customer,
-        since=_since(since),
-        until=_until(until),
+        since=read_since(since),
+        until=read_until(until),
     )
     check_schema(described.database)
     with one_moment_of(described.database) as connection:
@@ -250,25 +278,6 @@ def search(
 
 
 # -- what was typed ----------------------------------------------------------------------------------------------------
-
-
-def _since(text: str | None) -> datetime | None:
-    return None if text is None else _moment(text, ends=False)
-
-
-def _until(text: str | None) -> datetime | None:
-    return None if text is None else _moment(text, ends=True)
-
-
-def _moment(text: str, *, ends: bool) -> datetime:
-    try:
-        if len(text) == len("2026-03-01"):
-            day = datetime.combine(date.fromisoformat(text), time.min, UTC)
-            return day + timedelta(days=1) if ends else day
-        moment = datetime.fromisoformat(text)
-        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"neither a date (2026-03-01) nor a time (2026-03-01T12:00:00): {text!r}") from error
 
 
 def _said(criteria: Mapping[str, object]) -> list[str]:

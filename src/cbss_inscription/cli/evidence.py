@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from cbss_inscription.cli.arguments import DATE_FORMATS, OperatorName, SettingsFile, operator_name
+from cbss_inscription.cli.audit_arguments import read_audited
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.domain.errors import UsageError
-
-if TYPE_CHECKING:
-    from cbss_inscription.app.settings import Settings
-    from cbss_inscription.governance.journal import AuditKeys
 
 evidence = typer.Typer(no_args_is_help=True, help="Requests that are kept beside the journal: [audit] evidence.")
 
@@ -33,7 +29,7 @@ def show(
     from cbss_inscription.storage.journal_reading import one_moment_of, record_look
     from cbss_inscription.usecases.record_look import Look, record_of_look
 
-    described, keys = _described(settings)
+    described, keys = read_audited(settings)
     name, began = operator_name(operator), datetime.now(UTC)
     with one_moment_of(described.database) as connection:
         request = kept_request(connection, ticket)
@@ -78,7 +74,7 @@ def delete(
 
     if (ticket is None) == (before is None):
         raise UsageError("give --ticket or --before")
-    described, keys = _described(settings)
+    described, keys = read_audited(settings)
     name, began = operator_name(operator), datetime.now(UTC)
     criterion = f"ticket={ticket}" if before is None else f"before={before:%Y-%m-%d}"
 
@@ -98,14 +94,3 @@ def delete(
         count = delete_requests(connection, record_of, ticket=ticket, before=day, now=began)
     sys.stdout.write(f"{count} requests deleted\n")
     raise typer.Exit(ExitCode.DONE if count else ExitCode.NOTHING_FOUND)
-
-
-def _described(file: Path) -> tuple[Settings, AuditKeys]:
-    from cbss_inscription.app.settings import read_file, read_settings
-    from cbss_inscription.governance.journal import read_audit_keys
-    from cbss_inscription.storage.migration import check_schema
-
-    settings = read_settings(file)
-    keys = read_audit_keys(read_file(Path(settings.audit.keys)), origin=settings.audit.keys)
-    check_schema(settings.database)
-    return settings, keys

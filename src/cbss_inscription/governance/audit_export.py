@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
 from cbss_inscription.domain.errors import UsageError
-from cbss_inscription.governance.journal import AuditKeys
+from cbss_inscription.governance.journal import AuditKeys, AuditRecord, read_record
 from cbss_inscription.governance.timestamps import TimestampTrust
 from cbss_inscription.governance.verification import FindingKind, JournalVerifier, Link, Seal
 
@@ -114,6 +114,17 @@ def verify_export(
     if verifier.seal_count == 0:
         verifier.find(FindingKind.MISSING_SEAL, "the file", "no seal covers any of it")
     return verifier
+
+
+def records_of_export(lines: Iterable[bytes], *, origin: str) -> Iterator[AuditRecord]:
+    """The records in an exported file. Raises `UsageError`, naming `origin`, for a line or record that is none."""
+    for number, text in enumerate(lines, start=1):
+        line = _read(text, f"{origin}, line {number}")
+        if isinstance(line, LinkLine) and line.record is not None:
+            try:
+                yield read_record(line.record.encode("utf-8"))
+            except ValueError:
+                raise UsageError(f"{origin}, line {number}: not a record") from None
 
 
 def _read(text: bytes, place: str) -> Line:

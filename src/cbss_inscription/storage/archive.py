@@ -25,6 +25,8 @@ class ArchivedMonth:
     first_sequence_number: int
     last_sequence_number: int
     digest: bytes
+    is_expired: bool = False
+    """Whether the file is deleted, for its time was over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +39,18 @@ class DueMonth:
 
 
 def archived_months(connection: Connection) -> list[ArchivedMonth]:
-    """The months that are archived, in their order."""
+    """The months that are archived, in the order of their files."""
     rows = connection.execute(QUERIES["audit_archives"]).fetchall()
     return [
         ArchivedMonth(
-            month=month, file_name=name, first_sequence_number=first, last_sequence_number=last, digest=digest
+            month=month,
+            file_name=name,
+            first_sequence_number=first,
+            last_sequence_number=last,
+            digest=digest,
+            is_expired=is_expired,
         )
-        for month, name, first, last, digest in rows
+        for month, name, first, last, digest, is_expired in rows
     ]
 
 
@@ -91,3 +98,10 @@ def drop_month(connection: Connection, archived: ArchivedMonth, record: AuditRec
         connection.execute(QUERIES["write_archive"], parameters)
         write_records(connection, [(now, record)])
         connection.execute(QUERIES["drop_audit_month"], {"month": archived.month})
+
+
+def note_expired(connection: Connection, file_name: str, record: AuditRecord, *, now: datetime) -> None:
+    """Nothing; the file counts as deleted, and the journal says so."""
+    with connection.transaction():
+        connection.execute(QUERIES["write_expired"], {"file_name": file_name, "expired_at": now})
+        write_records(connection, [(now, record)])

@@ -980,8 +980,11 @@ DELETE FROM audit_evidence WHERE ticket_cbss = %(ticket_cbss)s::uuid;
 DELETE FROM audit_evidence WHERE received_at < %(before)s::timestamptz;
 
 -- name: audit_archives
--- The archive files, in their order.
-SELECT month, file_name, first_sequence_number, last_sequence_number, digest FROM audit_archive ORDER BY month;
+-- The archived months, in the order of their files, and whether the file is deleted.
+SELECT month, file_name, first_sequence_number, last_sequence_number, digest,
+       EXISTS (SELECT FROM audit_expired AS expired WHERE expired.file_name = archive.file_name)
+FROM audit_archive AS archive
+ORDER BY last_sequence_number, month;
 
 -- name: months_to_archive
 -- The months in partitions of their own that ended before then, in their order. The link that the file of each ends with:
@@ -1016,3 +1019,38 @@ SELECT drop_audit_month(%(month)s::date);
 -- name: hash_at_link
 -- The chain's hash at a link.
 SELECT chain_hash FROM audit_link WHERE sequence_number = %(sequence_number)s::bigint;
+
+-- name: write_expired
+-- Nothing; the file counts as deleted.
+INSERT INTO audit_expired (file_name, expired_at) VALUES (%(file_name)s::text, %(expired_at)s::timestamptz);
+
+-- name: write_hold
+-- The number of the hold that is placed now.
+INSERT INTO audit_hold (hold_id, person, since, until, reason, operator, placed_at)
+VALUES (%(hold_id)s::uuid, %(person)s::text, %(since)s::timestamptz, %(until)s::timestamptz, %(reason)s::text,
+        %(operator)s::text, %(placed_at)s::timestamptz)
+RETURNING hold_number;
+
+-- name: release_hold
+-- Nothing; the hold holds nothing any more.
+UPDATE audit_hold
+SET released_at = %(released_at)s::timestamptz
+WHERE hold_number = %(hold_number)s::bigint AND released_at IS NULL;
+
+-- name: audit_holds
+-- Every hold, released ones included.
+SELECT hold_number, hold_id, person, since, until, reason, operator, placed_at, released_at
+FROM audit_hold
+ORDER BY hold_number;
+
+-- name: any_held_record
+-- One row, when a record of this time is about one of these, or about anybody when none are named.
+SELECT true
+FROM audit_record AS record
+WHERE received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
+  AND (%(hashes)s::bytea[] IS NULL OR EXISTS (
+          SELECT FROM audit_person AS person
+          WHERE person.person_hash = ANY (%(hashes)s::bytea[])
+            AND person.received_at = record.received_at AND person.ticket_cbss = record.ticket_cbss
+      ))
+LIMIT 1;

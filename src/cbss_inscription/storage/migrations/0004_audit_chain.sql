@@ -155,6 +155,26 @@ CREATE TRIGGER audit_archive_is_append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_archive
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- Archive files that were deleted when records need not be kept any longer.
+CREATE TABLE audit_expired (
+    file_name  text        PRIMARY KEY,
+    expired_at timestamptz NOT NULL
+);
+
+-- What must be kept though its time is over (a legal hold): records about a person, of a time, or both. The number is
+-- sealed under hold_id, so that it is found by keys that come later, too.
+CREATE TABLE audit_hold (
+    hold_number bigint      PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    hold_id     uuid        NOT NULL,
+    person      text,
+    since       timestamptz,
+    until       timestamptz,
+    reason      text        NOT NULL,
+    operator    text        NOT NULL,
+    placed_at   timestamptz NOT NULL,
+    released_at timestamptz
+);
+
 -- Nothing; the month's own partitions are gone, with all that stands in them. Only for a month that is archived, and only
 -- when each of its records is: nothing can come while this looks.
 CREATE FUNCTION drop_audit_month(day date) RETURNS void
