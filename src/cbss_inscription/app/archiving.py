@@ -31,7 +31,7 @@ from cbss_inscription.storage.archive import (
     due_months,
     note_expired,
 )
-from cbss_inscription.storage.database import completed
+from cbss_inscription.storage.database import bounded
 from cbss_inscription.storage.holds import Hold, active_holds, is_held
 from cbss_inscription.storage.journal_reading import one_moment_of
 
@@ -96,7 +96,7 @@ def archive_due_months(
                 return
             archived, record_count = _write(connection, archive, due, former, key=key, trust=trust, now=now)
         record = record_of(archived.month, record_count, archived.digest.hex())
-        with psycopg.connect(completed(settings.database), autocommit=True) as writing:
+        with psycopg.connect(bounded(settings.database), autocommit=True) as writing:
             drop_month(writing, archived, record, now=now)
         yield archived
 
@@ -180,7 +180,7 @@ def expire_files(
             continue
         if path.exists() and _is_held_file(path, held, keys):
             continue
-        with psycopg.connect(completed(settings.database), autocommit=True) as connection:
+        with psycopg.connect(bounded(settings.database), autocommit=True) as connection:
             note_expired(connection, name, record_of(name, months[0].digest.hex()), now=now)
         path.unlink(missing_ok=True)
         _signature_of(path).unlink(missing_ok=True)

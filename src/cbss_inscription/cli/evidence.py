@@ -68,7 +68,7 @@ def delete(
     import psycopg
 
     from cbss_inscription.governance.journal import AuditRecord
-    from cbss_inscription.storage.database import completed
+    from cbss_inscription.storage.database import bounded
     from cbss_inscription.storage.evidence import delete_requests
     from cbss_inscription.usecases.record_look import Look, record_of_look
 
@@ -90,7 +90,7 @@ def delete(
         )
 
     day = None if before is None else before.replace(tzinfo=UTC)
-    with psycopg.connect(completed(described.database), autocommit=True) as connection:
+    with psycopg.connect(bounded(described.database), autocommit=True) as connection:
         count = delete_requests(connection, record_of, ticket=ticket, before=day, now=began)
     sys.stdout.write(f"{count} requests deleted\n")
     raise typer.Exit(ExitCode.DONE if count else ExitCode.NOTHING_FOUND)

@@ -30,7 +30,7 @@ def add(
     """Hold records about a person, of a time, or both: months with one stay online, files with one are not deleted."""
     import psycopg
 
-    from cbss_inscription.storage.database import completed
+    from cbss_inscription.storage.database import bounded
     from cbss_inscription.storage.holds import Hold, place_hold
     from cbss_inscription.usecases.record_look import Look, record_of_look
 
@@ -60,7 +60,7 @@ def add(
         began=began,
         now=datetime.now(UTC),
     )
-    with psycopg.connect(completed(described.database), autocommit=True) as connection:
+    with psycopg.connect(bounded(described.database), autocommit=True) as connection:
         number = place_hold(connection, placed, record)
     sys.stdout.write(f"hold {number} is placed\n")
 
@@ -75,7 +75,7 @@ def release(
     """Let a hold go; what it held goes when its time comes, or has come."""
     import psycopg
 
-    from cbss_inscription.storage.database import completed
+    from cbss_inscription.storage.database import bounded
     from cbss_inscription.storage.holds import release_hold
     from cbss_inscription.usecases.record_look import Look, record_of_look
 
@@ -90,7 +90,7 @@ def release(
         began=began,
         now=datetime.now(UTC),
     )
-    with psycopg.connect(completed(described.database), autocommit=True) as connection:
+    with psycopg.connect(bounded(described.database), autocommit=True) as connection:
         if not release_hold(connection, number, record, now=began):
             raise UsageError(f"there is no hold {number} that holds something")
     sys.stdout.write(f"hold {number} is released\n")

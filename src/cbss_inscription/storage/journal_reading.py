@@ -22,7 +22,7 @@ from cbss_inscription.governance.journal import AuditKeys, AuditRecord, person_h
 from cbss_inscription.governance.timestamps import TimestampTrust
 from cbss_inscription.governance.verification import FINDINGS_MAX, FindingKind, JournalVerifier, Link, Seal
 from cbss_inscription.storage.chain import Connection, write_records
-from cbss_inscription.storage.database import completed
+from cbss_inscription.storage.database import bounded
 from cbss_inscription.storage.queries import QUERIES
 
 READ_AT_ONCE: Final = 2_000
@@ -35,7 +35,7 @@ FOUND_RECORDS_MAX: Final = 1_000
 def one_moment_of(conninfo: str) -> Iterator[Connection]:
     """A connection that sees the database as it is now until the end, and changes nothing. Raises like `Database`."""
     try:
-        with psycopg.connect(completed(conninfo)) as connection:
+        with psycopg.connect(bounded(conninfo)) as connection:
             connection.read_only = True
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.execute("SET LOCAL statement_timeout = 0")
@@ -109,7 +109,7 @@ def record_look(conninfo: str, record: AuditRecord, *, received_at: datetime) ->
     Raises `TemporarilyUnavailable` when it cannot.
     """
     try:
-        with psycopg.connect(completed(conninfo)) as connection:
+        with psycopg.connect(bounded(conninfo)) as connection:
             write_records(connection, [(received_at, record)])
     except psycopg.Error:
         raise TemporarilyUnavailable("audit") from None  # the database's words quote rows
