@@ -313,7 +313,21 @@ MOVED = permission_of(SOUTH, reference="KSZ-north")
         (SOUTHS, "an", False),
         (msgspec.structs.replace(NORTH, remarks="ours"), "an", False),
     ],
-    ids=str,
+    ids=[
+        "its own permission",
+        "another's permission",
+        "a permission moved away",
+        "a permission moved in",
+        "itself",
+        "another tenant",
+        "its own operator",
+        "another's operator",
+        "an operator of everything",
+        "itself as an operator of everything",
+        "one's permission by the register's operator",
+        "another's permission by the register's operator",
+        "a tenant by the register's operator",
+    ],  # the keys in them are new in each process
 )
 def test_sec_57_operators_of_a_tenant_have_a_say_over_its_entries_alone(
     entry: Entry, by: str, *, refused: bool
