@@ -427,7 +427,7 @@ class InProcessFacade:
 
     def refit(self, **parts: Any) -> None:
         """Nothing; the door or its operations have other parts from now on: a fake repertory, another clock."""
-        behind = {name: parts.pop(name) for name in ("access_rules", "repertory") if name in parts}
+        behind = {name: parts.pop(name) for name in ("access_rules", "repertory", "volumes") if name in parts}
         operations = replace(cast("InscriptionOperations", self.door.operations), **behind)
         self.application._doors[PATH] = replace(self.door, operations=operations, **parts)
 
@@ -641,7 +641,8 @@ def empty_repertory(populated_database: str) -> str:
     with psycopg.connect(populated_database) as connection:
         connection.execute("SET session_replication_role = replica")  # history refuses to be emptied otherwise
         connection.execute(
-            "TRUNCATE inscription, inscription_history, replay_guard, audit_record, audit_person, audit_evidence"
+            "TRUNCATE inscription, inscription_history, replay_guard, audit_record, audit_person, audit_evidence,"
+            " volume_count"
         )
     return populated_database
 

@@ -21,6 +21,7 @@ from cbss_inscription.domain.requests import ConsultInscriptions, HealthCheck, H
 from cbss_inscription.domain.results import Health, HealthCheckResult, PersonsResult
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import AccessRule, AccessRules, Permission
+from cbss_inscription.governance.volumes import VolumeMeter, VolumeReached
 from cbss_inscription.soap.operations import PersonOperations
 
 KNOWN, UNKNOWN, WRONG = "85073003328", "72020290081", "85073003398"
@@ -58,6 +59,17 @@ class Persons:
         self.asked += 1
         if self.is_away:
             raise RepertoryUnavailable("away")
+
+
+class Told:
+    """A `VolumeLog` that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.reached: list[VolumeReached] = []
+
+    def volume_reached(self, reached: VolumeReached) -> None:
+        """See `VolumeLog.volume_reached`."""
+        self.reached.append(reached)
 
 
 class Rules:
@@ -118,7 +130,9 @@ def persons() -> Persons:
 
 
 def _operations(persons: Persons, *allowed: Operation) -> PersonOperations:
-    return PersonOperations(access_rules=Rules(*allowed), register=persons, location="here")
+    return PersonOperations(
+        access_rules=Rules(*allowed), volumes=VolumeMeter(log=Told()), register=persons, location="here"
+    )
 
 
 async def _answer(persons: Persons, request: Any) -> PersonsResult:

@@ -18,9 +18,11 @@ from uuid import UUID
 from cbss_inscription.domain.clock import ClockReading, ClockState
 from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, SchemaViolation, ServiceUnavailable
 from cbss_inscription.domain.results import HealthCheckResult
+from cbss_inscription.governance.volumes import VolumeLevel
 
 if TYPE_CHECKING:
     from cbss_inscription.domain.results import Result
+    from cbss_inscription.governance.volumes import VolumeReached
     from cbss_inscription.security.lifetimes import Lifetime
     from cbss_inscription.soap.pipeline import Progress
 
@@ -139,6 +141,30 @@ class StructuredReloadLog:
         told = [{"kind": one.kind.value, "name": one.name, "ends": one.ends.isoformat()} for one in ending]
         write = self._log.error if ended else self._log.warning
         write("trust ends", ending=told, without_revocation_list=list(unlisted), pid=os.getpid())
+
+
+class StructuredVolumeLog:
+    """A `governance.volumes.VolumeLog` of JSON lines; each line says which process wrote it, for every worker does."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("volumes")
+
+    def volume_reached(self, reached: VolumeReached) -> None:
+        """See `VolumeLog.volume_reached`."""
+        write = self._log.warning if reached.level is VolumeLevel.NEAR else self._log.error
+        write(
+            "volume reached",
+            permission=reached.key.permission,
+            customer=reached.key.customer,
+            operation=reached.volume.operation,
+            window=reached.volume.window.value,
+            since=reached.start.isoformat(),
+            limit=reached.volume.limit,
+            calls=reached.calls,
+            level_percent=reached.level.value,
+            mode=reached.volume.mode.value,
+            pid=os.getpid(),
+        )
 
 
 class StructuredClockLog:

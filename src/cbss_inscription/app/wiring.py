@@ -29,12 +29,15 @@ from cbss_inscription.app.telemetry import (
     StructuredClockLog,
     StructuredExchangeLog,
     StructuredReloadLog,
+    StructuredVolumeLog,
     configure_logging,
 )
+from cbss_inscription.app.volumes import VolumesInSight
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment
 from cbss_inscription.domain.errors import ServiceUnavailable
+from cbss_inscription.governance.volumes import VolumeMeter
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.security.policy import MessageLimits, SecurityPolicy, fields_of
 from cbss_inscription.soap.addresses import DoorAddresses
@@ -53,6 +56,7 @@ from cbss_inscription.storage.inscriptions import StoredInscriptions
 from cbss_inscription.storage.journal import StoredJournal
 from cbss_inscription.storage.mutations import StoredMutations
 from cbss_inscription.storage.replay import FORGET_INTERVAL_SECONDS, StoredReplayGuard
+from cbss_inscription.storage.volumes import StoredVolumes
 from cbss_inscription.xml_limits import XmlLimits, XmlShape
 
 APPLICATION_FACTORY: Final = "cbss_inscription.app.wiring:application_of_worker"
@@ -91,7 +95,6 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
     """The service that the settings describe. Raises `UsageError` for a file that is missing or broken."""
     database = Database(settings.database, connections_max=settings.database_connections_max)
     replay_guard = StoredReplayGuard(database)
-    journal = StoredJournal(database)
     log = StructuredExchangeLog()
     reload_log = StructuredReloadLog()
     access_rules = reloaded_rules(settings, log=reload_log)
@@ -99,15 +102,19 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
     clock_watch = ClockWatch(partial(read_clock, database, clock=clock), log=StructuredClockLog())
     audit_keys = reloaded_audit_keys(settings, log=reload_log)
     registers = registers_of(settings, database, log=log)
+    meter = VolumeMeter(log=StructuredVolumeLog())
+    journal = StoredJournal(database, worker=meter.worker)
+    volumes = VolumesInSight(meter=meter, stored=StoredVolumes(database), rules=access_rules, clock=clock)
     documents = WsdlDocuments(settings.service.door, public_url=settings.public_url)
     operations: DoorOperations
     if settings.service is Service.NATIONAL_REGISTER:
         operations = PersonOperations(
-            access_rules=access_rules, register=registers.national, location=documents.endpoint
+            access_rules=access_rules, volumes=meter, register=registers.national, location=documents.endpoint
         )
     else:
         operations = InscriptionOperations(
             access_rules=access_rules,
+            volumes=meter,
             repertory=_repertory(settings, database, registers, ContextsInForce(access_rules), log),
             location=documents.endpoint,
             sources=() if registers.remote is None else (registers.remote,),
@@ -138,7 +145,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         doors[Door.MUTATIONS.path] = replace(
             first,
             door=Door.MUTATIONS,
-            operations=MutationOperations(access_rules=access_rules, feed=StoredMutations(database)),
+            operations=MutationOperations(access_rules=access_rules, volumes=meter, feed=StoredMutations(database)),
             schema=schema_of(Door.MUTATIONS),
             documents=WsdlDocuments(Door.MUTATIONS, public_url=settings.public_url),
             addresses=addresses_of(settings, Door.MUTATIONS),
@@ -148,6 +155,10 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
     async def lifespan() -> AsyncIterator[None]:
         await database.open()
         await clock_watch.look()  # before the first message; the task looks again at once, which costs nothing
+        await volumes.look()  # before the first message, so that nothing counted before is admitted again
+        counting = asyncio.create_task(
+            volumes.keep_looking(failed=lambda kind: reload_log.reload_failed(what="volumes", reason=kind))
+        )
         watching = asyncio.create_task(clock_watch.keep_looking())
         forgetting = asyncio.create_task(
             _forget(replay_guard, StoredDeclarations(database), timedelta(hours=settings.tickets_kept_hours))
@@ -162,7 +173,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
             forgetting.cancel()
             watching.cancel()
             reloading.cancel()
-            watching.cancel()
+            counting.cancel()
             await registers.close()
             await database.close()
 

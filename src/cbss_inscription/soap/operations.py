@@ -25,7 +25,7 @@ from cbss_inscription.usecases.change_inscription import delete_inscription, ins
 from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
 from cbss_inscription.usecases.consult_mutations import consult_mutations
 from cbss_inscription.usecases.health_check import health_check
-from cbss_inscription.usecases.ports import AccessRulesSource, MutationFeed, Source
+from cbss_inscription.usecases.ports import AccessRulesSource, MutationFeed, Source, Volumes
 from cbss_inscription.usecases.search_persons import search_person_by_ssin, search_person_phonetically
 
 
@@ -42,6 +42,7 @@ class InscriptionOperations:
     """The `DoorOperations` of CBSSInscription; `location` is the address of the door."""
 
     access_rules: AccessRulesSource
+    volumes: Volumes
     repertory: Repertory
     location: str
     sources: tuple[Source, ...] = ()
@@ -52,13 +53,21 @@ class InscriptionOperations:
         rules = self.access_rules.current()
         match request:
             case ConsultInscriptions():
-                return await consult_inscriptions(request, exchange, rules=rules, repertory=self.repertory)
+                return await consult_inscriptions(
+                    request, exchange, rules=rules, repertory=self.repertory, volumes=self.volumes
+                )
             case InsertInscription():
-                return await insert_inscription(request, exchange, rules=rules, repertory=self.repertory)
+                return await insert_inscription(
+                    request, exchange, rules=rules, repertory=self.repertory, volumes=self.volumes
+                )
             case UpdateInscription():
-                return await update_inscription(request, exchange, rules=rules, repertory=self.repertory)
+                return await update_inscription(
+                    request, exchange, rules=rules, repertory=self.repertory, volumes=self.volumes
+                )
             case DeleteInscription():
-                return await delete_inscription(request, exchange, rules=rules, repertory=self.repertory)
+                return await delete_inscription(
+                    request, exchange, rules=rules, repertory=self.repertory, volumes=self.volumes
+                )
             case HealthCheck():
                 return await health_check(
                     request,
@@ -78,6 +87,7 @@ class PersonOperations:
     """The `DoorOperations` of PersonService, in front of one register; `location` is the address of the door."""
 
     access_rules: AccessRulesSource
+    volumes: Volumes
     register: PersonRegister
     location: str
 
@@ -86,9 +96,13 @@ class PersonOperations:
         rules = self.access_rules.current()
         match request:
             case SearchPersonBySsin():
-                return await search_person_by_ssin(request, exchange, rules=rules, register=self.register)
+                return await search_person_by_ssin(
+                    request, exchange, rules=rules, register=self.register, volumes=self.volumes
+                )
             case SearchPersonPhonetically():
-                return await search_person_phonetically(request, exchange, rules=rules, register=self.register)
+                return await search_person_phonetically(
+                    request, exchange, rules=rules, register=self.register, volumes=self.volumes
+                )
             case HealthCheck():
                 return await health_check(
                     request, exchange, rules=rules, component=Door.PERSON.service_name, location=self.location
@@ -102,10 +116,13 @@ class MutationOperations:
     """The `DoorOperations` of the mutation feed."""
 
     access_rules: AccessRulesSource
+    volumes: Volumes
     feed: MutationFeed
 
     async def perform(self, request: Request, exchange: Exchange) -> Result:
         """See `DoorOperations.perform`."""
         if not isinstance(request, ConsultMutations):
             raise WsdlViolation("operation")
-        return await consult_mutations(request, exchange, rules=self.access_rules.current(), feed=self.feed)
+        return await consult_mutations(
+            request, exchange, rules=self.access_rules.current(), feed=self.feed, volumes=self.volumes
+        )

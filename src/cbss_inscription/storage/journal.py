@@ -12,6 +12,7 @@ from uuid import UUID
 
 from cbss_inscription.domain.errors import ServiceUnavailable, TemporarilyUnavailable
 from cbss_inscription.governance.journal import AuditRecord, SealedRequest, canonical, person_hashes
+from cbss_inscription.governance.volumes import CountedCall, counted_call
 from cbss_inscription.storage.database import Database
 
 GROUP_RECORDS_MAX: Final = 500
@@ -30,6 +31,7 @@ class JournalEntry:
     ticket: UUID
     content: str = field(repr=False)
     hashes: tuple[bytes, ...]
+    counted: CountedCall | None
     evidence: SealedRequest | None = None
 
     @classmethod
@@ -40,12 +42,13 @@ class JournalEntry:
             ticket=UUID(record.ticket_cbss),
             content=canonical(record).decode("utf-8"),
             hashes=tuple(person_hashes(record)),
+            counted=counted_call(record),
             evidence=evidence,
         )
 
 
-def parameters_of(entries: Sequence[JournalEntry]) -> dict[str, object]:
-    """What the query `write_audit_records` takes to write these entries."""
+def parameters_of(entries: Sequence[JournalEntry], *, worker: int = 0) -> dict[str, object]:
+    """What the query `write_audit_records` takes to write these entries, and to count their calls for this worker."""
     kept = [(entry, entry.evidence) for entry in entries if entry.evidence is not None]
     return {
         "received_at": [entry.received_at for entry in entries],
@@ -58,6 +61,7 @@ def parameters_of(entries: Sequence[JournalEntry]) -> dict[str, object]:
         "evidence_received_at": [entry.received_at for entry, _ in kept],
         "evidence_keys": [evidence.key for _, evidence in kept],
         "evidences": [evidence.sealed for _, evidence in kept],
+        **_counts([(entry.ticket, entry.counted) for entry in entries if entry.counted is not None], worker),
     }
 
 
@@ -72,10 +76,12 @@ class StoredJournal:
 
     A record waits for the group that is on its way, and goes with the next: alone when nobody else waits, with hundreds
     under load, and never for a timer. The commit waits for the disk: that a reply was sent proves its record.
+    The calls are counted for the volumes in the same transaction, under the number of this worker (SEC-57).
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, worker: int = 0) -> None:
         self._database = database
+        self._worker = worker
         self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._is_stopped = False
@@ -117,7 +123,7 @@ class StoredJournal:
                 _end(group, None)
 
     async def _write_group(self, group: list[_Waiting]) -> None:
-        parameters = parameters_of([waiting.entry for waiting in group])
+        parameters = parameters_of([waiting.entry for waiting in group], worker=self._worker)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self._database.execute("write_audit_records", parameters)
@@ -126,6 +132,19 @@ class StoredJournal:
                     raise
             else:
                 return
+
+
+def _counts(counted: list[tuple[UUID, CountedCall]], worker: int) -> dict[str, object]:
+    return {
+        "worker": worker,
+        "counted_tickets": [ticket for ticket, _ in counted],
+        "permissions": [call.permission for _, call in counted],
+        "application_urns": [call.application_urn for _, call in counted],
+        "customers": [call.customer for _, call in counted],
+        "legal_contexts": [call.legal_context for _, call in counted],
+        "operations": [call.operation for _, call in counted],
+        "are_refused": [call.is_refused for _, call in counted],
+    }
 
 
 def _end(group: list[_Waiting], error: BaseException | None) -> None:

@@ -363,8 +363,8 @@ ON CONFLICT (message_key) DO NOTHING
 RETURNING true;
 
 -- name: write_audit_records
--- Nothing; each record stands in the journal, each person is found in it, and the requests that are kept are there. The
--- same record again changes nothing: a group whose first attempt was lost on the way is sent again.
+-- Nothing; each record stands in the journal, each person is found in it, the requests that are kept are there, and each
+-- call is counted. The same record again changes nothing: a group whose first attempt was lost on the way is sent again.
 WITH arrived AS (
     SELECT received_at, ticket_cbss, content
     FROM unnest(%(received_at)s::timestamptz[], %(tickets)s::uuid[], %(contents)s::text[])
@@ -382,11 +382,73 @@ WITH arrived AS (
                 %(evidences)s::bytea[])
          AS item (ticket_cbss, received_at, key, sealed)
     ON CONFLICT DO NOTHING
+), written AS (
+    INSERT INTO audit_record (received_at, ticket_cbss, record_number, content)
+    SELECT received_at, ticket_cbss, nextval('audit_record_number'), content
+    FROM arrived
+    ON CONFLICT DO NOTHING
+    RETURNING received_at, ticket_cbss
 )
-INSERT INTO audit_record (received_at, ticket_cbss, record_number, content)
-SELECT received_at, ticket_cbss, nextval('audit_record_number'), content
-FROM arrived
-ON CONFLICT DO NOTHING;
+INSERT INTO volume_count AS counted
+    (hour, permission, application_urn, customer, legal_context, operation, worker, calls, refused)
+SELECT date_trunc('hour', written.received_at, 'UTC'), permission, application_urn, customer, legal_context, operation,
+       %(worker)s::bigint, count(*) FILTER (WHERE NOT is_refused), count(*) FILTER (WHERE is_refused)
+FROM written
+JOIN unnest(%(counted_tickets)s::uuid[], %(permissions)s::text[], %(application_urns)s::text[], %(customers)s::text[],
+            %(legal_contexts)s::text[], %(operations)s::text[], %(are_refused)s::boolean[])
+     AS item (ticket_cbss, permission, application_urn, customer, legal_context, operation, is_refused)
+     USING (ticket_cbss)
+GROUP BY 1, permission, application_urn, customer, legal_context, operation
+ON CONFLICT (permission, customer, hour, operation, application_urn, legal_context, worker)
+DO UPDATE SET calls = counted.calls + EXCLUDED.calls, refused = counted.refused + EXCLUDED.refused;
+
+-- name: settled_volumes
+-- How many calls other workers counted from the beginning of a month until an hour: those of its last day in one row,
+-- the days before in another.
+SELECT permission, customer, operation,
+       CASE WHEN hour >= %(day)s::timestamptz THEN %(day)s::timestamptz ELSE %(month)s::timestamptz END AS start,
+       sum(calls)::bigint
+FROM unnest(%(permissions)s::text[], %(customers)s::text[]) AS metered (permission, customer)
+JOIN volume_count USING (permission, customer)
+WHERE hour >= %(month)s::timestamptz AND hour < %(until)s::timestamptz AND worker <> %(worker)s::bigint
+GROUP BY permission, customer, operation, start;
+
+-- name: recent_volumes
+-- How many calls other workers counted, by hour, since an hour.
+SELECT permission, customer, operation, hour, sum(calls)::bigint
+FROM unnest(%(permissions)s::text[], %(customers)s::text[]) AS metered (permission, customer)
+JOIN volume_count USING (permission, customer)
+WHERE hour >= %(since)s::timestamptz AND worker <> %(worker)s::bigint
+GROUP BY permission, customer, operation, hour;
+
+-- name: volume_totals
+-- How many calls were admitted and refused by volumes in a time, by what is asked; the most first.
+SELECT CASE %(by)s::text
+           WHEN 'application' THEN application_urn
+           WHEN 'customer' THEN customer
+           WHEN 'legal-context' THEN legal_context
+           WHEN 'operation' THEN operation
+           WHEN 'permission' THEN permission || ' for ' || customer
+           WHEN 'month' THEN to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM')
+       END AS name,
+       sum(calls)::bigint AS calls, sum(refused)::bigint AS refused
+FROM volume_count
+WHERE hour >= %(since)s::timestamptz AND hour < %(until)s::timestamptz
+GROUP BY name
+ORDER BY calls DESC, name;
+
+-- name: fullest_window
+-- The window of a kind with the most admitted calls of a permission in a time, and what was refused in all of them; of
+-- one operation, or of all. No row when there was none.
+SELECT date_trunc(%(window)s::text, hour, 'UTC') AS start, sum(calls)::bigint AS calls,
+       (sum(sum(refused)) OVER ())::bigint
+FROM volume_count
+WHERE permission = %(permission)s::text AND customer = %(customer)s::text
+  AND hour >= %(since)s::timestamptz AND hour < %(until)s::timestamptz
+  AND (%(operation)s::text IS NULL OR operation = %(operation)s::text)
+GROUP BY start
+ORDER BY calls DESC, start
+LIMIT 1;
 
 -- name: forget_expired_messages
 -- Messages whose Timestamp expired: they would be refused for their age now (SEC-54). A bounded number at a time.

@@ -1,4 +1,4 @@
-"""May this caller ask this: access rule, customer, legal context, then the SSIN's structure (contract.md section 4).
+"""May this caller ask this: access rule, customer, legal context, volume, then the SSIN's structure (contract.md 4).
 
 What is not granted to the application at all raises `NotAuthorized` (SOA-01002); what KSZ answers as an outcome is a
 `Status`.
@@ -25,18 +25,21 @@ from cbss_inscription.domain.requests import (
 )
 from cbss_inscription.domain.results import Information, Status, StatusValue
 from cbss_inscription.domain.ssin import InvalidSsin, Ssin
-from cbss_inscription.governance.access import AccessRefusal, AccessRule, AccessRules, Permission
+from cbss_inscription.governance.access import AccessRefusal, AccessRule, AccessRules, AgreedVolume, Permission
 from cbss_inscription.repertory.port import Admitted
+from cbss_inscription.usecases.ports import Volumes
 
 RequestT = TypeVar("RequestT", bound=InscriptionRequest)
 
 
-def admit(request: RequestT, exchange: Exchange, rules: AccessRules) -> Admitted[RequestT] | Status:
-    """The request with its permission and SSIN, or the status that refuses it: MSG00013, MSG00011.
+def admit(
+    request: RequestT, exchange: Exchange, rules: AccessRules, volumes: Volumes | None = None
+) -> Admitted[RequestT] | Status:
+    """The request with its permission and SSIN, or the status that refuses it: MSG00013, CBI00202, MSG00011.
 
     Raises `NotAuthorized` when the application has no access rule, or may not speak for the customer it names.
     """
-    permission = permit(request, exchange, rules)
+    permission = permit(request, exchange, rules, volumes)
     if isinstance(permission, Status):
         return permission
     try:
@@ -46,14 +49,18 @@ def admit(request: RequestT, exchange: Exchange, rules: AccessRules) -> Admitted
     return Admitted(request=request, ssin=ssin, permission=permission, exchange=exchange)
 
 
-def permit(request: CustomerRequest, exchange: Exchange, rules: AccessRules) -> Permission | Status:
-    """The permission under which `request` may be asked, or the status that refuses it: MSG00013.
+def permit(
+    request: CustomerRequest, exchange: Exchange, rules: AccessRules, volumes: Volumes | None = None
+) -> Permission | Status:
+    """The permission under which `request` may be asked, or the status that refuses it: MSG00013, CBI00202.
 
-    What decided is noted in the exchange's trail (SEC-60). Raises `NotAuthorized` as `admit` does.
+    What decided is noted in the exchange's trail (SEC-60). Where nothing is counted there are no `volumes`. Raises
+    `NotAuthorized` as `admit` does.
     """
+    operation = operation_of(request)
     decision = rules.decide(
         exchange.caller,
-        operation_of(request),
+        operation,
         request.information_customer.customer_identification,
         request.legal_context,
         today=exchange.timestamp_receive.date(),
@@ -61,7 +68,10 @@ def permit(request: CustomerRequest, exchange: Exchange, rules: AccessRules) -> 
     )
     _note(exchange, rules, decision.access_rule, decision.permission)
     if decision.permission is not None:
-        return decision.permission
+        exceeded = (
+            None if volumes is None else volumes.admit(decision.permission, operation, now=exchange.timestamp_receive)
+        )
+        return decision.permission if exceeded is None else _refused_by_volume(request, exceeded)
     if decision.refusal is AccessRefusal.LEGAL_CONTEXT_NOT_GRANTED:
         return _refused(request, OutcomeCode.LEGAL_CONTEXT_NOT_GRANTED)
     raise NotAuthorized(str(decision.refusal))
@@ -90,6 +100,15 @@ def _contexts_named(request: CustomerRequest) -> tuple[InscriptionContext, ...]:
             return (request.inscription_context,)
         case _:
             return ()
+
+
+def _refused_by_volume(request: CustomerRequest, exceeded: AgreedVolume) -> Status:
+    return _refused(
+        request,
+        OutcomeCode.VOLUME_EXCEEDED,
+        Information(field_name="limit", field_value=str(exceeded.limit)),
+        Information(field_name="window", field_value=exceeded.window.value),
+    )
 
 
 def _refused(request: CustomerRequest, code: OutcomeCode, *information: Information) -> Status:

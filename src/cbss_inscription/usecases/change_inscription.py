@@ -16,35 +16,55 @@ from cbss_inscription.domain.results import Status, StatusValue, WriteResult
 from cbss_inscription.governance.access import AccessRules
 from cbss_inscription.repertory.port import Admitted, Repertory
 from cbss_inscription.usecases.authorization import admit
+from cbss_inscription.usecases.ports import Volumes
 
 WriteT = TypeVar("WriteT", bound=WriteRequest)
 
 
 async def insert_inscription(
-    request: InsertInscription, exchange: Exchange, *, rules: AccessRules, repertory: Repertory
+    request: InsertInscription,
+    exchange: Exchange,
+    *,
+    rules: AccessRules,
+    repertory: Repertory,
+    volumes: Volumes | None = None,
 ) -> WriteResult:
     """What became of adding a period; NOK = nothing written. Raises `NotAuthorized`; CBI00901 is a result."""
-    return await _declare(request, exchange, rules, repertory.insert)
+    return await _declare(request, exchange, rules, volumes, repertory.insert)
 
 
 async def update_inscription(
-    request: UpdateInscription, exchange: Exchange, *, rules: AccessRules, repertory: Repertory
+    request: UpdateInscription,
+    exchange: Exchange,
+    *,
+    rules: AccessRules,
+    repertory: Repertory,
+    volumes: Volumes | None = None,
 ) -> WriteResult:
     """What became of changing a line's period; NOK = nothing written. Raises `NotAuthorized`; CBI00901 is a result."""
-    return await _declare(request, exchange, rules, repertory.update)
+    return await _declare(request, exchange, rules, volumes, repertory.update)
 
 
 async def delete_inscription(
-    request: DeleteInscription, exchange: Exchange, *, rules: AccessRules, repertory: Repertory
+    request: DeleteInscription,
+    exchange: Exchange,
+    *,
+    rules: AccessRules,
+    repertory: Repertory,
+    volumes: Volumes | None = None,
 ) -> WriteResult:
     """What became of cutting a period out; NOK = nothing written. Raises `NotAuthorized`; CBI00901 is a result."""
-    return await _declare(request, exchange, rules, repertory.delete)
+    return await _declare(request, exchange, rules, volumes, repertory.delete)
 
 
 async def _declare(
-    request: WriteT, exchange: Exchange, rules: AccessRules, write: Callable[[Admitted[WriteT]], Awaitable[WriteResult]]
+    request: WriteT,
+    exchange: Exchange,
+    rules: AccessRules,
+    volumes: Volumes | None,
+    write: Callable[[Admitted[WriteT]], Awaitable[WriteResult]],
 ) -> WriteResult:
-    asked = admit(request, exchange, rules)
+    asked = admit(request, exchange, rules, volumes)
     if isinstance(asked, Status):
         return WriteResult(status=asked)
     try:

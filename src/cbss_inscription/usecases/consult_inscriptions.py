@@ -10,13 +10,19 @@ from cbss_inscription.domain.results import ConsultResult, Status, StatusValue
 from cbss_inscription.governance.access import AccessRules
 from cbss_inscription.repertory.port import Repertory
 from cbss_inscription.usecases.authorization import admit
+from cbss_inscription.usecases.ports import Volumes
 
 
 async def consult_inscriptions(
-    request: ConsultInscriptions, exchange: Exchange, *, rules: AccessRules, repertory: Repertory
+    request: ConsultInscriptions,
+    exchange: Exchange,
+    *,
+    rules: AccessRules,
+    repertory: Repertory,
+    volumes: Volumes | None = None,
 ) -> ConsultResult:
     """The lines that the customer may see, or why not. Raises `NotAuthorized`; CBI00901 is a result (rule 54)."""
-    asked = admit(request, exchange, rules)
+    asked = admit(request, exchange, rules, volumes)
     if isinstance(asked, Status):
         return ConsultResult(status=asked)
     try:

@@ -11,14 +11,19 @@ from cbss_inscription.domain.requests import ConsultMutations
 from cbss_inscription.domain.results import MutationsResult, Status, StatusValue
 from cbss_inscription.governance.access import AccessRules
 from cbss_inscription.usecases.authorization import permit
-from cbss_inscription.usecases.ports import MutationFeed
+from cbss_inscription.usecases.ports import MutationFeed, Volumes
 
 CONTEXTS_MAX: Final = 25_000
 """Contexts named in one page, over all its mutations: a full page of 25 each, and below what a client reads."""
 
 
 async def consult_mutations(
-    request: ConsultMutations, exchange: Exchange, *, rules: AccessRules, feed: MutationFeed
+    request: ConsultMutations,
+    exchange: Exchange,
+    *,
+    rules: AccessRules,
+    feed: MutationFeed,
+    volumes: Volumes | None = None,
 ) -> MutationsResult:
     """A page of the customer's feed in the contexts granted, or why there is none. Raises `NotAuthorized`.
 
@@ -26,7 +31,7 @@ async def consult_mutations(
     permission count: a right to see other organisations' lines is none to be told of their persons [D].
     """
     after = request.after_sequence_number
-    permission = permit(request, exchange, rules)
+    permission = permit(request, exchange, rules, volumes)
     if isinstance(permission, Status):
         # Nothing was looked at, so that a caller which remembers where it is stays there.
         return MutationsResult(status=permission, last_sequence_number=after)

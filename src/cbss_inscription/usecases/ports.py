@@ -9,8 +9,9 @@ from typing import Protocol
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.mutation import MutationPage
+from cbss_inscription.domain.requests import Operation
 from cbss_inscription.domain.results import SanityCheck
-from cbss_inscription.governance.access import AccessRules
+from cbss_inscription.governance.access import AccessRules, AgreedVolume, Permission
 from cbss_inscription.governance.journal import AuditKeys, AuditRecord, SealedRequest
 
 
@@ -46,6 +47,16 @@ class Source(Protocol):
 
     async def look(self) -> SanityCheck:
         """Whether it answers now."""
+        ...
+
+
+class Volumes(Protocol):
+    """What is left of the agreed volumes (SEC-57)."""
+
+    def admit(
+        self, permission: Permission, operation: Operation, *, now: datetime, calls: int = 1
+    ) -> AgreedVolume | None:
+        """None when so many calls still fit, and are counted; otherwise the volume that refuses all of them."""
         ...
 
 

@@ -12,19 +12,25 @@ from cbss_inscription.governance.access import AccessRules
 from cbss_inscription.registers.port import PersonRegister
 from cbss_inscription.registers.resolution import HOPS_MAX
 from cbss_inscription.usecases.authorization import permit
+from cbss_inscription.usecases.ports import Volumes
 
 _FOUND = Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS)
 _NOT_FOUND = Status(value=StatusValue.NO_DATA_FOUND, code=OutcomeCode.NO_DATA)
 
 
 async def search_person_by_ssin(
-    request: SearchPersonBySsin, exchange: Exchange, *, rules: AccessRules, register: PersonRegister
+    request: SearchPersonBySsin,
+    exchange: Exchange,
+    *,
+    rules: AccessRules,
+    register: PersonRegister,
+    volumes: Volumes | None = None,
 ) -> PersonsResult:
     """For each number asked its chain of files, empty when the register does not know it.
 
     One number with wrong check digits refuses all: MSG00011. Raises `NotAuthorized`; CBI00901 is a result.
     """
-    permission = permit(request, exchange, rules)
+    permission = permit(request, exchange, rules, volumes)
     if isinstance(permission, Status):
         return PersonsResult(status=permission)
     ssins = []
@@ -42,10 +48,15 @@ async def search_person_by_ssin(
 
 
 async def search_person_phonetically(
-    request: SearchPersonPhonetically, exchange: Exchange, *, rules: AccessRules, register: PersonRegister
+    request: SearchPersonPhonetically,
+    exchange: Exchange,
+    *,
+    rules: AccessRules,
+    register: PersonRegister,
+    volumes: Volumes | None = None,
 ) -> PersonsResult:
     """The persons whose names sound alike, each a chain of one file. Raises `NotAuthorized`; CBI00901 is a result."""
-    permission = permit(request, exchange, rules)
+    permission = permit(request, exchange, rules, volumes)
     if isinstance(permission, Status):
         return PersonsResult(status=permission)
     try:

@@ -1,0 +1,96 @@
+"""What was counted for the agreed volumes, in PostgreSQL; the journal writes it (SEC-57)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from cbss_inscription.domain.requests import Operation
+from cbss_inscription.governance.access import AgreedVolume, VolumeWindow
+from cbss_inscription.governance.volumes import VolumeCount, VolumeKey, window_start
+from cbss_inscription.storage.database import Database, Row
+
+
+class CountedBy(StrEnum):
+    """By what calls are added up."""
+
+    APPLICATION = "application"
+    CUSTOMER = "customer"
+    LEGAL_CONTEXT = "legal-context"
+    OPERATION = "operation"
+    PERMISSION = "permission"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedTotal:
+    """How many calls of one name were admitted, and how many a volume refused."""
+
+    name: str
+    calls: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedWindow:
+    """The window of a kind in which most calls were admitted; `refused` counts those of all windows in the time."""
+
+    start: datetime
+    calls: int
+    refused: int
+
+
+class StoredVolumes:
+    """What all workers counted."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def settled(self, keys: Collection[VolumeKey], *, until: datetime, but: int) -> list[VolumeCount]:
+        """What was counted in the month of the hour `until`, before it; but not by this worker."""
+        parameters: dict[str, object] = {
+            "month": window_start(VolumeWindow.MONTH, until),
+            "day": window_start(VolumeWindow.DAY, until),
+            "until": until,
+            "worker": but,
+        }
+        return _counts(await self._database.rows("settled_volumes", parameters | _columns(keys)))
+
+    async def recent(self, keys: Collection[VolumeKey], *, since: datetime, but: int) -> list[VolumeCount]:
+        """What was counted since then, by the hour; but not by this worker."""
+        parameters: dict[str, object] = {"since": since, "worker": but}
+        return _counts(await self._database.rows("recent_volumes", parameters | _columns(keys)))
+
+    async def totals(self, by: CountedBy, *, since: datetime, until: datetime) -> list[CountedTotal]:
+        """What was counted in a time, whole hours, added up; the most first."""
+        rows = await self._database.rows("volume_totals", {"by": by.value, "since": since, "until": until})
+        return [CountedTotal(name=name, calls=calls, refused=refused) for name, calls, refused in rows]
+
+    async def fullest(
+        self, key: VolumeKey, volume: AgreedVolume, *, since: datetime, until: datetime
+    ) -> CountedWindow | None:
+        """The fullest window of an agreed volume in a time; None when nothing was counted."""
+        parameters: dict[str, object] = {
+            "permission": key.permission,
+            "customer": key.customer,
+            "window": volume.window.value,
+            "operation": None if volume.operation is None else volume.operation.value,
+            "since": since,
+            "until": until,
+        }
+        row = await self._database.row("fullest_window", parameters)
+        return None if row is None else CountedWindow(start=row[0], calls=row[1], refused=row[2])
+
+
+def _columns(keys: Collection[VolumeKey]) -> dict[str, object]:
+    ordered = sorted(keys)
+    return {"permissions": [key.permission for key in ordered], "customers": [key.customer for key in ordered]}
+
+
+def _counts(rows: Iterable[Row]) -> list[VolumeCount]:
+    return [
+        VolumeCount(key=VolumeKey(permission, customer), operation=Operation(operation), start=start, calls=calls)
+        for permission, customer, operation, start, calls in rows
+    ]
