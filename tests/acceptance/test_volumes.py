@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import psycopg
 import pytest
 
+from cbss_inscription.app import volumes
 from cbss_inscription.domain.requests import Operation
-from cbss_inscription.governance.access import AccessRules, AgreedVolume, VolumeMode, VolumeWindow
+from cbss_inscription.governance.access import (
+    AccessRules,
+    AgreedVolume,
+    VolumeMode,
+    VolumeWindow,
+    write_access_rules,
+)
+from cbss_inscription.governance.volumes import VolumeKey
 from tests.acceptance.conftest import (
     FUND,
     REFUSING_PCSA,
+    BuildFacade,
     InProcessFacade,
     consult,
     delete,
@@ -124,3 +136,25 @@ async def test_sec_57_a_soft_volume_answers_and_tells_the_operator(facade: InPro
         ("17/1", "month", 5, "soft")
     }
     assert ssin not in str(lines)
+
+
+async def test_sec_57_a_restart_and_another_worker_know_what_was_admitted(
+    build_facade: BuildFacade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker counts what others admitted before its first request, and while it runs (SEC-57)."""
+    monkeypatch.setattr(volumes, "LOOK_SECONDS", 0.02)
+    file, agreed = tmp_path / "with-volumes.yaml", AgreedVolume(window=MONTH, limit=3)
+    rules = _Rules(agreed).current()
+    file.write_bytes(write_access_rules(rules))
+    key = VolumeKey.of(rules.permissions[0])
+    async with build_facade(access_rules=str(file)) as running:
+        meter = running.door.operations.volumes
+        async with build_facade(access_rules=str(file)) as first:
+            for _ in range(2):
+                await first.send(consult(first.ssin("nr_active")))
+        while meter.used(key, agreed, now=datetime.now(UTC)) < 2:
+            await asyncio.sleep(0.02)
+        codes = [(await running.send(consult(running.ssin("nr_active")))).outcome.code for _ in range(2)]
+        assert codes == ["MSG00100", "CBI00202"]
+    async with build_facade(access_rules=str(file)) as restarted:
+        assert (await restarted.send(consult(restarted.ssin("nr_active")))).outcome.code == "CBI00202"

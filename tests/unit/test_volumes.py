@@ -197,7 +197,7 @@ def test_sec_57_one_worker_never_goes_beyond_a_limit(
 def test_sec_57_several_workers_exceed_by_what_they_have_not_seen_of_each_other(
     workers: int, limit: int, steps: list[tuple[int, str]]
 ) -> None:
-    """Admitted in all: at most the limit, and what the others admitted that the last to admit had not read (E23, SEC-57)."""
+    """Admitted in all: at most the limit, and what others admitted that the last one had not read (E23, SEC-57)."""
     of = permission(agreed(limit))
     meters = [VolumeMeter(log=Told()) for _ in range(workers)]
     admitted_by, recorded_by = [0] * workers, [0] * workers
