@@ -21,10 +21,10 @@ from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.access import AccessRules, AgreedVolume, Permission, VolumeWindow
 from cbss_inscription.governance.journal import AuditedDecision, AuditedOutcome, AuditRecord
-from cbss_inscription.governance.volumes import VolumeKey, VolumeMeter, VolumeReached
+from cbss_inscription.governance.volumes import CountedBy, CountedTotal, VolumeKey, VolumeMeter, VolumeReached
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.journal import StoredJournal
-from cbss_inscription.storage.volumes import CountedBy, CountedTotal, StoredVolumes
+from cbss_inscription.storage.volumes import StoredVolumes
 
 NOW = datetime(2026, 3, 31, 10, 30, tzinfo=UTC)
 HOUR, DAY, MONTH = VolumeWindow

@@ -21,6 +21,7 @@ from cbss_inscription.cli import (
     register,
     servers,
     signing,
+    volumes,
 )
 from cbss_inscription.cli.exit_codes import ExitCode
 
@@ -53,6 +54,7 @@ application.add_typer(history.history, name="history")
 application.add_typer(operator_keys.operator_key, name="operator-key")
 application.add_typer(population.population, name="population")
 application.add_typer(register.register, name="register")
+application.add_typer(volumes.volumes, name="volumes")
 
 
 @application.callback(invoke_without_command=True)

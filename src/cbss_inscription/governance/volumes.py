@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from cbss_inscription.domain.outcome_codes import OutcomeCode
@@ -83,6 +83,35 @@ class VolumeReached:
     start: datetime
     calls: int
     level: VolumeLevel
+
+
+class CountedBy(StrEnum):
+    """By what calls are added up."""
+
+    APPLICATION = "application"
+    CUSTOMER = "customer"
+    LEGAL_CONTEXT = "legal-context"
+    OPERATION = "operation"
+    PERMISSION = "permission"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedTotal:
+    """How many calls of one name were admitted, and how many a volume refused."""
+
+    name: str
+    calls: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedWindow:
+    """The window of a kind in which most calls were admitted; `refused` counts those of all windows in the time."""
+
+    start: datetime
+    calls: int
+    refused: int
 
 
 class VolumeLog(Protocol):

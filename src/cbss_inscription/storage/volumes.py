@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.access import AgreedVolume, VolumeWindow
-from cbss_inscription.governance.volumes import VolumeCount, VolumeKey, window_start
+from cbss_inscription.governance.volumes import (
+    CountedBy,
+    CountedTotal,
+    CountedWindow,
+    VolumeCount,
+    VolumeKey,
+    window_start,
+)
 from cbss_inscription.storage.database import Database, Row
-
-
-class CountedBy(StrEnum):
-    """By what calls are added up."""
-
-    APPLICATION = "application"
-    CUSTOMER = "customer"
-    LEGAL_CONTEXT = "legal-context"
-    OPERATION = "operation"
-    PERMISSION = "permission"
-    MONTH = "month"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountedTotal:
-    """How many calls of one name were admitted, and how many a volume refused."""
-
-    name: str
-    calls: int
-    refused: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountedWindow:
-    """The window of a kind in which most calls were admitted; `refused` counts those of all windows in the time."""
-
-    start: datetime
-    calls: int
-    refused: int
 
 
 class StoredVolumes:
