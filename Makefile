@@ -28,7 +28,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security check format audit sbom requirements wheel clean
+.PHONY: sandbox test test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security bench-volumes check format audit sbom requirements wheel clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -89,6 +89,10 @@ bench-population: .venv/.runtime
 # What the message security costs, hostile messages too; fails when a target is missed. ARGS="--large" for 16 MiB.
 bench-security: .venv/.development
 	.venv/bin/python bench/security.py $(ARGS)
+
+# What agreed volumes cost: the decision, and the count beside each record. ARGS="--rounds 5" for less patience.
+bench-volumes: .venv/.development
+	.venv/bin/python bench/volumes.py $(ARGS)
 
 check: .venv/.development
 	.venv/bin/ruff format --check .

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
@@ -29,6 +30,7 @@ from cbss_inscription.storage.volumes import StoredVolumes
 NOW = datetime(2026, 3, 31, 10, 30, tzinfo=UTC)
 HOUR, DAY, MONTH = VolumeWindow
 CONSULT, INSERT = Operation.CONSULT_INSCRIPTIONS, Operation.INSERT_INSCRIPTION
+ROOT = Path(__file__).parents[2]
 CHILD = """
 import asyncio, sys
 from tests.storage.test_stored_volumes import write_for_ever
@@ -145,7 +147,7 @@ async def test_sec_57_a_killed_worker_leaves_as_many_counts_as_records(
     """After kill -9 of two workers in a stream of calls, the counts are the records, not one more or less (SEC-57)."""
     del database
     workers = [
-        await asyncio.create_subprocess_exec(sys.executable, "-c", CHILD, module_database, str(worker))
+        await asyncio.create_subprocess_exec(sys.executable, "-c", CHILD, module_database, str(worker), cwd=ROOT)
         for worker in (1, 2)
     ]
     while recorded(module_database) < 100:

@@ -20,8 +20,16 @@ from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import ConsultMutations, Operation
 from cbss_inscription.domain.results import MutationsResult, StatusValue
 from cbss_inscription.domain.ssin import Ssin
-from cbss_inscription.governance.access import AccessRule, AccessRules, Permission, Visibility
+from cbss_inscription.governance.access import (
+    AccessRule,
+    AccessRules,
+    AgreedVolume,
+    Permission,
+    Visibility,
+    VolumeWindow,
+)
 from cbss_inscription.usecases.consult_mutations import CONTEXTS_MAX, consult_mutations
+from cbss_inscription.usecases.ports import Volumes
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CUSTOMER = CustomerIdentification(sector=17, institution=1)
@@ -68,7 +76,11 @@ def permission(*contexts: InscriptionContext, **changes: Any) -> Permission:
 
 
 async def ask(
-    feed: Feed, *permissions: Permission, operation: Operation = Operation.CONSULT_MUTATIONS, legal: str = str(LEGAL)
+    feed: Feed,
+    *permissions: Permission,
+    operation: Operation = Operation.CONSULT_MUTATIONS,
+    legal: str = str(LEGAL),
+    volumes: Volumes | None = None,
 ) -> MutationsResult:
     """What a caller gets that asks after 7, at most 5."""
     rule = AccessRule(
@@ -87,7 +99,7 @@ async def ask(
     )
     rules = AccessRules(version=1, access_rules=(rule,), permissions=permissions)
     exchange = Exchange(ticket_cbss=UUID(int=1), timestamp_receive=NOW, caller=CALLER)
-    return await consult_mutations(request, exchange, rules=rules, feed=feed)
+    return await consult_mutations(request, exchange, rules=rules, feed=feed, volumes=volumes)
 
 
 def mutation(number: int, contexts: int) -> Mutation:
@@ -158,3 +170,24 @@ async def test_a_page_names_a_bounded_number_of_contexts(sizes: list[int], kept:
         assert (result.last_sequence_number, result.more) == (told[kept].sequence_number - 1, True)
     else:
         assert (result.last_sequence_number, result.more) == (last, False)
+
+
+class Full:
+    """A `Volumes` with nothing left, which keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Operation, datetime, int]] = []
+
+    def admit(self, permission: Permission, operation: Operation, *, now: datetime, calls: int = 1) -> AgreedVolume:
+        self.asked.append((permission.reference, operation, now, calls))
+        return AgreedVolume(window=VolumeWindow.DAY, limit=12)
+
+
+async def test_sec_57_a_full_volume_asks_no_feed_and_keeps_the_place() -> None:
+    """A page beyond the volume is CBI00202 with the number that was asked, and the feed is not (SEC-57)."""
+    feed, full = Feed(EMPTY), Full()
+    refused = await ask(feed, permission(WAGE), volumes=full)
+    assert (refused.status.value, refused.status.code) == ("NO_RESULT", "CBI00202")
+    assert refused.last_sequence_number == 7
+    assert feed.asked == []
+    assert full.asked == [("P", Operation.CONSULT_MUTATIONS, NOW, 1)]

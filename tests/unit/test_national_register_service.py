@@ -20,7 +20,7 @@ from cbss_inscription.domain.person_search import PhoneticCriteria, SearchPerson
 from cbss_inscription.domain.requests import ConsultInscriptions, HealthCheck, HealthCheckType, Operation
 from cbss_inscription.domain.results import Health, HealthCheckResult, PersonsResult
 from cbss_inscription.domain.ssin import Ssin
-from cbss_inscription.governance.access import AccessRule, AccessRules, Permission
+from cbss_inscription.governance.access import AccessRule, AccessRules, AgreedVolume, Permission, VolumeWindow
 from cbss_inscription.governance.volumes import VolumeMeter, VolumeReached
 from cbss_inscription.soap.operations import PersonOperations
 
@@ -82,6 +82,8 @@ class Rules:
             Operation.HEALTH_CHECK,
         )
 
+    volumes: tuple[AgreedVolume, ...] = ()
+
     def current(self) -> AccessRules:
         """See `AccessRulesSource.current`."""
         rule = AccessRule(
@@ -101,6 +103,7 @@ class Rules:
             inscription_contexts=frozenset(),
             operations=self.operations,
             valid_from=date(2020, 1, 1),
+            volumes=self.volumes,
         )
         return AccessRules(version=1, access_rules=(rule,), permissions=(permission,))
 
@@ -302,3 +305,19 @@ def test_what_is_wrong_with_a_national_register_is_named(tmp_path: Path, old: st
     assert str(caught.value).startswith(f"{tmp_path / 'settings.toml'}: ")
     assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+async def test_sec_57_searches_beyond_a_volume_are_refused(persons: Persons) -> None:
+    """A search by number or name beyond the volume is CBI00202 before its numbers are read; health never (SEC-57)."""
+    rules, told = Rules(), Told()
+    rules.volumes = (AgreedVolume(window=VolumeWindow.DAY, limit=2),)
+    operations = PersonOperations(access_rules=rules, volumes=VolumeMeter(log=told), register=persons, location="here")
+    codes = []
+    for request in (by_number(KNOWN), by_name("Peeters"), by_number(WRONG), by_name("Peeters")):
+        result = await operations.perform(request, EXCHANGE)
+        assert isinstance(result, PersonsResult)
+        codes.append(result.status.code)
+    assert codes == ["MSG00000", "MSG00000", "CBI00202", "CBI00202"]
+    assert persons.asked == 2
+    assert [one.level for one in told.reached] == [100]
+    assert isinstance(await operations.perform(HealthCheck(), EXCHANGE), HealthCheckResult)

@@ -164,7 +164,7 @@ def test_sec_57_what_is_over_is_forgotten() -> None:
         now = NOW + timedelta(hours=hours)
         meter.admit(of, CONSULT, now=now)
         meter.learn([], [of], now=now)
-    assert len(meter._own) <= 6
+    assert len(meter._own) <= 12
     assert len(meter._told) <= 4
 
 

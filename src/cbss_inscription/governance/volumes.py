@@ -49,6 +49,10 @@ class VolumeKey(NamedTuple):
         return cls(permission.reference, permission.customer_identification.key)
 
 
+_Place = tuple[VolumeKey, Operation | None, VolumeWindow, datetime]
+"""What is counted together: calls of an operation, or of all, in the window that begins then."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedCall:
     """A call that reached the decision about volumes, as it is counted."""
@@ -161,10 +165,12 @@ class VolumeMeter:
         self.worker: Final = secrets.randbits(_WORKER_BITS)
         """Under which this worker counts: its own, so that no two change the same row, or take it for the other's."""
         self._log = log
-        self._own: dict[tuple[VolumeKey, Operation, VolumeWindow, datetime], int] = {}
+        self._own: dict[_Place, int] = {}
         self._others: dict[VolumeKey, list[VolumeCount]] = {}
-        self._sums: dict[tuple[VolumeKey, Operation | None, VolumeWindow, datetime], int] = {}
-        self._told: set[tuple[VolumeKey, VolumeWindow, Operation | None, datetime, VolumeLevel]] = set()
+        self._of_others: dict[_Place, int] = {}
+        self._told: set[tuple[_Place, VolumeLevel]] = set()
+        self._hour = datetime.min.replace(tzinfo=UTC)
+        self._starts: dict[VolumeWindow, datetime] = {}
 
     def admit(
         self, permission: Permission, operation: Operation, *, now: datetime, calls: int = 1
@@ -173,61 +179,70 @@ class VolumeMeter:
 
         Otherwise the hard volume that they exceed: of several that of the longest window, for which one waits longest.
         """
-        key = VolumeKey.of(permission)
-        applicable = [volume for volume in permission.volumes if volume.operation in {None, operation}]
-        used = [(volume, self.used(key, volume, now=now)) for volume in applicable]
-        exceeded = [
-            (volume, count) for volume, count in used if volume.mode is VolumeMode.HARD and count + calls > volume.limit
+        key, starts = VolumeKey.of(permission), self._starts_at(now)
+        used = [
+            (volume, self._used(key, volume.operation, volume.window, starts[volume.window]))
+            for volume in permission.volumes
+            if volume.operation is None or volume.operation is operation
         ]
+        exceeded = [one for one in used if one[0].mode is VolumeMode.HARD and one[1] + calls > one[0].limit]
         if exceeded:
             volume, count = max(exceeded, key=lambda one: _SHORTEST_FIRST.index(one[0].window))
-            self._tell(key, volume, count, now)
+            self._tell(key, volume, count, starts[volume.window])
             return volume
-        for window in VolumeWindow:  # also those of which nothing is agreed yet: rules change while we count
-            place = (key, operation, window, window_start(window, now))
-            self._own[place] = self._own.get(place, 0) + calls
+        own = self._own
+        for window, start in starts.items():  # also those of which nothing is agreed yet: rules change while we count
+            for counted in (operation, None):
+                place = (key, counted, window, start)
+                own[place] = own.get(place, 0) + calls
         for volume, count in used:
-            self._tell(key, volume, count + calls, now)
+            self._tell(key, volume, count + calls, starts[volume.window])
         return None
 
     def used(self, key: VolumeKey, volume: AgreedVolume, *, now: datetime) -> int:
         """How much of a volume is used in the window of this moment, as far as this worker knows."""
-        start = window_start(volume.window, now)
-        operations = Operation if volume.operation is None else (volume.operation,)
-        own = sum(self._own.get((key, operation, volume.window, start), 0) for operation in operations)
-        return own + self._of_others(key, volume.operation, volume.window, start)
+        return self._used(key, volume.operation, volume.window, window_start(volume.window, now))
 
     def learn(self, counts: Iterable[VolumeCount], permissions: Iterable[Permission], *, now: datetime) -> None:
         """Nothing; this is what all others have counted now. What is over is forgotten, what is full is told."""
         others: dict[VolumeKey, list[VolumeCount]] = {}
         for count in counts:
             others.setdefault(count.key, []).append(count)
-        self._others, self._sums = others, {}
+        self._others, self._of_others = others, {}
         oldest = {window: window_start(window, now - LATE_MAX) for window in VolumeWindow}
         self._own = {place: calls for place, calls in self._own.items() if place[3] >= oldest[place[2]]}
-        self._told = {told for told in self._told if told[3] >= oldest[told[1]]}
+        self._told = {told for told in self._told if told[0][3] >= oldest[told[0][2]]}
         for permission in permissions:
             key = VolumeKey.of(permission)
             for volume in permission.volumes:
-                self._tell(key, volume, self.used(key, volume, now=now), now)
+                start = window_start(volume.window, now)
+                self._tell(key, volume, self._used(key, volume.operation, volume.window, start), start)
 
-    def _of_others(self, key: VolumeKey, operation: Operation | None, window: VolumeWindow, start: datetime) -> int:
+    def _starts_at(self, now: datetime) -> dict[VolumeWindow, datetime]:
+        """When each window of this moment began; made once an hour, for they take longer than the rest."""
+        if not self._hour <= now < self._hour + timedelta(hours=1):
+            self._starts = {window: window_start(window, now) for window in _SHORTEST_FIRST}
+            self._hour = self._starts[VolumeWindow.HOUR]
+        return self._starts
+
+    def _used(self, key: VolumeKey, operation: Operation | None, window: VolumeWindow, start: datetime) -> int:
         place = (key, operation, window, start)
-        if place not in self._sums:
-            self._sums[place] = sum(
+        of_others = self._of_others.get(place)
+        if of_others is None:
+            of_others = self._of_others[place] = sum(
                 count.calls
                 for count in self._others.get(key, ())
                 if window_start(window, count.start) == start and operation in {None, count.operation}
             )
-        return self._sums[place]
+        return self._own.get(place, 0) + of_others
 
-    def _tell(self, key: VolumeKey, volume: AgreedVolume, calls: int, now: datetime) -> None:
+    def _tell(self, key: VolumeKey, volume: AgreedVolume, calls: int, start: datetime) -> None:
         """Nothing; each level of a window is told once, the highest alone when two are reached at once."""
+        if calls * 100 < volume.limit * VolumeLevel.NEAR:
+            return
         reached = [level for level in VolumeLevel if calls * 100 >= volume.limit * level]
-        if not reached:
+        place = (key, volume.operation, volume.window, start)
+        if (place, reached[-1]) in self._told:
             return
-        start = window_start(volume.window, now)
-        if (key, volume.window, volume.operation, start, reached[-1]) in self._told:
-            return
-        self._told |= {(key, volume.window, volume.operation, start, level) for level in reached}
+        self._told |= {(place, level) for level in reached}
         self._log.volume_reached(VolumeReached(key=key, volume=volume, start=start, calls=calls, level=reached[-1]))
