@@ -163,7 +163,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         forgetting = asyncio.create_task(
             _forget(replay_guard, StoredDeclarations(database), timedelta(hours=settings.tickets_kept_hours))
         )
-        watching = asyncio.create_task(_watch_seals(journal, settings.audit.stop_after_seconds))
+        sealing = asyncio.create_task(_watch_seals(journal, settings.audit.stop_after_seconds))
         reloading = asyncio.create_task(
             keep_in_force(settings, trust=trust, rules=access_rules, audit_keys=audit_keys, log=reload_log)
         )
@@ -172,6 +172,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         finally:
             forgetting.cancel()
             watching.cancel()
+            sealing.cancel()
             reloading.cancel()
             counting.cancel()
             await registers.close()
