@@ -2,8 +2,8 @@
 
     .tools/supply-chain/bin/python supply_chain/licences.py BILL --output FILE [--policy FILE]
 
-The policy is licences.toml: what is allowed, and each exception with its reason. Ends with 1 when a component has no
-licence or one that is not allowed, or when an exception is not needed.
+The policy is licences.toml: what is allowed, what we read where a component says nothing, and each exception with its
+reason. Ends with 1 when a component has no licence or one that is not allowed, or when an entry is not needed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,8 @@ class Policy:
 
     allowed: frozenset[str]
     exempt: tuple[Exempt, ...]
+    read: tuple[Exempt, ...] = ()
+    """The licences that we read ourselves where a component tells none in SPDX's words; the reason says where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +57,14 @@ def read_policy(text: str) -> Policy:
     """The policy of a file; raises ValueError or TypeError when it has another shape."""
     found = tomllib.loads(text)
     exempt = tuple(Exempt(**entry) for entry in found.pop("exception", []))
-    unreasoned = [one.component for one in exempt if not one.reason.strip()]
+    read = tuple(Exempt(**entry) for entry in found.pop("read", []))
+    unreasoned = [one.component for one in (*exempt, *read) if not one.reason.strip()]
     if unreasoned:
         raise ValueError(f"exceptions without a reason: {', '.join(unreasoned)}")
     allowed = frozenset(found.pop("allowed"))
     if found:
         raise ValueError(f"unknown: {', '.join(found)}")
-    return Policy(allowed=allowed, exempt=exempt)
+    return Policy(allowed=allowed, exempt=exempt, read=read)
 
 
 def licensed(components: Iterable[dict[str, Any]], *, inside: str | None = None) -> Iterator[Licensed]:
@@ -84,6 +87,22 @@ def _said(licences: Iterable[dict[str, Any]]) -> Iterator[str]:
             expression is not None
         ):  # else a classifier of Python packages: too vague, and beside an SPDX name superfluous
             yield expression
+
+
+def with_read(components: Iterable[Licensed], policy: Policy) -> Iterator[Licensed]:
+    """The components; those that tell no licence with the one that we read."""
+    known = {(one.component, one.inside): one.licence for one in policy.read}
+    for one in components:
+        licence = known.get((one.component, one.inside))
+        yield one if one.licences or licence is None else replace(one, licences=(licence,))
+
+
+def unneeded(components: Iterable[Licensed], policy: Policy) -> Iterator[str]:
+    """A sentence for each licence that we read for nothing: the component tells it now, or is not there."""
+    silent = {(one.component, one.inside) for one in components if not one.licences}
+    for one in policy.read:
+        if (one.component, one.inside) not in silent:
+            yield f"the licence that was read of {one.component} is not needed: take it away"
 
 
 def is_allowed(expression: str, allowed: frozenset[str]) -> bool:
@@ -154,9 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--policy", type=Path, default=POLICY)
     given = parser.parse_args(arguments)
     policy = read_policy(given.policy.read_text(encoding="utf-8"))
-    components = tuple(licensed(json.loads(given.bill.read_bytes())["components"]))
+    told = tuple(licensed(json.loads(given.bill.read_bytes())["components"]))
+    components = tuple(with_read(told, policy))
     given.output.write_text(list_of(components, policy), encoding="utf-8")
-    sentences = list(refused(components, policy))
+    sentences = [*refused(components, policy), *unneeded(told, policy)]
     for sentence in sentences:
         sys.stderr.write(f"LICENCE  {sentence}\n")
     if not sentences:

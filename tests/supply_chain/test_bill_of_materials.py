@@ -194,6 +194,7 @@ GOOD = [
     component("three", "LGPL-3.0-only"),
 ]
 ALLOWED = 'allowed = ["MIT", "BSD-3-Clause"]\n'
+READ = '[[read]]\ncomponent = "one"\nlicence = "MIT"\nreason = "its file"\n'
 EXCEPTION = '[[exception]]\ncomponent = "three"\nlicence = "LGPL-3.0-only"\nreason = "imported"\n'
 
 
@@ -213,12 +214,22 @@ EXCEPTION = '[[exception]]\ncomponent = "three"\nlicence = "LGPL-3.0-only"\nreas
             ],
         ),
         ([component("one", "License :: OSI Approved :: MIT License")], ALLOWED, ["one tells no licence"]),
+        ([component("one", "License :: OSI Approved :: MIT License")], ALLOWED + READ, []),
+        (
+            [component("one", "MIT"), component("two", within=(component("one"),))],
+            ALLOWED + READ,
+            [
+                "two tells no licence",
+                "one in two tells no licence",
+                "the licence that was read of one is not needed: take it away",
+            ],
+        ),
     ],
 )  # fmt: skip
 def test_sec_82_a_licence_outside_the_list_fails(
     tool: Run, tmp_path: Path, components: list[dict[str, Any]], policy: str, sentences: list[str]
 ) -> None:
-    """A licence that is not allowed, none at all, and an exception without need each fail by name (SEC-82)."""
+    """A licence that is not allowed, none at all, and an entry without need each fail by name (SEC-82)."""
     (tmp_path / "bill.json").write_text(json.dumps({"components": components}))
     (tmp_path / "policy.toml").write_text(policy)
     files = (tmp_path / "bill.json", "--policy", tmp_path / "policy.toml", "--output", tmp_path / "list.md")
