@@ -162,6 +162,13 @@ def _authorities_of(environment: str) -> Callable[[Path], object]:
     return change
 
 
+def _test_time_stamps(settings: Path) -> None:
+    pki = TestPki.generate(environment="PRD", now=datetime.now(UTC))
+    (settings.parent / "tsa.pem").write_bytes(pki.timestamp_root.certificate_pem)
+    with settings.open("a", encoding="utf-8") as opened:
+        opened.write('\n[audit.timestamping]\nurl = "https://tsa.example"\nca = "tsa.pem"\n')
+
+
 IN_PRODUCTION = _set("environment", '"PRD"')
 A_REAL_CERTIFICATE = _server_key(ec.generate_private_key(ec.SECP256R1()))
 REGISTER = """[national_register]
@@ -204,6 +211,10 @@ UNSAFE: dict[str, tuple[Callable[[Path], object], str]] = {
     "production with test authorities (SEC-77)": (
         _all(IN_PRODUCTION, A_REAL_CERTIFICATE, _authorities_of("PRD")),
         "(TEST ONLY)",
+    ),
+    "production with a test authority of time stamps (SEC-77)": (
+        _all(IN_PRODUCTION, A_REAL_CERTIFICATE, _test_time_stamps),
+        "time-stamping authority is of a test PKI",
     ),
     "authorities of another environment (SEC-42)": (_authorities_of("ACC"), "another environment than LOCAL"),
     "server key RSA-2048 (SEC-05)": (_server_key(rsa.generate_private_key(65_537, 2_048)), "RSA-3072 or P-256"),

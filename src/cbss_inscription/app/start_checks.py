@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from psycopg.conninfo import conninfo_to_dict
 
+from cbss_inscription.app.keeping import trust_of_timestamps
 from cbss_inscription.app.native import check_libraries, loaded_libraries
 from cbss_inscription.app.settings import Settings, is_password_in_environment, read_file
 from cbss_inscription.domain.environment import Environment
@@ -119,3 +120,7 @@ def _check_production(settings: Settings, certificates: Iterable[x509.Certificat
     for certificate in certificates:
         if any(TEST_ONLY in name.rfc4514_string() for name in (certificate.subject, certificate.issuer)):
             raise UsageError("the server's certificate is of a test PKI: it cannot serve the environment PRD")
+    stamping = settings.audit.timestamping
+    for root in () if stamping is None else trust_of_timestamps(stamping).roots:
+        if TEST_ONLY in root.subject.rfc4514_string():
+            raise UsageError("the time-stamping authority is of a test PKI: it cannot serve the environment PRD")
