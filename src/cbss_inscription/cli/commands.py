@@ -22,6 +22,7 @@ from cbss_inscription.cli import (
     servers,
     signing,
     volumes,
+    why,
 )
 from cbss_inscription.cli.exit_codes import ExitCode
 
@@ -47,6 +48,7 @@ application.command()(operations.health)
 application.command()(mutations.mutations)
 application.command()(signing.sign)
 application.command()(explain.explain)
+application.command()(why.why)
 application.add_typer(audit.audit, name="audit")
 application.add_typer(demo.demo, name="demo")
 application.add_typer(governance.governance, name="governance")

@@ -1116,3 +1116,31 @@ WHERE received_at >= %(since)s::timestamptz AND received_at < %(until)s::timesta
             AND person.received_at = record.received_at AND person.ticket_cbss = record.ticket_cbss
       ))
 LIMIT 1;
+
+-- name: audit_record_of_ticket
+-- The record under our ticket.
+SELECT content FROM audit_record WHERE ticket_cbss = %(ticket_cbss)s::uuid;
+
+-- name: audit_records_of_customer_ticket
+-- The records under a customer's ticket in a time, the first first.
+SELECT content
+FROM audit_record
+WHERE received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
+  AND content::jsonb ->> 'customer_ticket' = %(customer_ticket)s::text
+ORDER BY received_at, ticket_cbss
+LIMIT %(row_count_max)s::integer;
+
+-- name: audit_records_of_person
+-- The newest records that are found by one of the hashes, each once, newest first.
+SELECT record.content
+FROM (
+    SELECT DISTINCT received_at, ticket_cbss
+    FROM audit_person
+    WHERE person_hash = ANY (%(hashes)s::bytea[])
+      AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
+      AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s::timestamptz)
+    ORDER BY received_at DESC, ticket_cbss
+    LIMIT %(row_count_max)s::integer
+) AS found
+JOIN audit_record AS record USING (received_at, ticket_cbss)
+ORDER BY received_at DESC, ticket_cbss;

@@ -32,6 +32,10 @@ class Look(StrEnum):
     """A request that was kept was shown."""
     DELETION = "auditDeletion"
     """Requests that were kept are deleted; records never are."""
+    READ = "auditRead"
+    """A decision was explained."""
+    PERSON_REPORT = "auditPersonReport"
+    """A person, or whoever acts for one, was told who knows and consulted them (rule 53)."""
 
 
 def record_of_look(
@@ -41,14 +45,17 @@ def record_of_look(
     operator: str,
     criteria: Iterable[str],
     ssin: str | None = None,
+    shown: Iterable[str] = (),
     record_count: int,
     numbers_shown: bool = False,
     digest: str | None = None,
     began: datetime,
     now: datetime,
 ) -> AuditRecord:
-    """The record of a look that is about to be shown."""
+    """The record of a look that is about to be shown: for `ssin`, when that was asked; of the persons `shown`."""
     ticket = uuid4()
+    asked = () if ssin is None else (keys.seal(ssin, ticket, asked=True),)
+    others = tuple(keys.seal(digits, ticket) for digits in dict.fromkeys(shown) if digits != ssin)
     value = StatusValue.DATA_FOUND if record_count else StatusValue.NO_DATA_FOUND
     return AuditRecord(
         ticket_cbss=str(ticket),
@@ -56,7 +63,7 @@ def record_of_look(
         timestamp_reply=timestamp(now),
         service=JOURNAL,
         operation=look.value,
-        persons=() if ssin is None else (keys.seal(ssin, ticket, asked=True),),
+        persons=(*asked, *others),
         look=AuditedLook(
             operator=operator, criteria=tuple(criteria), record_count=record_count, numbers_shown=numbers_shown
         ),

@@ -1,0 +1,167 @@
+"""`cbss-inscription why`: a decision that was made, explained from the journal, each look recorded (SEC-60)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from cbss_inscription.governance.access import read_access_rules, write_access_rules
+from cbss_inscription.governance.journal import AuditRecord, read_audit_keys, read_record
+from tests.acceptance.conftest import (
+    FUND,
+    REFUSING_PCSA,
+    Command,
+    CommandResult,
+    InProcessFacade,
+    consult,
+    insert,
+    legal_data_of,
+    update,
+)
+from tests.conftest import free_port
+
+Why = Callable[..., Awaitable[CommandResult]]
+
+
+@pytest.fixture
+def why(facade: InProcessFacade, tmp_path: Path, command: Command) -> Why:
+    """Runs `why` on the façade's database and files, in a thread: the command has a loop of its own."""
+    file = tmp_path / "settings.toml"
+    file.write_text(
+        f"""environment = "LOCAL"
+public_url = "https://localhost:8443"
+database = "{facade.database}"
+access_rules = "rules.yaml"
+[tls]
+port = {free_port()}
+certificate = "server.crt.pem"
+private_key = "server.key.pem"
+[trust]
+application_authorities = "authorities.pem"
+[audit]
+keys = "audit-keys.toml"
+""",
+        encoding="utf-8",
+    )
+    return lambda *arguments: asyncio.to_thread(command, "why", *arguments, "--settings", file, "--operator", "an.desk")
+
+
+def records(facade: InProcessFacade) -> list[AuditRecord]:
+    """The records in the journal, in the order of their arrival."""
+    with psycopg.connect(facade.database) as connection:
+        rows = connection.execute("SELECT content FROM audit_record ORDER BY record_number").fetchall()
+    return [read_record(content.encode("utf-8")) for (content,) in rows]
+
+
+async def test_sec_60_every_kind_of_refusal_at_the_door_is_explained(facade: InProcessFacade, why: Why) -> None:
+    """What a caller was refused is found by the ticket that the caller got, and explained with its code (SEC-60)."""
+    active = facade.ssin("nr_active")
+    other_name = legal_data_of(facade.scenarios["nr_active"].person, last_name="Zzyzx")
+    genuine = facade.signed(consult(active))
+    messages: dict[str, bytes] = {
+        "SOA-03002": b"<x/>",
+        "SOA-03001": b"<x",
+        "SOA-01001": genuine,
+        "SOA-03006": facade.signed(consult(active, legal_context="?")),
+        "SOA-01002": facade.signed(consult(active), by="unknown-urn"),
+        "MSG00011": facade.signed(consult(facade.ssin("invalid_check"))),
+        "MSG00005": facade.signed(consult(facade.ssin("unknown"))),
+        "MSG00006": facade.signed(consult(facade.ssin("replaced"), customer=REFUSING_PCSA)),
+        "MSG00008": facade.signed(insert(active, begin="2026-02-01", end="2026-01-01")),
+        "MSG00013": facade.signed(consult(active, legal_context="PCSA:NOT_GRANTED")),
+        "CBI00101": facade.signed(consult(facade.ssin("canceled"))),
+        "CBI00201": facade.signed(insert(active, context="PCSA:NOBODY_GRANTS")),
+        "CBI00301": facade.signed(insert(active, legal_data=other_name)),
+        "CBI00403": facade.signed(update(active)),
+    }
+    await facade.post(genuine)
+    for code, message in messages.items():
+        reply = await facade.post(message)
+        assert reply.summary == code
+        ticket = facade.log_lines()[-1]["ticket_cbss"]
+        done = await why(ticket, "--format", "json")
+        assert done.exit_code == 0
+        (told,) = json.loads(done.out)
+        assert (told["code"], told["record"]["ticket_cbss"]) == (code, ticket)
+        assert all((told["text"], told["cause"], told["remedy"], told["decided_by"], told["can_be_changed_by"]))
+        assert told["warnings"] == []
+        assert bool(told["failed"]) == (code in {"SOA-01002", "MSG00006", "MSG00013", "CBI00201"})
+
+
+async def test_sec_60_the_text_names_rule_condition_and_who_can_change_it(facade: InProcessFacade, why: Why) -> None:
+    """For people it is one line a fact; the number stays sealed until it is asked for (SEC-60, SEC-75)."""
+    ssin = facade.ssin("nr_active")
+    await facade.send(consult(ssin, customer=FUND))
+    (refused,) = records(facade)
+    done = await why(refused.ticket_cbss)
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert lines[0].startswith("FAULT SOA-01002 ")
+    assert "reason customer-not-bound" in lines
+    assert refused.decision is not None
+    assert f"access rule {refused.decision.access_rule}" in lines
+    assert any(
+        line.startswith("failed the permission ") and line.endswith(" is for another customer") for line in lines
+    )
+    assert "can be changed by KSZ, by the permission" in lines
+    assert "number (asked) sealed by the key tests" in lines
+    assert ssin not in done.out
+    assert f"number (asked) {ssin}" in [
+        " ".join(line.split()) for line in (await why(refused.ticket_cbss, "--show-number")).out.splitlines()
+    ]
+
+
+async def test_rule_50_who_reads_a_record_leaves_one(facade: InProcessFacade, why: Why, tmp_path: Path) -> None:
+    """A look is a record of its own: who, at which call, about whom when the number was shown (rule 50, SEC-75)."""
+    ssin = facade.ssin("nr_active")
+    await facade.send(consult(ssin))
+    (call,) = records(facade)
+    await why(call.ticket_cbss)
+    await why(call.ticket_cbss, "--show-number")
+    _, closed, opened = records(facade)
+    keys = read_audit_keys((tmp_path / "audit-keys.toml").read_bytes(), origin="keys")
+    assert [look.operation for look in (closed, opened)] == ["auditRead", "auditRead"]
+    for look in (closed, opened):
+        assert look.look is not None
+        assert (look.look.operator, look.look.record_count) == ("an.desk", 1)
+        assert look.look.criteria == (f"ticket_cbss={call.ticket_cbss}",)
+    assert (closed.persons, closed.look.numbers_shown if closed.look else None) == ((), False)
+    assert [keys.open(person, UUID(opened.ticket_cbss)) for person in opened.persons] == [ssin]
+    assert "ended as DATA_FOUND" in (await why(opened.ticket_cbss)).out
+
+
+async def test_a_customers_ticket_finds_each_call_that_bore_it(facade: InProcessFacade, why: Why) -> None:
+    """The customer's ticket finds every attempt under it, in its time only; an unknown one is status 1."""
+    ticket = str(uuid4())
+    for _ in range(2):
+        await facade.send(consult(facade.ssin("nr_active"), ticket=ticket))
+    found: list[Any] = json.loads((await why(ticket, "--format", "json")).out)
+    assert [told["record"]["ticket_cbss"] for told in found] == [one.ticket_cbss for one in records(facade)[:2]]
+    long_ago = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
+    nothing = await why(ticket, "--from", long_ago, "--until", long_ago)
+    assert (nothing.exit_code, nothing.out) == (1, "No call of this ticket is in the journal, or not in that time.\n")
+    assert (await why("no such ticket")).exit_code == 1
+
+
+async def test_sec_60_rules_that_changed_since_are_not_taken_for_those_that_decided(
+    facade: InProcessFacade, why: Why, tmp_path: Path
+) -> None:
+    """When the file has another version, or cannot be read, the explanation says so (SEC-60)."""
+    await facade.send(consult(facade.ssin("nr_active"), legal_context="PCSA:NOT_GRANTED"))
+    (refused,) = records(facade)
+    file = tmp_path / "rules.yaml"
+    rules = read_access_rules(file.read_bytes(), origin="rules")
+    text = write_access_rules(rules).replace(f"version: {rules.version}".encode(), b"version: 99")
+    file.write_bytes(text)
+    (told,) = json.loads((await why(refused.ticket_cbss, "--format", "json")).out)
+    assert "version 99" in told["warnings"][0]
+    file.unlink()
+    (told,) = json.loads((await why(refused.ticket_cbss, "--format", "json")).out)
+    assert "cannot be had" in told["warnings"][0]
