@@ -268,6 +268,18 @@ def test_sec_80_an_operations_listener_is_on_loopback_unless_it_is_said_otherwis
         read(tmp_path, f"{LEAST}[operations]\nport = 8443\n")
 
 
+def test_rule_53_names_of_organisations_and_what_is_withheld_are_checked(tmp_path: Path) -> None:
+    """A key that is no organisation's, or a ground for silence without its object, is an error (rule 53)."""
+    named = read(tmp_path, f'{LEAST}[disclosure.organizations]\n"17/1" = "OCMW"\n"0123456789" = "A"\n').disclosure
+    assert named.organizations == {"17/1": "OCMW", "0123456789": "A"}
+    withheld = f'{LEAST}[[disclosure.not_disclosed]]\nreason = "the law"\n'
+    assert read(tmp_path, f'{withheld}permissions = ["KSZ-1"]\n').disclosure.not_disclosed[0].permissions == {"KSZ-1"}
+    with pytest.raises(UsageError, match="key of an organisation"):
+        read(tmp_path, f'{LEAST}[disclosure.organizations]\n"OCMW" = "17/1"\n')
+    with pytest.raises(UsageError, match="names no permission"):
+        read(tmp_path, withheld)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [

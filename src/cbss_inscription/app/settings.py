@@ -21,6 +21,7 @@ from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.requests import Operation
+from cbss_inscription.governance.disclosure import NotDisclosed
 from cbss_inscription.registers.national_register import CACHE_PERSONS_MAX, CACHE_SECONDS, TIMEOUT_SECONDS
 from cbss_inscription.security.algorithms import SignatureAlgorithm
 from cbss_inscription.security.policy import MessageLimits
@@ -214,6 +215,18 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError("seal_seconds, alarm_after_seconds and stop_after_seconds must rise in this order")
 
 
+class Disclosure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What reports to persons are made with (rule 53). Raises ValueError for a key that is no organisation's."""
+
+    organizations: dict[str, Annotated[str, msgspec.Meta(min_length=1, max_length=200)]] = {}
+    """Names of organisations by key: a CBE number, or sector/institution as `17/1`."""
+    not_disclosed: tuple[NotDisclosed, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key in self.organizations:
+            CustomerIdentification.of_key(key)
+
+
 class Limits(HttpLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much of HTTP is taken, and how long a reply may take."""
 
@@ -313,6 +326,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls: TlsListener
     trust: Trust
     audit: Audit
+    disclosure: Disclosure = Disclosure()
     plain: PlainListener | None = None
     operations: OperationsListener | None = None
     """Where liveness, readiness and metrics are; absent, nowhere."""

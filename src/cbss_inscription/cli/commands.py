@@ -11,6 +11,7 @@ from cbss_inscription import __version__
 from cbss_inscription.cli import (
     audit,
     demo,
+    disclosure,
     explain,
     governance,
     history,
@@ -49,6 +50,7 @@ application.command()(mutations.mutations)
 application.command()(signing.sign)
 application.command()(explain.explain)
 application.command()(why.why)
+application.command()(disclosure.disclosure)
 application.add_typer(audit.audit, name="audit")
 application.add_typer(demo.demo, name="demo")
 application.add_typer(governance.governance, name="governance")

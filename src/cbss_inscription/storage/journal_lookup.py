@@ -9,7 +9,8 @@ from uuid import UUID
 
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.governance.journal import AuditRecord, read_record
-from cbss_inscription.storage.database import Database, Row
+from cbss_inscription.storage.database import Connection, Database, Row
+from cbss_inscription.storage.queries import QUERIES
 
 RECORDS_OF_TICKET_MAX: Final = 20
 """Records under one customer's ticket that are given: a request that was sent again has one for each time."""
@@ -36,7 +37,7 @@ async def records_of_customer_ticket(
 
 
 async def records_of_person(
-    database: Database,
+    connection: Connection,
     hashes: Collection[bytes],
     *,
     since: datetime | None,
@@ -44,11 +45,9 @@ async def records_of_person(
     record_count_max: int,
 ) -> tuple[AuditRecord, ...]:
     """The newest records that are found by one of the hashes, newest first. Raises `UsageError` as the others do."""
-    rows = await database.rows(
-        "audit_records_of_person",
-        {"hashes": list(hashes), "since": since, "until": until, "row_count_max": record_count_max},
-    )
-    return tuple(_read(row) for row in rows)
+    parameters = {"hashes": list(hashes), "since": since, "until": until, "row_count_max": record_count_max}
+    cursor = await connection.execute(QUERIES["audit_records_of_person"], parameters)
+    return tuple(_read(row) for row in await cursor.fetchall())
 
 
 def _read(row: Row) -> AuditRecord:

@@ -1144,3 +1144,59 @@ FROM (
 ) AS found
 JOIN audit_record AS record USING (received_at, ticket_cbss)
 ORDER BY received_at DESC, ticket_cbss;
+
+-- name: numbers_of_person
+-- Every number of the person who bears or bore a number: the current one first, and whether the replacements end there.
+-- Where lines went goes before what a register says, as in history_as_of.
+WITH RECURSIVE chain (ssin, hop, seen, again) AS (
+    SELECT %(ssin)s::bigint, 0, ARRAY[%(ssin)s::bigint], false
+  UNION ALL
+    SELECT successor.ssin, hop + 1, seen || successor.ssin, successor.ssin = ANY (seen)
+    FROM chain
+    CROSS JOIN LATERAL (
+        SELECT replaced_by FROM replacement WHERE ssin = chain.ssin
+      UNION ALL
+        SELECT replaced_by FROM person
+        WHERE ssin = chain.ssin AND status = 'replaced'
+          AND NOT EXISTS (SELECT FROM replacement WHERE replacement.ssin = chain.ssin)
+    ) AS successor (ssin)
+    WHERE NOT again AND hop <= %(hops_max)s::integer
+), current AS (
+    SELECT ssin, NOT again AND hop <= %(hops_max)s::integer AS ends FROM chain ORDER BY hop DESC LIMIT 1
+), former (ssin) AS (
+    SELECT ssin FROM current
+  UNION
+    SELECT earlier.ssin
+    FROM former
+    CROSS JOIN LATERAL (
+        SELECT ssin FROM replacement WHERE replaced_by = former.ssin
+      UNION ALL
+        SELECT ssin FROM person
+        WHERE replaced_by = former.ssin
+          AND NOT EXISTS (SELECT FROM replacement WHERE replacement.ssin = person.ssin)
+    ) AS earlier (ssin)
+)
+SELECT former.ssin, current.ends
+FROM former
+CROSS JOIN current
+ORDER BY former.ssin <> current.ssin, former.ssin
+LIMIT %(row_count_max)s::integer;
+
+-- name: lines_of_numbers
+-- The lines under some numbers, of every organisation.
+SELECT inscription_context, customer, lower(period) AS begin_date, upper(period) - 1, last_change
+FROM inscription
+CROSS JOIN LATERAL ROWS FROM (unnest(periods), unnest(last_changes)) AS line (period, last_change)
+WHERE ssin = ANY (%(ssins)s::bigint[])
+ORDER BY customer, inscription_context, begin_date
+LIMIT %(row_count_max)s::integer;
+
+-- name: mutations_about
+-- What organisations were told of some numbers in a time, newest first.
+SELECT customer, event, inscription_contexts, recorded_at
+FROM mutation
+WHERE ssin = ANY (%(ssins)s::bigint[])
+  AND (%(since)s::timestamptz IS NULL OR recorded_at >= %(since)s::timestamptz)
+  AND (%(until)s::timestamptz IS NULL OR recorded_at < %(until)s::timestamptz)
+ORDER BY recorded_at DESC, customer, sequence_number
+LIMIT %(row_count_max)s::integer;
