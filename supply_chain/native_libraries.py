@@ -146,7 +146,7 @@ _CARRIED: Final = {
 
 Where the wheel's own bill of materials has the library too, it bears the same name here.
 """
-_OWN_CODE_ONLY: Final = frozenset({"charset-normalizer", "msgspec", "psutil"})
+_OWN_CODE_ONLY: Final = frozenset({"MarkupSafe", "charset-normalizer", "msgspec", "psutil"})
 """Packages whose machine code is their own and nothing else's."""
 _DIGEST_IN_NAME: Final = re.compile(r"-[0-9a-f]{8}(?=\.so)")
 _IN_LIBS: Final = re.compile(r"[^/]+\.libs/[^/]+")

@@ -27,8 +27,9 @@ PACKAGE: Final = "cbss_inscription"
 _BUILD_SECONDS_MAX: Final = 120.0
 _OTHER_TIME: Final = 1_000_000_000
 """When the second build's files were written, as it seems; in September 2001."""
-_KINDS: Final = frozenset({".py", ".typed", ".sql", ".xsd", ".wsdl", ".md"})
-"""Code, the mark that it has types, SQL, the contract and where that is from: a committed key is none of these."""
+_KINDS: Final = frozenset({".py", ".typed", ".sql", ".xsd", ".wsdl", ".md", ".jinja", ".toml"})
+"""Code, the mark that it has types, SQL, the contract and where that is from, the report's template and its words: a
+committed key is none of these."""
 _METADATA: Final = re.compile(r"[^/]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/LICENSE)")
 
 
