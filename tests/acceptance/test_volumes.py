@@ -56,7 +56,7 @@ def agree(facade: InProcessFacade, limit: int, **more: Any) -> None:
 
 
 async def test_sec_57_a_consultation_beyond_the_volume_is_no_result(facade: InProcessFacade) -> None:
-    """The call beyond is NO_RESULT CBI00202 with limit and window, its log line and record say so (E23, SEC-57)."""
+    """The call beyond is NO_RESULT CBI00202 with limit and window, in log and record too (E23, SEC-57, TV-116)."""
     agree(facade, 2)
     replies = [await facade.send(consult(facade.ssin("nr_active"))) for _ in range(3)]
     assert [reply.outcome.code for reply in replies] == ["MSG00100", "MSG00100", "CBI00202"]

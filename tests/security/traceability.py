@@ -44,7 +44,6 @@ class Declared:
     groups: Mapping[str, Mapping[str, str]]
     vectors: Mapping[str, str]
     evidence: Mapping[str, tuple[str, ...]]
-    planned: Mapping[str, str]
 
     @property
     def requirements(self) -> dict[str, str]:
@@ -60,7 +59,6 @@ def declared() -> Declared:
         groups={group["name"]: group["requirements"] for group in data["group"]},
         vectors=data["vectors"],
         evidence={identifier: tuple(files) for identifier, files in data["evidence"].items()},
-        planned={identifier: item["reason"] for item in data["planned"] for identifier in item["ids"]},
     )
 
 
@@ -145,23 +143,20 @@ def gaps() -> list[str]:
         for identifier in sorted(proven - known)
     ]
     for identifier in (*data.requirements, *data.vectors):
-        if identifier in data.planned:
-            if is_shown(identifier):
-                found.append(f"{identifier} is shown now: take it from the list of what is planned.")
-        elif not is_shown(identifier):
+        if not is_shown(identifier):
             found.append(f"{identifier} is shown by nothing.")
     for identifier, files in data.evidence.items():
         for name in files:
             path = ROOT / name
             if not path.is_file() or identifier not in ids_in(path.read_text(encoding="utf-8")):
                 found.append(f"{name} is to show {identifier}, and does not name it.")
-    found += [f"{identifier} is planned or shown by a file, and there is none." for identifier in _unknown(known)]
+    found += [f"{identifier} is shown by a file, and there is none." for identifier in _unknown(known)]
     return found
 
 
 def _unknown(known: Iterable[str]) -> list[str]:
     data = declared()
-    return sorted({*data.planned, *data.evidence} - set(known))
+    return sorted(set(data.evidence) - set(known))
 
 
 # --- the document ---------------------------------------------------------------------------------------------------
@@ -202,7 +197,7 @@ def _lines() -> Iterator[str]:
         yield f"| {number} | {_cell(sentence)} | {', '.join(map(_link, sorted(proven)))} |"
     for number, title in data.vectors.items():
         tests = [f"`{shown.name}`" for shown in tests_shown() if number in shown.ids]
-        yield f"| {number} | {_cell(title)}. | {', '.join(tests) or 'planned: ' + data.planned[number]} |"
+        yield f"| {number} | {_cell(title)}. | {', '.join(tests)} |"
 
 
 def _cell(text: str) -> str:
@@ -214,7 +209,6 @@ def _link(identifier: str) -> str:
 
 
 def _shown_by(identifier: str) -> Iterator[str]:
-    data = declared()
     numbers = [number for number, (_, proven) in vectors_shown().items() if identifier in proven]
     if numbers:
         yield f"- vectors: {', '.join(numbers)}"
@@ -226,8 +220,6 @@ def _shown_by(identifier: str) -> Iterator[str]:
         yield f"- [{file.name}](../{file.as_posix()}): {', '.join(f'`{name}`' for name in names)}"
     for name in _evidence(identifier):
         yield f"- [{Path(name).name}](../{name})"
-    if identifier in data.planned:
-        yield f"- planned. {data.planned[identifier]}."
 
 
 def main() -> None:
