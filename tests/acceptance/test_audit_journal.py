@@ -20,6 +20,7 @@ from cbss_inscription.domain.errors import TemporarilyUnavailable
 from cbss_inscription.domain.period import timestamp
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.journal import AuditKeys, AuditRecord, SealedRequest, read_audit_keys, read_record
+from cbss_inscription.soap.message import RECORD_SECONDS_MIN
 from tests.acceptance.conftest import LIVING_WAGE, InProcessFacade, consult, health, insert
 
 Keys = Callable[[], AuditKeys]
@@ -201,6 +202,29 @@ async def test_sec_71_a_deadline_is_recorded_as_what_the_caller_was_told(facade:
     (record,) = records(facade)
     assert (record.outcome.value, record.outcome.reason) == ("FAULT", "deadline")
     assert record.operation == "consultInscriptions"
+
+
+async def test_sec_10_answer_and_record_share_one_deadline(facade: InProcessFacade) -> None:
+    """An answer that used its time up leaves its record what is needed, not the whole time once more (SEC-10)."""
+
+    class Slow:
+        async def perform(self, request: object, exchange: object) -> object:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    given: list[float | None] = []
+    wait = asyncio.wait
+
+    async def counted(tasks: Any, *, timeout: float | None = None) -> Any:
+        given.append(timeout)
+        return await wait(tasks, timeout=timeout)
+
+    slow = replace(facade.door, operations=Slow(), journal=_Never(), answer_seconds_max=0.2)
+    facade.application._doors[facade.door.door.path] = slow
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "wait", counted)
+        assert (await facade.send(consult(facade.ssin("nr_active")))).fault_code == "SOA-02002"
+    assert given == [0.2, RECORD_SECONDS_MIN]
 
 
 async def test_sec_71_calls_at_once_leave_one_record_each(facade: InProcessFacade) -> None:

@@ -9,6 +9,9 @@ XML_CONTENT_TYPE: Final = "text/xml; charset=utf-8"
 ANSWER_SECONDS_MAX: Final = 15.0
 """From a message that has arrived whole to its reply (SEC-10); longer than the waits and statements of the database."""
 
+RECORD_SECONDS_MIN: Final = 1.0
+"""What the record of a call may take at the least, when its answer has used the time up: that is recorded, too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawMessage:

@@ -42,7 +42,7 @@ from cbss_inscription.security.replay import ReplayGuard
 from cbss_inscription.security.trust import CertificateTrust
 from cbss_inscription.security.verify import VerifiedMessage, verify
 from cbss_inscription.soap.addresses import DoorAddresses
-from cbss_inscription.soap.message import ANSWER_SECONDS_MAX, RawMessage, Reply
+from cbss_inscription.soap.message import ANSWER_SECONDS_MAX, RECORD_SECONDS_MIN, RawMessage, Reply
 from cbss_inscription.soap.operations import DoorOperations
 from cbss_inscription.soap.wsdl import WsdlDocuments
 from cbss_inscription.usecases.ports import AuditJournal, AuditKeysSource
@@ -117,14 +117,15 @@ class SecuredDoor:
         began = time.perf_counter()
         ending: Result | CbssInscriptionError | None
         try:
-            reply, ending = await self._in_time(self._process(message, progress))
+            reply, ending = await self._in_time(self._process(message, progress), seconds=self.answer_seconds_max)
         except CbssInscriptionError as error:
             reply, ending = self._fault(error, progress), error
         except Exception as error:  # noqa: BLE001  # the one outer handler: a defect is a fault with a ticket, no more
             self.log.failed(progress, error=error, seconds=time.perf_counter() - began)
             reply, ending = self._fault(None, progress), None
+        left = self.answer_seconds_max - (time.perf_counter() - began)
         try:
-            await self._in_time(self._record(message, reply, ending, progress))
+            await self._in_time(self._record(message, reply, ending, progress), seconds=max(left, RECORD_SECONDS_MIN))
         except CbssInscriptionError as error:
             reply, ending = self._fault(error, progress), error
         except Exception as error:  # noqa: BLE001  # as above
@@ -158,15 +159,15 @@ class SecuredDoor:
         evidence = keys.seal_request(message.body, progress.ticket) if is_kept else None
         await self.journal.write(record_of(call, keys), received_at=progress.timestamp_receive, evidence=evidence)
 
-    async def _in_time(self, work: Coroutine[Any, Any, _Given]) -> _Given:
-        """What `work` gives. Raises `TemporarilyUnavailable` when it takes longer than `answer_seconds_max` (SEC-10).
+    async def _in_time(self, work: Coroutine[Any, Any, _Given], *, seconds: float) -> _Given:
+        """What `work` gives. Raises `TemporarilyUnavailable` when it takes longer than that (SEC-10).
 
         The work is left alone then, not cancelled: cancelling waits for a database that does not answer. Whether it
         wrote is unknown to the caller, as with every reply that is lost.
         """
         task = asyncio.create_task(work)
         try:
-            done, _ = await asyncio.wait({task}, timeout=self.answer_seconds_max)
+            done, _ = await asyncio.wait({task}, timeout=seconds)
         except asyncio.CancelledError:
             task.cancel()
             raise
