@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 import pytest
 
 from cbss_inscription.governance.access import read_access_rules, write_access_rules
-from cbss_inscription.governance.journal import AuditRecord, read_audit_keys, read_record
+from cbss_inscription.governance.journal import AuditRecord, canonical, read_audit_keys, read_record
 from tests.acceptance.conftest import (
     FUND,
     REFUSING_PCSA,
@@ -27,6 +28,7 @@ from tests.acceptance.conftest import (
     update,
 )
 from tests.conftest import free_port
+from tests.governing import Office
 
 Why = Callable[..., Awaitable[CommandResult]]
 
@@ -165,3 +167,42 @@ async def test_sec_60_rules_that_changed_since_are_not_taken_for_those_that_deci
     file.unlink()
     (told,) = json.loads((await why(refused.ticket_cbss, "--format", "json")).out)
     assert "cannot be had" in told["warnings"][0]
+
+
+async def test_sec_57_the_version_that_decided_and_who_made_it_are_told(
+    facade: InProcessFacade, why: Why, tmp_path: Path, fresh_database: str, command: Command
+) -> None:
+    """Under four eyes a call is explained by the version that decided, with proposer and approver (SEC-57, SEC-60)."""
+    rules = facade.door.operations.access_rules.current()
+    office = Office.begun(fresh_database, *rules.access_rules, *rules.permissions)
+    await facade.send(consult(facade.ssin("nr_active"), legal_context="PCSA:NOT_GRANTED"))
+    (refused,) = records(facade)
+    decision = refused.decision
+    assert decision is not None
+    written = msgspec.structs.replace(refused, decision=msgspec.structs.replace(decision, version=1))
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute(
+            "INSERT INTO audit_record VALUES (%s, %s, nextval('audit_record_number'), %s)",
+            (datetime.now(UTC), refused.ticket_cbss, canonical(written).decode()),
+        )
+    # Since then the legal context is granted, and the access rule has other words.
+    granted = [
+        msgspec.structs.replace(permission, legal_contexts=permission.legal_contexts | {"PCSA:NOT_GRANTED"})
+        for permission in rules.permissions
+    ]
+    assert office.put(*granted) == 2
+    file = tmp_path / "settings.toml"
+    text = file.read_text().replace(facade.database, fresh_database).replace('access_rules = "rules.yaml"\n', "")
+    file.write_text(f'{text}[governance]\nanchor = "{office.anchor}"\n')
+    (told,) = json.loads((await why(refused.ticket_cbss, "--format", "json")).out)
+    assert told["warnings"] == []
+    assert any("does not have the legal context" in sentence for sentence in told["failed"])
+    assert told["rules_made_by"] == [
+        {"rule": f"access-rule {decision.access_rule}", "proposed_by": "an", "approved_by": "ben", "version": 1}
+    ]
+    assert "version 1, proposed by an, approved by ben" in (await why(refused.ticket_cbss)).out
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE governance_proposal SET signature = decode(repeat('00', 64), 'hex')")
+    (told,) = json.loads((await why(refused.ticket_cbss, "--format", "json")).out)
+    assert (told["rules_made_by"], "cannot be had" in told["warnings"][0]) == ([], True)

@@ -16,7 +16,14 @@ from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import Operation
-from cbss_inscription.governance.access import AccessRule, AccessRules, Permission
+from cbss_inscription.governance.access import (
+    AccessRule,
+    AccessRules,
+    AgreedVolume,
+    Permission,
+    VolumeMode,
+    VolumeWindow,
+)
 from cbss_inscription.governance.journal import AuditedDecision, AuditedOutcome, AuditRecord
 from cbss_inscription.governance.unmet import asked_of, judge_access_rules, judge_permissions
 from cbss_inscription.soap.remedies import REMEDIES
@@ -173,6 +180,22 @@ def test_a_legal_context_and_an_inscription_context_that_are_not_granted_are_nam
     assert ungrounded.failed == ("the permission KSZ-1 does not have the legal context",)
     ungranted = explained(record("CBI00201", inscription_contexts=(CONTEXT, OTHER_CONTEXT)))
     assert ungranted.failed == (f"the permission KSZ-1 does not have {OTHER_CONTEXT}",)
+
+
+def test_agreed_volumes_and_replaced_numbers_are_told_from_the_permission() -> None:
+    """CBI00202 tells the hard volumes of the operation, MSG00006 that replaced numbers are refused (rule 17)."""
+    volumes = (
+        AgreedVolume(window=VolumeWindow.DAY, limit=5),
+        AgreedVolume(window=VolumeWindow.HOUR, limit=2, operation=Operation.INSERT_INSCRIPTION),
+        AgreedVolume(window=VolumeWindow.HOUR, limit=1, operation=Operation.CONSULT_INSCRIPTIONS),
+        AgreedVolume(window=VolumeWindow.MONTH, limit=9, mode=VolumeMode.SOFT),
+    )
+    rules = AccessRules(version=3, access_rules=(rule(),), permissions=(permission(volumes=volumes),))
+    assert explained(record("CBI00202"), rules).failed == (
+        "the permission KSZ-1 has 5 requests per day",
+        "the permission KSZ-1 has 2 requests per hour of insertInscription",
+    )
+    assert explained(record("MSG00006"), rules).failed == ("the permission KSZ-1 refuses replaced numbers",)
 
 
 def test_sec_60_rules_of_another_version_are_said_to_be_that() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -26,8 +27,8 @@ from cbss_inscription.domain.customer import TICKET_STORED_LENGTH_MAX, is_uuid
 from cbss_inscription.domain.errors import UsageError
 
 if TYPE_CHECKING:
+    from cbss_inscription.app.decided_rules import Authors
     from cbss_inscription.app.settings import Settings
-    from cbss_inscription.governance.access import AccessRules
     from cbss_inscription.governance.journal import AuditKeys, AuditRecord
     from cbss_inscription.storage.database import Database
     from cbss_inscription.usecases.explain_decision import Explanation
@@ -42,6 +43,16 @@ _CHANGES: Final = {
     "register": "the register that keeps the person's file",
     "operator": "the operator of the service",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What is printed of one call."""
+
+    explanation: Explanation
+    numbers: list[str | None]
+    """Opened, in the order of the record's persons; none when they stay sealed."""
+    authors: tuple[Authors, ...]
 
 
 def why(
@@ -68,7 +79,8 @@ def why(
     began = datetime.now(UTC)
     first, last = _time(since, until, now=began)
 
-    async def work(described: Settings, database: Database) -> list[tuple[Explanation, list[str | None]]]:
+    async def work(described: Settings, database: Database) -> list[_Told]:
+        from cbss_inscription.app.decided_rules import decided_rules
         from cbss_inscription.app.settings import read_file
         from cbss_inscription.governance.journal import read_audit_keys
         from cbss_inscription.soap.remedies import REMEDIES
@@ -77,7 +89,6 @@ def why(
         from cbss_inscription.usecases.record_look import Look, record_of_look
 
         keys = read_audit_keys(read_file(Path(described.audit.keys)), origin=described.audit.keys)
-        rules = _rules(described)
         records = await _records(database, ticket, first, last)
         numbers = [_numbers(record, keys) if show_number else [] for record in records]
         look = record_of_look(
@@ -93,16 +104,18 @@ def why(
             now=datetime.now(UTC),
         )
         await StoredJournal(database).write(look, received_at=began)
-        return [
-            (explain_decision(record, rules, remedies=REMEDIES), opened)
-            for record, opened in zip(records, numbers, strict=True)
-        ]
+        found = []
+        for record, opened in zip(records, numbers, strict=True):
+            decided = decided_rules(described, record.decision)
+            explanation = explain_decision(record, decided.rules, remedies=REMEDIES)
+            found.append(_Told(explanation=explanation, numbers=opened, authors=decided.authors))
+        return found
 
     found = with_database(settings, work)
     if output is OutputFormat.JSON:
-        print_json([_as_json(explanation, opened) for explanation, opened in found])
+        print_json([_as_json(told) for told in found])
     else:
-        texts = ["\n".join(_as_text(explanation, opened)) for explanation, opened in found]
+        texts = ["\n".join(_as_text(told)) for told in found]
         sys.stdout.write(
             "\n\n".join(texts or ["No call of this ticket is in the journal, or not in that time."]) + "\n"
         )
@@ -119,16 +132,6 @@ async def _records(database: Database, ticket: str, since: datetime, until: date
             return (record,)
     stored = ticket if is_uuid(ticket) else ticket[:TICKET_STORED_LENGTH_MAX]
     return await records_of_customer_ticket(database, stored, since=since, until=until)
-
-
-def _rules(settings: Settings) -> AccessRules | None:
-    """The rules that can be had: those of the file as it is now."""
-    from cbss_inscription.app.reloading import rules_of
-
-    try:
-        return rules_of(settings)
-    except UsageError:
-        return None  # the explanation says that they cannot be had
 
 
 def _time(since: datetime | None, until: datetime | None, *, now: datetime) -> tuple[datetime, datetime]:
@@ -151,9 +154,10 @@ def _numbers(record: AuditRecord, keys: AuditKeys) -> list[str | None]:
 # -- what is printed ---------------------------------------------------------------------------------------------------
 
 
-def _as_text(explanation: Explanation, numbers: list[str | None]) -> Iterator[str]:
+def _as_text(told: _Told) -> Iterator[str]:
     from cbss_inscription.client.call import one_line
 
+    explanation, numbers = told.explanation, told.numbers
     record, outcome = explanation.record, explanation.record.outcome
     yield f"{outcome.value}  {explanation.code or '-'}  {explanation.text}"
     for name, value in _facts(explanation, numbers):
@@ -164,6 +168,9 @@ def _as_text(explanation: Explanation, numbers: list[str | None]) -> Iterator[st
         yield f"  {'failed':<18}  {one_line(sentence)}"
     for changer in explanation.changers:
         yield f"  {'can be changed by':<18}  {one_line(_changer(changer.value, record))}"
+    for one in told.authors:
+        made = f"{one.rule}: version {one.version}, proposed by {one.proposed_by}, approved by {one.approved_by}"
+        yield f"  {'made by':<18}  {one_line(made)}"
     for warning in explanation.warnings:
         yield f"  {'mind':<18}  {one_line(warning)}"
 
@@ -207,9 +214,10 @@ def _changer(word: str, record: AuditRecord) -> str:
     return _CHANGES[word].format(rule=rule, permission=permission)
 
 
-def _as_json(explanation: Explanation, numbers: list[str | None]) -> dict[str, Any]:
+def _as_json(told: _Told) -> dict[str, Any]:
     import msgspec
 
+    explanation, numbers = told.explanation, told.numbers
     return {
         "record": msgspec.to_builtins(explanation.record),
         "numbers": numbers,
@@ -221,5 +229,6 @@ def _as_json(explanation: Explanation, numbers: list[str | None]) -> dict[str, A
         "anomalies": [{"code": code, "text": text} for code, text in explanation.anomalies],
         "failed": list(explanation.failed),
         "can_be_changed_by": [_changer(changer.value, explanation.record) for changer in explanation.changers],
+        "rules_made_by": msgspec.to_builtins(told.authors),
         "warnings": list(explanation.warnings),
     }

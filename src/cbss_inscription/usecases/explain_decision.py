@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
-from cbss_inscription.governance.access import AccessRules
+from cbss_inscription.governance.access import AccessRules, VolumeMode
 from cbss_inscription.governance.journal import AuditRecord
 from cbss_inscription.governance.unmet import (
     Asked,
@@ -273,7 +273,15 @@ def _sentences(record: AuditRecord, code: OutcomeCode, rules: AccessRules, asked
     if code is OutcomeCode.INSCRIPTION_CONTEXT_NOT_GRANTED:
         missing = contexts_not_granted(rules, reference, asked)
         return [f"the permission {reference} does not have {context}" for context in sorted(missing or ())]
-    return [f"the permission {reference}: see its replaced_numbers and its volumes"]
+    if code is OutcomeCode.SSIN_REPLACED_REFUSED:
+        return [f"the permission {reference} refuses replaced numbers"]
+    permission = next((item for item in rules.permissions if item.reference == reference), None)
+    return [
+        f"the permission {reference} has {volume.limit} requests per {volume.window}"
+        + ("" if volume.operation is None else f" of {volume.operation}")
+        for volume in (permission.volumes if permission else ())
+        if volume.mode is VolumeMode.HARD and volume.operation in {None, asked.operation}
+    ]
 
 
 def _told(kind: str, judged: tuple[Judged, ...]) -> list[str]:
