@@ -374,6 +374,24 @@ async def test_rule_53_a_long_history_is_bounded_and_says_so(
     assert "newest 2 rows" in report["statements"][0]
 
 
+async def test_rule_53_archived_months_are_said_to_be_missing(facade: InProcessFacade, disclose: Disclose) -> None:
+    """A report that reaches back before the last archived month says from which day on it is whole (rule 53)."""
+    ssin = facade.ssin("nr_active")
+    with psycopg.connect(facade.database) as connection:
+        connection.execute(
+            "INSERT INTO audit_archive (month, file_name, first_sequence_number, last_sequence_number, digest,"
+            " archived_at) VALUES ('2026-01-01', 'audit-2026-01', 1, 2, sha256(''), now())"
+        )
+    try:
+        whole, recent = (await as_json(disclose, ssin)), (await as_json(disclose, ssin, "--from", "2026-02-01"))
+    finally:
+        with psycopg.connect(facade.database) as connection:
+            connection.execute("SET session_replication_role = replica")
+            connection.execute("DELETE FROM audit_archive")
+    assert "before 01/02/2026" in whole["statements"][0]
+    assert recent["statements"] == whole["statements"][1:]
+
+
 async def test_rule_53_of_nobody_nothing_is_told_and_the_question_is_recorded(
     facade: InProcessFacade, disclose: Disclose
 ) -> None:

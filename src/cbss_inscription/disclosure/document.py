@@ -145,6 +145,9 @@ def document_of(
         return tuple(_context(code, language) for code in codes)
 
     statements = [texts.limit_law, texts.limit_others, texts.limit_journal]
+    archived = report.archived_until
+    if archived is not None and (first_day is None or first_day < archived):
+        statements.insert(0, texts.limit_archived.format(day=_day(archived, language)))
     if report.truncated:
         statements.insert(0, texts.limit_truncated.format(count=RECORDS_MAX))
     if report.unverified:
@@ -217,6 +220,11 @@ def _context(code: str, language: Language) -> Context:
     return Context(code=str(code), name=None if entry is None else entry.labels[language])
 
 
+def _day(value: date, language: Language) -> str:
+    separator = "." if language is Language.DE else "/"
+    return separator.join((f"{value.day:02}", f"{value.month:02}", f"{value.year:04}"))
+
+
 def _outcome(contact: Contact, texts: Texts, language: Language) -> str:
     if contact.code is not None and contact.refused:
         return f"{texts.refused}: {CATALOGUE[contact.code].texts[language]}"
@@ -229,10 +237,9 @@ def _outcome(contact: Contact, texts: Texts, language: Language) -> str:
 def _as_html(document: DisclosureDocument) -> bytes:
     template = resources.files("cbss_inscription.disclosure").joinpath("document.html.jinja").read_text("utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    separator = "." if document.language is Language.DE else "/"
 
     def day(value: date) -> str:
-        return separator.join((f"{value.day:02}", f"{value.month:02}", f"{value.year:04}"))
+        return _day(value, document.language)
 
     def moment(value: datetime) -> str:
         offset = value.strftime("%z")

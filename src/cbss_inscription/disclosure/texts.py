@@ -61,6 +61,7 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     limit_law: str
     limit_others: str
     limit_journal: str
+    limit_archived: str
     limit_truncated: str
     limit_unverified: str
     deeds: dict[str, str]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Final
 from uuid import UUID
@@ -80,6 +80,8 @@ class PersonFacts:
     lines: tuple[Inscription, ...]
     records: tuple[AuditRecord, ...]
     mutations: tuple[ToldMutation, ...]
+    archived_until: date | None
+    """Records before this day may be in archive files, and not here; None: all there are are in the database."""
     truncated: bool
     """There is more than `RECORDS_MAX` of something."""
 
@@ -117,6 +119,7 @@ class DisclosureReport:
     lines: tuple[Inscription, ...]
     contacts: tuple[Contact, ...]
     mutations: tuple[ToldMutation, ...]
+    archived_until: date | None
     truncated: bool
     unverified: int
     """Records that are found by this person's hash and do not prove to be about them: left out."""
@@ -143,6 +146,7 @@ def report_of(facts: PersonFacts, keys: AuditKeys, not_disclosed: Collection[Not
         lines=lines,
         contacts=tuple(map(_contact, told)),
         mutations=mutations,
+        archived_until=facts.archived_until,
         truncated=facts.truncated,
         unverified=len(facts.records) - len(proven),
         withheld=len(proven) - len(told) + len(facts.lines) - len(lines) + len(facts.mutations) - len(mutations),

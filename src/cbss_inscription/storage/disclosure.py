@@ -58,6 +58,8 @@ async def facts_of_person(
         )
         cursor = await connection.execute(QUERIES["mutations_about"], of_numbers | {"since": since, "until": until})
         mutations = [_mutation(row) for row in await cursor.fetchall()]
+        cursor = await connection.execute(QUERIES["archived_until"])
+        archived = await cursor.fetchone()
     current, *formers = numbers
     return PersonFacts(
         current=current,
@@ -65,6 +67,7 @@ async def facts_of_person(
         lines=tuple(lines[:RECORDS_MAX]),
         records=records[:RECORDS_MAX],
         mutations=tuple(mutations[:RECORDS_MAX]),
+        archived_until=archived[0] if archived else None,
         truncated=max(map(len, (lines, records, mutations))) > RECORDS_MAX,
     )
 

@@ -1200,3 +1200,7 @@ WHERE ssin = ANY (%(ssins)s::bigint[])
   AND (%(until)s::timestamptz IS NULL OR recorded_at < %(until)s::timestamptz)
 ORDER BY recorded_at DESC, customer, sequence_number
 LIMIT %(row_count_max)s::integer;
+
+-- name: archived_until
+-- The day with which the journal begins that is still in the database; NULL when no month was archived. One row.
+SELECT (max(month) + interval '1 month')::date FROM audit_archive;
