@@ -23,7 +23,7 @@ from cbss_inscription.disclosure.choices import Language
 from cbss_inscription.disclosure.document import BELGIUM
 from cbss_inscription.disclosure.texts import catalogue
 from cbss_inscription.domain.ssin import Ssin
-from cbss_inscription.governance.journal import AuditRecord, canonical, read_audit_keys, read_record
+from cbss_inscription.governance.journal import canonical, read_audit_keys
 from tests.acceptance.conftest import (
     FUND,
     LIVING_WAGE,
@@ -35,7 +35,7 @@ from tests.acceptance.conftest import (
     insert,
     update,
 )
-from tests.conftest import free_port
+from tests.acceptance.operating import records, settings_of
 
 Disclose = Callable[..., Awaitable[CommandResult]]
 MARKUP = "<script>alert(1)</script> & Söhne"
@@ -45,27 +45,12 @@ REFERENCE = "DPO-2026-17"
 @pytest.fixture
 def settings(facade: InProcessFacade, tmp_path: Path) -> Path:
     """A settings file of the façade's database and keys, with names of organisations."""
-    file = tmp_path / "settings.toml"
-    file.write_text(
-        f"""environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{facade.database}"
-access_rules = "rules.yaml"
-contact = "dpo@example.org"
-[tls]
-port = {free_port()}
-certificate = "server.crt.pem"
-private_key = "server.key.pem"
-[trust]
-application_authorities = "authorities.pem"
-[audit]
-keys = "audit-keys.toml"
-[disclosure.organizations]
-"17/1" = "PCSA of {MARKUP}"
-""",
-        encoding="utf-8",
+    return settings_of(
+        facade,
+        tmp_path,
+        top='contact = "dpo@example.org"',
+        more=f'[disclosure.organizations]\n"17/1" = "PCSA of {MARKUP}"\n',
     )
-    return file
 
 
 @pytest.fixture
@@ -86,13 +71,6 @@ async def as_json(disclose: Disclose, ssin: object, *arguments: object, **said: 
     assert done.exit_code == 0
     report: dict[str, Any] = json.loads(done.out)
     return report
-
-
-def records(facade: InProcessFacade) -> list[AuditRecord]:
-    """The records in the journal, in the order of their arrival."""
-    with psycopg.connect(facade.database) as connection:
-        rows = connection.execute("SELECT content FROM audit_record ORDER BY record_number").fetchall()
-    return [read_record(content.encode("utf-8")) for (content,) in rows]
 
 
 async def test_rule_53_a_person_is_told_who_knows_them_and_who_asked(

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from cbss_inscription.governance.access import read_access_rules, write_access_rules
-from cbss_inscription.governance.journal import AuditRecord, canonical, read_audit_keys, read_record
+from cbss_inscription.governance.journal import canonical, read_audit_keys
 from tests.acceptance.conftest import (
     FUND,
     REFUSING_PCSA,
@@ -27,7 +27,7 @@ from tests.acceptance.conftest import (
     legal_data_of,
     update,
 )
-from tests.conftest import free_port
+from tests.acceptance.operating import records, settings_of
 from tests.governing import Office
 
 Why = Callable[..., Awaitable[CommandResult]]
@@ -36,31 +36,8 @@ Why = Callable[..., Awaitable[CommandResult]]
 @pytest.fixture
 def why(facade: InProcessFacade, tmp_path: Path, command: Command) -> Why:
     """Runs `why` on the façade's database and files, in a thread: the command has a loop of its own."""
-    file = tmp_path / "settings.toml"
-    file.write_text(
-        f"""environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{facade.database}"
-access_rules = "rules.yaml"
-[tls]
-port = {free_port()}
-certificate = "server.crt.pem"
-private_key = "server.key.pem"
-[trust]
-application_authorities = "authorities.pem"
-[audit]
-keys = "audit-keys.toml"
-""",
-        encoding="utf-8",
-    )
+    file = settings_of(facade, tmp_path)
     return lambda *arguments: asyncio.to_thread(command, "why", *arguments, "--settings", file, "--operator", "an.desk")
-
-
-def records(facade: InProcessFacade) -> list[AuditRecord]:
-    """The records in the journal, in the order of their arrival."""
-    with psycopg.connect(facade.database) as connection:
-        rows = connection.execute("SELECT content FROM audit_record ORDER BY record_number").fetchall()
-    return [read_record(content.encode("utf-8")) for (content,) in rows]
 
 
 async def test_sec_60_every_kind_of_refusal_at_the_door_is_explained(facade: InProcessFacade, why: Why) -> None:
