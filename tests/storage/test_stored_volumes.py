@@ -23,6 +23,7 @@ from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.access import AccessRules, AgreedVolume, Permission, VolumeWindow
 from cbss_inscription.governance.journal import AuditedDecision, AuditedOutcome, AuditRecord
 from cbss_inscription.governance.volumes import CountedBy, CountedTotal, VolumeKey, VolumeMeter, VolumeReached
+from cbss_inscription.storage import volumes as stored
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.journal import StoredJournal
 from cbss_inscription.storage.volumes import StoredVolumes
@@ -207,6 +208,20 @@ async def test_sec_57_a_worker_sees_what_others_counted_in_each_window(database:
     await others.write(record(operation=INSERT), received_at=NOW)
     await sight.look()
     assert used() == [2, 5, 8, 2]
+
+
+async def test_sec_57_any_number_of_permissions_is_seen(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Permissions beyond what one query adds up are seen like the others, each with its own counts (SEC-57)."""
+    monkeypatch.setattr(stored, "KEYS_AT_ONCE", 2)
+    journal = StoredJournal(database, worker=1)
+    for number in range(5):
+        for _ in range(number):
+            await journal.write(record(reference=f"KSZ-{number}"), received_at=NOW - timedelta(hours=5))
+    keys = [VolumeKey(f"KSZ-{number}", "17/1") for number in range(5)]
+    counts = await StoredVolumes(database).settled(keys, until=NOW, but=2)
+    assert {count.key.permission: count.calls for count in counts} == {
+        f"KSZ-{number}": number for number in (1, 2, 3, 4)
+    }
 
 
 async def test_sec_57_the_own_calls_of_a_worker_are_not_counted_twice(database: Database) -> None:

@@ -404,22 +404,31 @@ DO UPDATE SET calls = counted.calls + EXCLUDED.calls, refused = counted.refused 
 
 -- name: settled_volumes
 -- How many calls other workers counted from the beginning of a month until an hour: those of its last day in one row,
--- the days before in another.
-SELECT permission, customer, operation,
-       CASE WHEN hour >= %(day)s::timestamptz THEN %(day)s::timestamptz ELSE %(month)s::timestamptz END AS start,
-       sum(calls)::bigint
+-- the days before in another. Each permission by itself, along the primary key.
+SELECT metered.permission, metered.customer, counted.operation, counted.start, counted.calls
 FROM unnest(%(permissions)s::text[], %(customers)s::text[]) AS metered (permission, customer)
-JOIN volume_count USING (permission, customer)
-WHERE hour >= %(month)s::timestamptz AND hour < %(until)s::timestamptz AND worker <> %(worker)s::bigint
-GROUP BY permission, customer, operation, start;
+CROSS JOIN LATERAL (
+    SELECT operation, start, sum(volume_count.calls)::bigint AS calls
+    FROM volume_count
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN hour >= %(day)s::timestamptz THEN %(day)s::timestamptz ELSE %(month)s::timestamptz END
+    ) AS part (start)
+    WHERE permission = metered.permission AND customer = metered.customer
+      AND hour >= %(month)s::timestamptz AND hour < %(until)s::timestamptz AND worker <> %(worker)s::bigint
+    GROUP BY operation, start
+) AS counted;
 
 -- name: recent_volumes
--- How many calls other workers counted, by hour, since an hour.
-SELECT permission, customer, operation, hour, sum(calls)::bigint
+-- How many calls other workers counted, by hour, since an hour. Each permission by itself, along the primary key.
+SELECT metered.permission, metered.customer, counted.operation, counted.hour, counted.calls
 FROM unnest(%(permissions)s::text[], %(customers)s::text[]) AS metered (permission, customer)
-JOIN volume_count USING (permission, customer)
-WHERE hour >= %(since)s::timestamptz AND worker <> %(worker)s::bigint
-GROUP BY permission, customer, operation, hour;
+CROSS JOIN LATERAL (
+    SELECT operation, hour, sum(volume_count.calls)::bigint AS calls
+    FROM volume_count
+    WHERE permission = metered.permission AND customer = metered.customer
+      AND hour >= %(since)s::timestamptz AND worker <> %(worker)s::bigint
+    GROUP BY operation, hour
+) AS counted;
 
 -- name: volume_totals
 -- How many calls were admitted and refused by volumes in a time, by what is asked; the most first.
