@@ -12,7 +12,7 @@ import typer
 
 from cbss_inscription.cli.answers import print_json
 from cbss_inscription.cli.arguments import OperatorName, Output, OutputFormat, SettingsFile, operator_name, read_ssin
-from cbss_inscription.cli.audit_arguments import From, Until, read_since, read_until
+from cbss_inscription.cli.audit_arguments import From, Until, read_audited, read_since, read_until
 from cbss_inscription.cli.evidence import evidence
 from cbss_inscription.cli.exit_codes import ExitCode
 from cbss_inscription.cli.hold import hold
@@ -101,21 +101,17 @@ def make_archive_key(
 def archive(*, settings: SettingsFile, operator: OperatorName = None) -> None:
     """Move the months that are not to be online any more into archive files, which are verified and signed before."""
     from cbss_inscription.app.archiving import archive_due_months
-    from cbss_inscription.app.settings import read_settings
-    from cbss_inscription.storage.migration import check_schema
     from cbss_inscription.usecases.record_look import Look, record_of_look
 
-    described, name, began = read_settings(settings), operator_name(operator), datetime.now(UTC)
+    name, began = operator_name(operator), datetime.now(UTC)
+    described, keys = read_audited(settings)
     if described.audit.archive is None:
         raise UsageError(f"{settings} has no [audit.archive]")
-    opened = _keys(described, None)
-    assert opened is not None
-    check_schema(described.database)
 
     def record_of(month: date, record_count: int, digest: str) -> AuditRecord:
         return record_of_look(
             Look.ARCHIVE,
-            opened,
+            keys,
             operator=name,
             criteria=[f"month={month:%Y-%m}"],
             record_count=record_count,
@@ -126,7 +122,7 @@ def archive(*, settings: SettingsFile, operator: OperatorName = None) -> None:
 
     trust, months = _trust(described, None, None), 0
     for archived in archive_due_months(
-        described, described.audit.archive, record_of, keys=opened, trust=trust, now=began
+        described, described.audit.archive, record_of, keys=keys, trust=trust, now=began
     ):
         months += 1
         sys.stdout.write(f"{archived.month:%Y-%m}: {archived.file_name}, SHA-256 {archived.digest.hex()}\n")
@@ -137,21 +133,17 @@ def archive(*, settings: SettingsFile, operator: OperatorName = None) -> None:
 def expire(*, settings: SettingsFile, operator: OperatorName = None) -> None:
     """Delete archive files whose months ended ten years ago, unless a record in them is under a hold."""
     from cbss_inscription.app.archiving import expire_files
-    from cbss_inscription.app.settings import read_settings
-    from cbss_inscription.storage.migration import check_schema
     from cbss_inscription.usecases.record_look import Look, record_of_look
 
-    described, name, began = read_settings(settings), operator_name(operator), datetime.now(UTC)
+    name, began = operator_name(operator), datetime.now(UTC)
+    described, keys = read_audited(settings)
     if described.audit.archive is None:
         raise UsageError(f"{settings} has no [audit.archive]")
-    opened = _keys(described, None)
-    assert opened is not None
-    check_schema(described.database)
 
     def record_of(file_name: str, digest: str) -> AuditRecord:
         return record_of_look(
             Look.EXPIRY,
-            opened,
+            keys,
             operator=name,
             criteria=[f"file={file_name}"],
             record_count=1,
@@ -161,7 +153,7 @@ def expire(*, settings: SettingsFile, operator: OperatorName = None) -> None:
         )
 
     files = 0
-    for file_name in expire_files(described, described.audit.archive, record_of, keys=opened, now=began):
+    for file_name in expire_files(described, described.audit.archive, record_of, keys=keys, now=began):
         files += 1
         sys.stdout.write(f"{file_name} is deleted\n")
     raise typer.Exit(ExitCode.DONE if files else ExitCode.NOTHING_FOUND)
@@ -178,16 +170,12 @@ def export(
 ) -> None:
     """Write a part of the journal to a file that proves itself, numbers sealed; that this was done is recorded."""
     from cbss_inscription.app.private_file import PrivateFile
-    from cbss_inscription.app.settings import read_settings
     from cbss_inscription.governance.audit_export import write_line
     from cbss_inscription.storage.journal_reading import export_lines, one_moment_of, record_look
-    from cbss_inscription.storage.migration import check_schema
     from cbss_inscription.usecases.record_look import Look, record_of_look
 
-    described, name, began = read_settings(settings), operator_name(operator), datetime.now(UTC)
-    opened = _keys(described, None)
-    assert opened is not None
-    check_schema(described.database)
+    name, began = operator_name(operator), datetime.now(UTC)
+    described, keys = read_audited(settings)
     if file.exists():
         raise UsageError(f"{file} is there already")
     with PrivateFile(file) as written, one_moment_of(described.database) as connection:
@@ -195,7 +183,7 @@ def export(
             written.write(write_line(line))
         record = record_of_look(
             Look.EXPORT,
-            opened,
+            keys,
             operator=name,
             criteria=_said({"from": since, "until": until}),
             record_count=written.record_count,
@@ -228,17 +216,14 @@ def search(
     output: Output = OutputFormat.TEXT,
 ) -> None:
     """Look for records, oldest first; that somebody looked, and for what, is recorded before anything is shown."""
-    from cbss_inscription.app.settings import read_settings
     from cbss_inscription.storage.journal_reading import Criteria, one_moment_of, record_look, search_records
-    from cbss_inscription.storage.migration import check_schema
     from cbss_inscription.usecases.record_look import Look, record_of_look
 
-    described, name, began = read_settings(settings), operator_name(operator), datetime.now(UTC)
-    opened = _keys(described, None)
-    assert opened is not None
+    name, began = operator_name(operator), datetime.now(UTC)
+    described, keys = read_audited(settings)
     person = None if ssin is None else read_ssin(ssin).digits
     criteria = Criteria(
-        person_hashes=None if person is None else opened.hashes(person),
+        person_hashes=None if person is None else keys.hashes(person),
         ticket_cbss=ticket,
         customer_ticket=customer_ticket,
         application_urn=application,
@@ -246,7 +231,6 @@ def search(
         since=read_since(since),
         until=read_until(until),
     )
-    check_schema(described.database)
     with one_moment_of(described.database) as connection:
         found = search_records(connection, criteria, record_count_max=limit)
     said = {
@@ -259,7 +243,7 @@ def search(
     }
     look = record_of_look(
         Look.SEARCH,
-        opened,
+        keys,
         operator=name,
         criteria=_said(said),
         ssin=person,
@@ -269,7 +253,7 @@ def search(
         now=datetime.now(UTC),
     )
     record_look(described.database, look, received_at=began)
-    shown = opened if numbers else None
+    shown = keys if numbers else None
     if output is OutputFormat.JSON:
         print_json([_record_as_json(record, shown) for record in found])
     else:

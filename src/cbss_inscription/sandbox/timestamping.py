@@ -28,6 +28,8 @@ REQUEST_BYTES_MAX: Final = 4_096
 """Bytes of a request; they have some sixty."""
 ANSWER_SECONDS_MAX: Final = 10.0
 """For one operation on a connection."""
+STOP_SECONDS_MAX: Final = 0.05
+"""How soon it notices that it is to stop."""
 QUERY_TYPE: Final = "application/timestamp-query"
 REPLY_TYPE: Final = "application/timestamp-reply"
 
@@ -245,7 +247,12 @@ class TimeStampServer:
 
         self._server = http.server.ThreadingHTTPServer((address, port), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="time-stamp-authority", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": STOP_SECONDS_MAX},
+            name="time-stamp-authority",
+            daemon=True,
+        )
 
     @property
     def url(self) -> str:
