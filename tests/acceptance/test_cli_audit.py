@@ -11,6 +11,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from cbss_inscription.app.keeping import client_of
+from cbss_inscription.app.settings import read_settings
 from cbss_inscription.domain.period import timestamp
 from cbss_inscription.governance.journal import (
     AuditedOutcome,
@@ -24,6 +26,7 @@ from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.sandbox.timestamping import TimeStampAuthority
 from cbss_inscription.storage.chain import link_records, seal_links, write_records
 from tests.acceptance.conftest import Command
+from tests.conftest import RunningSandbox
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
 SSIN, OTHER = "85073003328", "17073003384"
@@ -106,6 +109,15 @@ def test_sec_72_the_journal_is_verified_in_the_database_and_from_a_file(
     assert look.response_digest == digest
     done = command("audit", "verify", file, "--tsa-ca", tmp_path / "ca.pem", "--format", "json")
     assert (done.exit_code, json.loads(done.out)["time_stamps"], json.loads(done.out)["findings"]) == (0, 1, [])
+
+
+def test_sec_72_a_sandbox_has_an_authority_that_stamps(sandbox: RunningSandbox, command: Command) -> None:
+    """The settings of a sandbox name an authority that answers, and its journal verifies while it serves (SEC-72)."""
+    file = sandbox.directory / "settings.toml"
+    stamping = read_settings(file).audit.timestamping
+    assert stamping is not None
+    assert client_of(stamping).stamp("statement")
+    assert command("audit", "verify", "--settings", file).exit_code == 0
 
 
 def test_sec_72_a_finding_is_status_3(settings: Path, command: Command, fresh_database: str) -> None:

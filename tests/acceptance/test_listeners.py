@@ -50,8 +50,8 @@ def test_a_listener_that_does_not_answer_any_more_is_started_anew(sandbox: Runni
         listeners.stop()
 
 
-def test_files_of_a_register_elsewhere_are_warned_of(sandbox: RunningSandbox) -> None:
-    """A façade whose National Register is elsewhere warns of such files in its own store, and of nothing otherwise."""
+def test_what_is_wrong_though_it_serves_is_warned_of(sandbox: RunningSandbox) -> None:
+    """Of unseen files of a National Register elsewhere, and of seals without time stamps (SEC-72); else of nothing."""
     text = (sandbox.directory / "settings.toml").read_text(encoding="utf-8").partition("[plain]")[0]
     text = re.sub(r"(?m)^port = \d+", f"port = {free_port()}", text)
     elsewhere = (
@@ -60,7 +60,11 @@ def test_files_of_a_register_elsewhere_are_warned_of(sandbox: RunningSandbox) ->
         'customer_identification = { cbe_number = "9000000290" }\n'
     )
     settings = sandbox.directory / "warned.toml"
-    for content, is_warned in ((text, False), (text + elsewhere, True)):
+    for content, words in (
+        (text, []),
+        (text.partition("[audit.t")[0] + elsewhere, ["time stamps", "National Register"]),
+    ):
         settings.write_text(content, encoding="utf-8")
         with serving(settings) as listeners:
-            assert any("National Register" in warning for warning in listeners.warnings) == is_warned
+            assert len(listeners.warnings) == len(words)
+            assert all(word in warning for word, warning in zip(words, listeners.warnings, strict=True))
