@@ -51,7 +51,8 @@ def test_sec_80_a_sandbox_is_alive_and_ready(sandbox: RunningSandbox) -> None:
     """Every check of a service that works is good, and the manifest says where to ask (SEC-80)."""
     assert sandbox.operations_url.startswith("http://localhost:")
     assert httpx.get(f"{sandbox.operations_url}/health/live", trust_env=False).json() == {"live": True}
-    names = [Check.LOOK, Check.DATABASE, Check.SCHEMA, Check.REVOCATION_LISTS, Check.CLOCK, Check.TLS, Check.PLAIN]
+    names = [Check.LOOK, Check.DATABASE, Check.SCHEMA, Check.REVOCATION_LISTS, Check.CLOCK, Check.AUDIT_SEALS]
+    names += [Check.TLS, Check.PLAIN]
     assert ready(sandbox) == {"ready": True, "checks": {name: {"ok": True} for name in names}}
 
 
@@ -145,10 +146,14 @@ async def test_sec_80_each_check_fails_by_its_own_cause(sandbox: RunningSandbox,
     assert failing(await checks_of(settings)()) == {}
 
     away = msgspec.structs.replace(settings, database="host=127.0.0.1 port=1 dbname=x connect_timeout=2")
-    assert failing(await checks_of(away)()) == {Check.DATABASE: Reason.NO_ANSWER, Check.SCHEMA: Reason.UNKNOWN}
+    assert failing(await checks_of(away)()) == {
+        Check.DATABASE: Reason.NO_ANSWER,
+        Check.SCHEMA: Reason.UNKNOWN,
+        Check.AUDIT_SEALS: Reason.UNKNOWN,
+    }
 
     foreign = msgspec.structs.replace(settings, database=postgresql.connection_string)
-    assert failing(await checks_of(foreign)()) == {Check.SCHEMA: Reason.NOT_OURS}
+    assert failing(await checks_of(foreign)()) == {Check.SCHEMA: Reason.NOT_OURS, Check.AUDIT_SEALS: Reason.UNKNOWN}
 
     later = checks_of(settings, clock=lambda: datetime.now(UTC) + timedelta(days=9))
     look = await later()
@@ -158,6 +163,16 @@ async def test_sec_80_each_check_fails_by_its_own_cause(sandbox: RunningSandbox,
 
     silent = msgspec.structs.replace(settings, plain=PlainListener(port=free_port()))
     assert failing(await checks_of(silent)()) == {Check.PLAIN: Reason.NO_ANSWER}
+
+
+async def test_sec_73_seals_that_stay_away_are_not_ready(sandbox: RunningSandbox) -> None:
+    """A service that refuses calls for want of seals is not ready (SEC-73, SEC-80)."""
+    settings = read_settings(sandbox.directory / "settings.toml")
+    at_once = msgspec.structs.replace(
+        settings.audit, seal_seconds=1e-12, alarm_after_seconds=1e-11, stop_after_seconds=1e-10
+    )
+    checks = checks_of(msgspec.structs.replace(settings, audit=at_once))
+    assert failing(await checks()) == {Check.AUDIT_SEALS: Reason.OVERDUE}
 
 
 async def test_sec_44_lists_that_are_not_required_need_not_be_fresh(sandbox: RunningSandbox) -> None:

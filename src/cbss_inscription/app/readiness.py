@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+import psycopg
+
 from cbss_inscription.app.addresses import Listener, answers, listeners_of
 from cbss_inscription.app.background import repeat
 from cbss_inscription.app.clock import Clock, ClockLog, ClockWatch, read_clock, utc_now
@@ -18,7 +20,8 @@ from cbss_inscription.domain.clock import ClockReading
 from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.security.lifetimes import Lifetime
 from cbss_inscription.security.trust import TrustStore
-from cbss_inscription.storage.database import Database
+from cbss_inscription.storage.chain import backlog_seconds
+from cbss_inscription.storage.database import Database, completed
 from cbss_inscription.storage.migration import check_schema
 
 LOOK_SECONDS: Final = 10.0
@@ -38,6 +41,8 @@ class Check(StrEnum):
     SCHEMA = "schema"
     REVOCATION_LISTS = "revocation-lists"
     CLOCK = "clock"
+    AUDIT_SEALS = "audit-seals"
+    """Whether the journal's seals keep up: calls are refused otherwise (SEC-73)."""
     TLS = "listener-tls"
     PLAIN = "listener-plain"
 
@@ -121,6 +126,8 @@ class ServiceChecks:
         listening = [one for one in listeners_of(self._settings) if one is not Listener.OPERATIONS]
         silent = {one for one in listening if not await asyncio.to_thread(answers, self._settings, one)}
         database, schema = await asyncio.to_thread(self._database_and_schema)
+        is_sound = database is None and schema is None
+        seals = await asyncio.to_thread(self._seals) if is_sound else Reason.UNKNOWN
         if database is None:
             await self._clock_watch.look()
         verdicts = {
@@ -128,6 +135,7 @@ class ServiceChecks:
             Check.SCHEMA: schema,
             Check.REVOCATION_LISTS: Reason.STALE if store.stale_authorities(now) else None,
             Check.CLOCK: Reason.WRONG if self._clock_watch.is_wrong else None,
+            Check.AUDIT_SEALS: seals,
             **{Check(f"listener-{one}"): Reason.NO_ANSWER if one in silent else None for one in listening},
         }
         return Look(
@@ -146,6 +154,14 @@ class ServiceChecks:
         except UsageError:
             return None, Reason.NOT_OURS
         return None, None
+
+    def _seals(self) -> Reason | None:
+        try:
+            with psycopg.connect(completed(self._settings.database), autocommit=True) as connection:
+                waited_seconds = backlog_seconds(connection)
+        except psycopg.Error:
+            return Reason.UNKNOWN
+        return Reason.OVERDUE if waited_seconds > self._settings.audit.stop_after_seconds else None
 
     async def _read_clock(self) -> ClockReading:
         database = Database(self._settings.database, connections_max=1)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from cbss_inscription import __version__
+from cbss_inscription.app.background import repeat
 from cbss_inscription.app.clock import Clock, ClockWatch, read_clock, utc_now
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
@@ -163,7 +164,13 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         forgetting = asyncio.create_task(
             _forget(replay_guard, StoredDeclarations(database), timedelta(hours=settings.tickets_kept_hours))
         )
-        sealing = asyncio.create_task(_watch_seals(journal, settings.audit.stop_after_seconds))
+        watching_seals = asyncio.create_task(
+            repeat(
+                partial(_look_at_seals, journal, settings.audit.stop_after_seconds),
+                seconds=lambda: SEALS_LOOK_SECONDS,
+                failed=lambda kind: reload_log.reload_failed(what="audit seals", reason=kind),
+            )
+        )
         reloading = asyncio.create_task(
             keep_in_force(settings, trust=trust, rules=access_rules, audit_keys=audit_keys, log=reload_log)
         )
@@ -172,7 +179,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         finally:
             forgetting.cancel()
             watching.cancel()
-            sealing.cancel()
+            watching_seals.cancel()
             reloading.cancel()
             counting.cancel()
             await registers.close()
@@ -197,11 +204,9 @@ def _repertory(
     )
 
 
-async def _watch_seals(journal: StoredJournal, stop_after_seconds: float) -> None:
-    while True:
-        with contextlib.suppress(ServiceUnavailable):  # without the database no call is done either
-            await journal.look_at_seals(stop_after_seconds=stop_after_seconds)
-        await asyncio.sleep(SEALS_LOOK_SECONDS)
+async def _look_at_seals(journal: StoredJournal, stop_after_seconds: float) -> None:
+    with contextlib.suppress(ServiceUnavailable):  # without the database no call is done either
+        await journal.look_at_seals(stop_after_seconds=stop_after_seconds)
 
 
 async def _forget(replay_guard: StoredReplayGuard, declarations: StoredDeclarations, tickets_kept: timedelta) -> None:
