@@ -28,7 +28,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security bench-volumes check format audit sbom requirements wheel clean
+.PHONY: sandbox test test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security bench-governance bench-volumes check format audit sbom requirements wheel clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -93,6 +93,10 @@ bench-security: .venv/.development
 # What agreed volumes cost: the decision, and the count beside each record. ARGS="--rounds 5" for less patience.
 bench-volumes: .venv/.development
 	.venv/bin/python bench/volumes.py $(ARGS)
+
+# What audit journal and volumes add to a consultation, at most a quarter of its CPU time: ARGS="--rounds 15" for more.
+bench-governance: .venv/.development
+	.venv/bin/python bench/governance.py $(ARGS)
 
 check: .venv/.development
 	.venv/bin/ruff format --check .

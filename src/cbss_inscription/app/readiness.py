@@ -21,7 +21,7 @@ from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.security.lifetimes import Lifetime
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.storage.chain import backlog_seconds
-from cbss_inscription.storage.database import Database, completed
+from cbss_inscription.storage.database import Database, bounded
 from cbss_inscription.storage.migration import check_schema
 
 LOOK_SECONDS: Final = 10.0
@@ -157,7 +157,7 @@ class ServiceChecks:
 
     def _seals(self) -> Reason | None:
         try:
-            with psycopg.connect(completed(self._settings.database), autocommit=True) as connection:
+            with psycopg.connect(bounded(self._settings.database), autocommit=True) as connection:
                 waited_seconds = backlog_seconds(connection)
         except psycopg.Error:
             return Reason.UNKNOWN
