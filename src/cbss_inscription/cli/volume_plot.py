@@ -9,7 +9,7 @@ from typing import Final
 
 from cbss_inscription.client.call import one_line
 
-WIDTH: Final = 960
+WIDTH: Final = 1_120
 """Pixels, as all measures below."""
 MARGIN: Final = 24
 NAMES: Final = 330
@@ -52,7 +52,7 @@ def plot(title: str, totals: Sequence[Bar], shares: Sequence[Bar]) -> str:
         y += ROW
         rows.append(_text(MARGIN, y + BAR, "Agreed volumes: the fullest window, in per cent", size=14))
         y += ROW
-        rows += _bars(shares, y, longest)
+        rows += _bars(shares, y, longest, labels_aligned=True)  # the line at 100 crosses none of them
         x = MARGIN + NAMES + BARS * 100 / longest
         bottom = y + ROW * len(shares)
         rows.append(
@@ -68,7 +68,7 @@ def plot(title: str, totals: Sequence[Bar], shares: Sequence[Bar]) -> str:
     )
 
 
-def _bars(bars: Sequence[Bar], y: int, longest: float) -> Iterator[str]:
+def _bars(bars: Sequence[Bar], y: int, longest: float, *, labels_aligned: bool = False) -> Iterator[str]:
     for number, bar in enumerate(bars):
         top = y + ROW * number
         left, scale = MARGIN + NAMES, BARS / longest
@@ -78,7 +78,8 @@ def _bars(bars: Sequence[Bar], y: int, longest: float) -> Iterator[str]:
         if bar.more:
             x, width = left + bar.value * scale, bar.more * scale
             yield f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{BAR}" fill="{_REFUSED}"/>'
-        yield _text(left + (bar.value + bar.more) * scale + 6, top + BAR - 3, bar.label) + "</g>"
+        end = BARS if labels_aligned else (bar.value + bar.more) * scale
+        yield _text(left + end + 6, top + BAR - 3, bar.label) + "</g>"
 
 
 def _legend(y: int) -> Iterator[str]:
