@@ -17,7 +17,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from psycopg.conninfo import conninfo_to_dict
 
-from cbss_inscription.app.keeping import trust_of_timestamps
 from cbss_inscription.app.native import check_libraries, loaded_libraries
 from cbss_inscription.app.settings import Settings, is_password_in_environment, read_file
 from cbss_inscription.domain.environment import Environment
@@ -121,6 +120,13 @@ def _check_production(settings: Settings, certificates: Iterable[x509.Certificat
         if any(TEST_ONLY in name.rfc4514_string() for name in (certificate.subject, certificate.issuer)):
             raise UsageError("the server's certificate is of a test PKI: it cannot serve the environment PRD")
     stamping = settings.audit.timestamping
-    for root in () if stamping is None else trust_of_timestamps(stamping).roots:
-        if TEST_ONLY in root.subject.rfc4514_string():
+    for authority in () if stamping is None else _certificates_in(stamping.ca):
+        if TEST_ONLY in authority.subject.rfc4514_string():
             raise UsageError("the time-stamping authority is of a test PKI: it cannot serve the environment PRD")
+
+
+def _certificates_in(path: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(read_file(Path(path)))
+    except ValueError:
+        raise UsageError(f"{path}: no certificates in PEM") from None
