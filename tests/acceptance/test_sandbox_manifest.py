@@ -170,7 +170,7 @@ def test_the_refused_certificates_are_refused(sandbox: RunningSandbox, name: str
     with InscriptionClient(profile) as client, pytest.raises(FaultReceived) as caught:
         client.consult_inscriptions(sandbox.ssin("nr_active"))
     assert caught.value.code == code
-    reasons = {line["reason"] for line in sandbox.log_lines() if line["ticket_cbss"] == caught.value.ticket}
+    reasons = {line["reason"] for line in sandbox.log_lines() if line.get("ticket_cbss") == caught.value.ticket}
     assert len(reasons) == 1
 
 

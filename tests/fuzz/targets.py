@@ -69,6 +69,7 @@ from tests.fuzz.mutations import (
     read_der,
     write_der,
 )
+from tests.journal import KeysOfTests, ListJournal
 
 NOW: Final = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
@@ -93,6 +94,8 @@ revocation_grace_seconds = 60
 [[trust.revocation_sources]]
 url = "https://crl.example/ca.crl"
 file = "ca.crl"
+[audit]
+keys = "audit-keys.toml"
 [limits]
 body_bytes_max = 1000
 """
@@ -411,6 +414,8 @@ class Room:
             server=issuer,
             application_root=issuer,
             application_authority=issuer,
+            timestamp_root=issuer,
+            timestamp_authority=issuer,
         )
         pem = pki.issue_revocation_list(numbers, now=NOW - _DAY)
         return x509.load_pem_x509_crl(pem).public_bytes(Encoding.DER)
@@ -441,7 +446,9 @@ class Room:
     def _door(self) -> SecuredDoor:
         return SecuredDoor(
             door=Door.FACADE,
-            operations=InscriptionOperations(access_rules=_Rules(), repertory=_Repertory(), location="https://x"),
+            operations=InscriptionOperations(
+                access_rules=_Rules(), volumes=None, repertory=_Repertory(), location="https://x"
+            ),
             deployment=Deployment(version="1", environment=ENVIRONMENT),
             policy=self.policy,
             trust=self.trust,
@@ -450,6 +457,8 @@ class Room:
             documents=WsdlDocuments(Door.FACADE, public_url="https://x"),
             addresses=DoorAddresses.of(Door.FACADE, ("https://x",)),
             log=self._log,
+            journal=ListJournal(),
+            audit_keys=KeysOfTests(),
             validate_responses=True,
             clock=lambda: NOW,
         )

@@ -197,7 +197,7 @@ WRITING = (Operation.INSERT_INSCRIPTION, Operation.UPDATE_INSCRIPTION)
     ],
 )
 def test_sec_56_58_59_allowed_if_and_only_if_the_rules_say_so(rules: AccessRules) -> None:
-    """Every URN, CBE number, environment, customer, ground, operation, day gets its answer (SEC-56, TV-110..115)."""
+    """Every URN, CBE number, environment, customer, ground, operation, day is answered (rule 48; TV-110..115)."""
     assert len(ALL_QUESTIONS) == 2 * 2 * 2 * 3 * 2 * len(Operation) * 5
     wrong = [question for question in ALL_QUESTIONS if answer(rules, question) != naive_answer(rules, question)]
     assert wrong == []

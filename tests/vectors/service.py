@@ -31,6 +31,7 @@ from cbss_inscription.soap.explain import Told
 from cbss_inscription.soap.http import HttpLimits, SoapApplication
 from cbss_inscription.soap.pipeline import Progress, SecuredDoor
 from cbss_inscription.soap.wsdl import WsdlDocuments
+from tests.journal import KeysOfTests, ListJournal
 from tests.pki.reader import DeclaredPki
 from tests.vectors.vector import NOT_LOADED, Delivery, Expected, Outcome, Variant
 
@@ -99,6 +100,8 @@ class Replica:
             schema=schema_of(Door.FACADE),
             documents=_documents(),
             log=self._log,
+            journal=ListJournal(),
+            audit_keys=KeysOfTests(),
             clock=lambda: now,
         )
         self._application = SoapApplication(doors={Door.FACADE.path: door}, limits=HttpLimits(), lifespan=_lifespan)
