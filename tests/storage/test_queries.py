@@ -14,7 +14,7 @@ import cbss_inscription
 from cbss_inscription.storage.queries import QUERIES
 
 SOURCE = Path(cbss_inscription.__file__).parent
-PARAMETER = re.compile(r"%\((\w+)\)[sb]")
+PARAMETER = re.compile(r"%\((\w+)\)s")
 # PostgreSQL prepares only what has a plan; these are run instead, and undone.
 UTILITIES = {
     "analyze_persons",

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from cbss_inscription.domain.errors import ServiceUnavailable, TemporarilyUnavailable
 from cbss_inscription.governance.journal import AuditRecord, SealedRequest, canonical, person_hashes
 from cbss_inscription.governance.volumes import CountedCall, counted_call
@@ -49,20 +51,7 @@ class JournalEntry:
 
 def parameters_of(entries: Sequence[JournalEntry], *, worker: int = 0) -> dict[str, object]:
     """What the query `write_audit_records` takes to write these entries, and to count their calls for this worker."""
-    kept = [(entry, entry.evidence) for entry in entries if entry.evidence is not None]
-    return {
-        "received_at": [entry.received_at for entry in entries],
-        "tickets": [entry.ticket for entry in entries],
-        "contents": [entry.content for entry in entries],
-        "hashes": [one for entry in entries for one in entry.hashes],
-        "hash_received_at": [entry.received_at for entry in entries for _ in entry.hashes],
-        "hash_tickets": [entry.ticket for entry in entries for _ in entry.hashes],
-        "evidence_tickets": [entry.ticket for entry, _ in kept],
-        "evidence_received_at": [entry.received_at for entry, _ in kept],
-        "evidence_keys": [evidence.key for _, evidence in kept],
-        "evidences": [evidence.sealed for _, evidence in kept],
-        **_counts([(entry.ticket, entry.counted) for entry in entries if entry.counted is not None], worker),
-    }
+    return {"entries": msgspec.json.encode(entries).decode("utf-8"), "worker": worker}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +121,6 @@ class StoredJournal:
                     raise
             else:
                 return
-
-
-def _counts(counted: list[tuple[UUID, CountedCall]], worker: int) -> dict[str, object]:
-    return {
-        "worker": worker,
-        "counted_tickets": [ticket for ticket, _ in counted],
-        "permissions": [call.permission for _, call in counted],
-        "application_urns": [call.application_urn for _, call in counted],
-        "customers": [call.customer for _, call in counted],
-        "legal_contexts": [call.legal_context for _, call in counted],
-        "operations": [call.operation for _, call in counted],
-        "are_refused": [call.is_refused for _, call in counted],
-    }
 
 
 def _end(group: list[_Waiting], error: BaseException | None) -> None:

@@ -365,41 +365,42 @@ RETURNING true;
 -- name: write_audit_records
 -- Nothing; each record stands in the journal, each person is found in it, the requests that are kept are there, and each
 -- call is counted. The same record again changes nothing: a group whose first attempt was lost on the way is sent again.
--- Arrays go in binary: as text, each quotation mark of each record would be escaped, at six times the cost of it all.
-WITH arrived AS (
-    SELECT received_at, ticket_cbss, content
-    FROM unnest(%(received_at)b::timestamptz[], %(tickets)b::uuid[], %(contents)b::text[])
-         AS item (received_at, ticket_cbss, content)
+-- The group is one JSON text (storage/journal.py JournalEntry): arrays of texts would be made value by value in Python,
+-- at several times the cost of all the rest.
+WITH arrived AS MATERIALIZED (
+    SELECT *
+    FROM json_to_recordset(%(entries)s::json)
+         AS item (received_at timestamptz, ticket uuid, content text, hashes text[], counted json, evidence json)
 ), person AS (
     INSERT INTO audit_person (person_hash, received_at, ticket_cbss)
-    SELECT person_hash, received_at, ticket_cbss
-    FROM unnest(%(hashes)b::bytea[], %(hash_received_at)b::timestamptz[], %(hash_tickets)b::uuid[])
-         AS item (person_hash, received_at, ticket_cbss)
+    SELECT decode(hash, 'base64'), received_at, ticket
+    FROM arrived CROSS JOIN unnest(hashes) AS hash
     ON CONFLICT DO NOTHING
-), evidence AS (
+), kept AS (
     INSERT INTO audit_evidence (ticket_cbss, received_at, key, sealed)
-    SELECT ticket_cbss, received_at, key, sealed
-    FROM unnest(%(evidence_tickets)b::uuid[], %(evidence_received_at)b::timestamptz[], %(evidence_keys)b::text[],
-                %(evidences)b::bytea[])
-         AS item (ticket_cbss, received_at, key, sealed)
+    SELECT ticket, received_at, evidence ->> 'key', decode(evidence ->> 'sealed', 'base64')
+    FROM arrived
+    WHERE evidence IS NOT NULL
     ON CONFLICT DO NOTHING
 ), written AS (
     INSERT INTO audit_record (received_at, ticket_cbss, record_number, content)
-    SELECT received_at, ticket_cbss, nextval('audit_record_number'), content
+    SELECT received_at, ticket, nextval('audit_record_number'), content
     FROM arrived
     ON CONFLICT DO NOTHING
-    RETURNING received_at, ticket_cbss
+    RETURNING ticket_cbss
 )
 INSERT INTO volume_count AS counted
     (hour, permission, application_urn, customer, legal_context, operation, worker, calls, refused)
-SELECT date_trunc('hour', written.received_at, 'UTC'), permission, application_urn, customer, legal_context, operation,
-       %(worker)s::bigint, count(*) FILTER (WHERE NOT is_refused), count(*) FILTER (WHERE is_refused)
-FROM written
-JOIN unnest(%(counted_tickets)b::uuid[], %(permissions)b::text[], %(application_urns)b::text[], %(customers)b::text[],
-            %(legal_contexts)b::text[], %(operations)b::text[], %(are_refused)b::boolean[])
-     AS item (ticket_cbss, permission, application_urn, customer, legal_context, operation, is_refused)
-     USING (ticket_cbss)
-GROUP BY 1, permission, application_urn, customer, legal_context, operation
+SELECT date_trunc('hour', arrived.received_at, 'UTC'), call.permission, call.application_urn, call.customer,
+       call.legal_context, call.operation, %(worker)s::bigint,
+       count(*) FILTER (WHERE NOT call.is_refused), count(*) FILTER (WHERE call.is_refused)
+FROM arrived
+JOIN written ON written.ticket_cbss = arrived.ticket
+CROSS JOIN json_to_record(arrived.counted)
+     AS call (permission text, application_urn text, customer text, legal_context text, operation text,
+              is_refused boolean)
+WHERE arrived.counted IS NOT NULL
+GROUP BY 1, call.permission, call.application_urn, call.customer, call.legal_context, call.operation
 ON CONFLICT (permission, customer, hour, operation, application_urn, legal_context, worker)
 DO UPDATE SET calls = counted.calls + EXCLUDED.calls, refused = counted.refused + EXCLUDED.refused;
 
