@@ -73,8 +73,8 @@ class Progress:
 
     ticket: UUID
     timestamp_receive: datetime
-    request_digest: str
-    """SHA-256 of what the caller signed, or of the whole message as long as nobody is known to have signed it."""
+    request_digest: str | None = None
+    """SHA-256 of what the caller signed; None as long as nobody is known to have signed it."""
     caller: Caller | None = None
     request: Request | None = field(default=None, repr=False)
     trail: Trail = field(default_factory=Trail)
@@ -111,9 +111,7 @@ class SecuredDoor:
 
     async def answer(self, message: RawMessage) -> Reply:
         """The reply: a response, or the fault that any station's refusal becomes. Never raises."""
-        progress = Progress(
-            ticket=uuid4(), timestamp_receive=self.clock(), request_digest=hashlib.sha256(message.body).hexdigest()
-        )
+        progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
         began = time.perf_counter()
         ending: Result | CbssInscriptionError | None
         try:
@@ -152,7 +150,7 @@ class SecuredDoor:
             request=progress.request,
             trail=progress.trail,
             ending=ending,
-            request_digest=progress.request_digest,
+            request_digest=progress.request_digest or hashlib.sha256(message.body).hexdigest(),
             response_digest=hashlib.sha256(reply.body).hexdigest(),
             evidence_digest=hashlib.sha256(message.body).hexdigest() if is_kept else None,
         )
@@ -235,7 +233,7 @@ class SecuredDoor:
 
     def busy(self) -> Reply:
         """See `SoapDoor.busy`: 503 with SOA-02002 (SEC-10)."""
-        progress = Progress(ticket=uuid4(), timestamp_receive=self.clock(), request_digest="")
+        progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
         error = TemporarilyUnavailable("requests-at-once")
         self.log.refused(progress, error=error, seconds=0.0)
         return self._fault(error, progress, status=503)
