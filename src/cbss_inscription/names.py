@@ -2,7 +2,7 @@
 
 Marks: [A] published by the owner, [C] reconstructed by the owner's convention, [D] ours (contract.md section 1). The
 true names of CBSSInscription and InscriptionService are not public: whoever learns them changes them here and in
-`contract/wsdl`, and nowhere else.
+`contract/wsdl`, and nowhere else. What a service is called that only a façade asks is for its `client.dialect` to know.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ MUTATIONS_PATH: Final = "/InscriptionMutations/v1"  # [D]
 PERSON: Final = "http://kszbcss.fgov.be/intf/PersonService/v1"  # [C]
 PERSON_ACTION: Final = "http://kszbcss.fgov.be/PersonService/"  # [C] without version, followed by the operation
 PERSON_PATH: Final = "/PersonService/v1/person"  # [C]
+ANSWER_WITHIN: Final = "CBSS-Answer-Within"
+"""[D] The HTTP header in which a caller says after how many milliseconds it waits no more."""
 SEND_TEST_MESSAGE: Final = "sendTestMessage"  # [A] KSZ's TestConnectionService; the façade has healthCheck instead
 
 

@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cbss_inscription.app.sandbox import (
+    Beside,
     Sandbox,
     SandboxOptions,
     _prepare_database,
@@ -168,11 +169,12 @@ def test_a_service_that_was_started_anew_is_told_and_its_process_is_in_the_manif
         mutations_url="https://x",
         plain_url=None,
         register_url="https://x",
+        repertory_url=None,
         operations_url=None,
         scenarios={},
         _server=None,
         _listeners=Silent(),  # type: ignore[arg-type]
-        _national_register=Silent(),  # type: ignore[arg-type]
+        _beside={Beside.NATIONAL_REGISTER: Silent()},  # type: ignore[dict-item]
     )
     assert sandbox.check() == (
         "The façade gave no answer for 45 seconds and was started anew.",

@@ -447,7 +447,11 @@ class Room:
         return SecuredDoor(
             door=Door.FACADE,
             operations=InscriptionOperations(
-                access_rules=_Rules(), volumes=None, repertory=_Repertory(), location="https://x"
+                component=Door.FACADE.service_name,
+                access_rules=_Rules(),
+                volumes=None,
+                repertory=_Repertory(),
+                location="https://x",
             ),
             deployment=Deployment(version="1", environment=ENVIRONMENT),
             policy=self.policy,

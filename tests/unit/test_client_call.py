@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from cbss_inscription.client.call import (
-    FAULT_WORD_CHARS_MAX,
     REPLY_BYTES_MAX,
     REPLY_ELEMENTS_MAX,
     PreparedCall,
     prepare,
     read_answer,
 )
+from cbss_inscription.client.dialect import FAULT_WORD_CHARS_MAX
 from cbss_inscription.client.errors import FaultReceived, ReplyUnreadable
 from cbss_inscription.contract.write import Deployment, write_response
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss, InformationCustomer

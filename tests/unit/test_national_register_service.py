@@ -276,7 +276,7 @@ def test_settings_say_which_service_they_are_for(tmp_path: Path) -> None:
     """The National Register's door is PersonService's, and it asks no other."""
     settings = read(tmp_path, f'service = "national-register"\n{LEAST}')
     assert (settings.service, settings.service.door) == (Service.NATIONAL_REGISTER, Door.PERSON)
-    with pytest.raises(UsageError, match="only a façade"):
+    with pytest.raises(UsageError, match="asks no other"):
         read(tmp_path, f'service = "national-register"\n{LEAST}{REMOTE}')
 
 

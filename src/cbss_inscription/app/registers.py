@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cbss_inscription.app.settings import NationalRegister, Service, Settings
+from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.legal_data import CBSS_REGISTERS, EVERY_REGISTER, Register
 from cbss_inscription.registers.authority import AuthorityRegisters
@@ -40,7 +41,12 @@ class Registers:
 
 
 def registers_of(settings: Settings, database: Database, *, log: SourceLog) -> Registers:
-    """The registers that the settings name. Raises `UsageError` for a file that is missing or broken."""
+    """The registers that the settings name. Raises `UsageError` for a file that is missing or broken.
+
+    A façade with an upstream has none: its settings are refused too.
+    """
+    if settings.upstream is not None:
+        raise UsageError("the persons are kept by the [upstream] of these settings: name the settings of that service")
     if settings.service is Service.NATIONAL_REGISTER:
         national = StoredPersons(database, registers={Register.NR})
         return Registers(every=national, national=national, ours=frozenset({Register.NR}))

@@ -13,13 +13,15 @@ import json
 import shutil
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric import rsa
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cbss_inscription.app.addresses import Listener
@@ -29,16 +31,18 @@ from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import ServiceUnavailable, UsageError
 from cbss_inscription.domain.legal_data import CBSS_REGISTERS, EVERY_REGISTER, Register
-from cbss_inscription.governance.access import write_access_rules
+from cbss_inscription.governance.access import AccessRules, write_access_rules
 from cbss_inscription.governance.journal import new_audit_keys
 from cbss_inscription.sandbox.demonstration import (
     APPLICATIONS,
     ENVIRONMENT,
+    FACADE,
     OTHER_ENVIRONMENT,
     REPERTORY,
     UNKNOWN_URN,
     DemoApplication,
     demo_access_rules,
+    demo_upstream_rules,
 )
 from cbss_inscription.sandbox.pki import REVOCATION_LISTS, Credential, TestPki
 from cbss_inscription.sandbox.population import NumberSpace, Scenario
@@ -86,13 +90,21 @@ class SandboxOptions:
     """Inscriptions per person, on average, that are there from the beginning."""
     workers: int = 1
     national_register: bool = False
-    """Whether the National Register's persons are in a service of their own, which the façade asks."""
+    """Whether the National Register's persons are in a service of their own, which is asked."""
+    repertory: bool = False
+    """Whether lines and persons are in a service of their own, which the façade asks."""
     database: str | None = None
     """A PostgreSQL ≥ 15 to use instead of the bundled one."""
     pg_bin: Path | None = None
     """The programs of another PostgreSQL ≥ 15 to run instead of the bundled ones."""
     anew: bool = False
     """Whether what was written on another population may go with it."""
+
+    @property
+    def beside(self) -> tuple[Beside, ...]:
+        """The services beside the façade, in the order in which they start: who is asked comes first."""
+        wanted = {Beside.NATIONAL_REGISTER: self.national_register, Beside.REPERTORY: self.repertory}
+        return tuple(beside for beside, is_wanted in wanted.items() if is_wanted)
 
     @property
     def recipe(self) -> str:
@@ -119,6 +131,53 @@ class Report(Protocol):
         ...
 
 
+class Beside(Enum):
+    """A service that a sandbox can have beside its façade: with settings, rules, log and database of its own."""
+
+    NATIONAL_REGISTER = "national_register"
+    REPERTORY = "repertory"
+
+    @property
+    def title(self) -> str:
+        """What it is called in a sentence."""
+        return "National Register" if self is Beside.NATIONAL_REGISTER else "repertory"
+
+    @property
+    def service(self) -> Service:
+        """Which service it is."""
+        return Service.NATIONAL_REGISTER if self is Beside.NATIONAL_REGISTER else Service.REPERTORY
+
+    @property
+    def key(self) -> str:
+        """Its key in sandbox.json, and the name of its database."""
+        return self.value
+
+    @property
+    def settings(self) -> str:
+        """The name of its settings file."""
+        return f"{self.service}.toml"
+
+    @property
+    def access_rules(self) -> str:
+        """The name of its rules file."""
+        return f"{self.service}-rules.yaml"
+
+    @property
+    def log(self) -> str:
+        """The name of its log file."""
+        return f"{self.service}.log"
+
+    def rules(self) -> AccessRules:
+        """Who may ask it what."""
+        if self is Beside.NATIONAL_REGISTER:
+            return demo_access_rules((REPERTORY,))
+        return demo_upstream_rules()
+
+    def url(self, port: int) -> str:
+        """Where it is reached."""
+        return f"https://localhost:{port}{self.service.door.path}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
     """A sandbox that answers."""
@@ -132,10 +191,12 @@ class Sandbox:
     """Where liveness, readiness and metrics are, when they are anywhere."""
     register_url: str | None
     """Where the National Register is, when it is a service of its own."""
+    repertory_url: str | None
+    """Where the repertory is, when it is a service of its own."""
     scenarios: dict[str, Scenario]
     _server: EmbeddedServer | None
     _listeners: Listeners
-    _national_register: Listeners | None = None
+    _beside: Mapping[Beside, Listeners] = field(default_factory=dict)
 
     @property
     def manifest(self) -> Path:
@@ -161,17 +222,18 @@ class Sandbox:
         silent = self._listeners.restart_silent()
         names = {"operations listener" if one is Listener.OPERATIONS else "façade" for one in silent}
         sentences = [_STARTED_ANEW.format(name) for name in sorted(names)]
-        # A National Register that ended is silent too: the façade lives without it, so whoever ended it has time to see
+        # A service beside it that ended is silent too: the façade lives without it, so whoever ended it has time to see
         # how.
-        if self._national_register is not None and self._national_register.restart_silent():
-            process_id = self._national_register.process_ids[0]
-            self._write_process_of_register(process_id)
-            sentences.append(f"{_STARTED_ANEW.format('National Register')} It is process {process_id} now.")
+        for beside, listeners in self._beside.items():
+            if listeners.restart_silent():
+                process_id = listeners.process_ids[0]
+                self._write_process_of(beside, process_id)
+                sentences.append(f"{_STARTED_ANEW.format(beside.title)} It is process {process_id} now.")
         return tuple(sentences)
 
-    def _write_process_of_register(self, process_id: int) -> None:
+    def _write_process_of(self, beside: Beside, process_id: int) -> None:
         manifest = json.loads(self.manifest.read_text(encoding="utf-8"))
-        manifest["national_register"]["pid"] = process_id
+        manifest[beside.key]["pid"] = process_id
         _replace_manifest(self.directory, manifest)
 
 
@@ -196,8 +258,8 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     directory = options.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     held.enter_context(_locked(directory))
-    if options.national_register and options.database is not None:
-        raise UsageError("the National Register has a database of its own, in the bundled PostgreSQL only")
+    if options.beside and options.database is not None:
+        raise UsageError(f"the {options.beside[0].title} has a database of its own, in the bundled PostgreSQL only")
     ports = [one for one in (options.port, options.plain_port, options.operations_port) if one]
     for taken in ports:
         if ports.count(taken) > 1:
@@ -212,9 +274,9 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         server = EmbeddedServer(directory, binaries=options.pg_bin)
         held.callback(server.stop)
         database = server.start()
-    stores = {database: EVERY_REGISTER}
-    if options.national_register:
-        stores = {database: CBSS_REGISTERS, _make_register_database(database): frozenset({Register.NR})}
+    stores = {database: _registers_of(None, options)} | {
+        _make_database(database, beside): _registers_of(beside, options) for beside in options.beside
+    }
     # All are looked at before the first is emptied.
     for conninfo, registers in stores.items():
         _refuse_loss(conninfo, options, registers, is_ours=server is not None)
@@ -223,11 +285,11 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     _prepare_pki(directory, report)
     _prepare_audit_keys(directory)
     timestamp_url = _start_timestamping(directory, held)
-    national_register: Listeners | None = None
-    register_url: str | None = None
-    if options.national_register:
-        register_url, national_register = _start_national_register(
-            directory, options, report, held, database=database, timestamp_url=timestamp_url
+    running: dict[Beside, Listeners] = {}
+    urls: dict[Beside, str] = {}
+    for beside in options.beside:
+        urls[beside], running[beside] = _start_beside(
+            beside, directory, options, report, held, database=database, timestamp_url=timestamp_url, urls=urls
         )
 
     port = options.port or _free_port()
@@ -238,15 +300,17 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         database=database,
         port=port,
         operations_port=operations_port,
-        register_url=register_url,
+        urls=urls,
         timestamp_url=timestamp_url,
     )
     url = f"https://localhost:{port}{Door.FACADE.path}"
-    mutations_url = f"https://localhost:{port}{Door.MUTATIONS.path}"
+    # The feed stands beside whoever keeps the lines.
+    keeper = urls[Beside.REPERTORY].removesuffix(Door.KSZ.path) if options.repertory else f"https://localhost:{port}"
+    mutations_url = f"{keeper}{Door.MUTATIONS.path}"
     plain_url = f"http://localhost:{options.plain_port}{Door.FACADE.path}" if options.plain_port else None
     operations_url = f"http://localhost:{operations_port}" if operations_port else None
     for application in APPLICATIONS:
-        _write_profile(directory, application, url=url)
+        _write_profile(directory, application, url=url, mutations_url=mutations_url if options.repertory else None)
     report.step("The façade starts")
     log = held.enter_context(_open_log(directory / _LOG))
     listeners = held.enter_context(serving(directory / _SETTINGS, log=log))
@@ -258,15 +322,16 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         operations_url=operations_url,
         database=database,
         scenarios=population.scenarios,
-        national_register=None
-        if national_register is None
-        else {
-            "url": register_url,
-            "settings": _REGISTER_SETTINGS,
-            "access_rules": _REGISTER_ACCESS_RULES,
-            "log": _REGISTER_LOG,
-            "database": _register_database(database),
-            "pid": national_register.process_ids[0],
+        beside={
+            beside: {
+                "url": urls[beside],
+                "settings": beside.settings,
+                "access_rules": beside.access_rules,
+                "log": beside.log,
+                "database": _database_of(database, beside),
+                "pid": listeners.process_ids[0],
+            }
+            for beside, listeners in running.items()
         },
     )
     return Sandbox(
@@ -275,15 +340,27 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         mutations_url=mutations_url,
         plain_url=plain_url,
         operations_url=operations_url,
-        register_url=register_url,
+        register_url=urls.get(Beside.NATIONAL_REGISTER),
+        repertory_url=urls.get(Beside.REPERTORY),
         scenarios=dict(population.scenarios),
         _server=server,
         _listeners=listeners,
-        _national_register=national_register,
+        _beside=running,
     )
 
 
-def _start_national_register(
+def _registers_of(beside: Beside | None, options: SandboxOptions) -> frozenset[Register]:
+    """Whose files are in the database of a service; None is the façade."""
+    if beside is Beside.NATIONAL_REGISTER:
+        return frozenset({Register.NR})
+    keeps_lines = beside is Beside.REPERTORY or not options.repertory
+    if not keeps_lines:
+        return frozenset()
+    return CBSS_REGISTERS if options.national_register else EVERY_REGISTER
+
+
+def _start_beside(
+    beside: Beside,
     directory: Path,
     options: SandboxOptions,
     report: Report,
@@ -291,17 +368,24 @@ def _start_national_register(
     *,
     database: str,
     timestamp_url: str,
+    urls: Mapping[Beside, str],
 ) -> tuple[str, Listeners]:
-    """The address of a National Register that answers, and its listeners."""
-    _prepare_repertory_certificate(directory)
+    """The address of a service that answers, and its listeners."""
+    _prepare_certificate(directory, REPERTORY if beside is Beside.NATIONAL_REGISTER else FACADE)
     port = _free_port()
-    _write_register_settings(
-        directory, options, database=_register_database(database), port=port, timestamp_url=timestamp_url
+    _write_settings_beside(
+        beside,
+        directory,
+        options,
+        database=_database_of(database, beside),
+        port=port,
+        timestamp_url=timestamp_url,
+        urls=urls,
     )
-    report.step("The National Register starts")
-    log = held.enter_context(_open_log(directory / _REGISTER_LOG))
-    listeners = serving(directory / _REGISTER_SETTINGS, service=Service.NATIONAL_REGISTER, log=log)
-    return f"https://localhost:{port}{Door.PERSON.path}", held.enter_context(listeners)
+    report.step(f"The {beside.title} starts")
+    log = held.enter_context(_open_log(directory / beside.log))
+    listeners = serving(directory / beside.settings, service=beside.service, log=log)
+    return beside.url(port), held.enter_context(listeners)
 
 
 def _start_timestamping(directory: Path, held: contextlib.ExitStack) -> str:
@@ -313,16 +397,16 @@ def _start_timestamping(directory: Path, held: contextlib.ExitStack) -> str:
     return server.url
 
 
-def _register_database(database: str) -> str:
-    return make_conninfo(database, dbname=_REGISTER_DATABASE)
+def _database_of(database: str, beside: Beside) -> str:
+    return make_conninfo(database, dbname=beside.key)
 
 
-def _make_register_database(database: str) -> str:
-    """The connection string of the National Register's database, which is there now."""
+def _make_database(database: str, beside: Beside) -> str:
+    """The connection string of a service's own database, which is there now."""
     with psycopg.connect(database, autocommit=True) as connection:
-        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (_REGISTER_DATABASE,)).fetchone() is None:
-            connection.execute(f"CREATE DATABASE {_REGISTER_DATABASE}")
-    return _register_database(database)
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (beside.key,)).fetchone() is None:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(beside.key)))
+    return _database_of(database, beside)
 
 
 def _refuse_loss(database: str, options: SandboxOptions, registers: Collection[Register], *, is_ours: bool) -> None:
@@ -356,6 +440,9 @@ def _prepare_database(database: str, options: SandboxOptions, report: Report, re
         report.step(f"The population of another recipe ({recipe}) goes, its inscriptions, history and mutations too")
         empty_database(database)
         migrate(database)
+    if not registers:
+        load_rows(database, (), (), recipe=wanted)
+        return
     rows = made_rows(options.made)
     line_sets: Iterable[Rows] = ()
     if options.inscriptions and registers != {Register.NR}:
@@ -378,10 +465,6 @@ _AUDIT_KEYS: Final = "audit-keys.toml"
 _PKI: Final = "pki"
 _REVOKED: Final = "revoked"
 _REFUSED: Final = ("expired", "unknown-urn", "other-environment", _REVOKED)
-_REGISTER_LOG: Final = "national-register.log"
-_REGISTER_SETTINGS: Final = "national-register.toml"
-_REGISTER_ACCESS_RULES: Final = "national-register-rules.yaml"
-_REGISTER_DATABASE: Final = "national_register"
 
 
 @contextlib.contextmanager
@@ -448,16 +531,19 @@ def _whole_pki(folder: Path) -> TestPki | None:
     return pki if authorities == pki.authorities_pem else None
 
 
-def _prepare_repertory_certificate(directory: Path) -> None:
-    """Nothing; the PKI has a certificate for the façade as a caller of the National Register."""
+def _prepare_certificate(directory: Path, application: DemoApplication) -> None:
+    """Nothing; the PKI has a certificate for a service of ours as a caller of another."""
     folder = directory / _PKI
-    paths = _credential_paths(folder, REPERTORY.name)
+    paths = _credential_paths(folder, application.name)
     with contextlib.suppress(UsageError, OSError):
         Credential.read(*paths)
         return
     pki = TestPki.read(folder, environment=ENVIRONMENT)
     pki.issue_application_certificate(
-        REPERTORY.application_urn, REPERTORY.cbe_number, REPERTORY.organization_name, not_before=datetime.now(UTC)
+        application.application_urn,
+        application.cbe_number,
+        application.organization_name,
+        not_before=datetime.now(UTC),
     ).write(*paths)
 
 
@@ -534,7 +620,7 @@ def _write_settings(
     database: str,
     port: int,
     operations_port: int | None,
-    register_url: str | None,
+    urls: Mapping[Beside, str],
     timestamp_url: str,
 ) -> None:
     (directory / _ACCESS_RULES).write_bytes(write_access_rules(demo_access_rules()))
@@ -564,33 +650,32 @@ def _write_settings(
         lines += ["", "[plain]", f"port = {options.plain_port}", f"workers = {options.workers}"]
     if operations_port is not None:
         lines += ["", "[operations]", f"port = {operations_port}"]
-    if register_url is not None:
-        certificate, private_key = _credential_paths(Path(_PKI), REPERTORY.name)
-        lines += [
-            "",
-            "[national_register]",
-            f"url = {_toml(register_url)}",
-            f"ca = {_toml(f'{_PKI}/tls-ca.crt.pem')}",
-            f"certificate = {_toml(str(certificate))}",
-            f"private_key = {_toml(str(private_key))}",
-            f"legal_context = {_toml(REPERTORY.legal_contexts[0])}",
-            f"customer_identification = {{ cbe_number = {_toml(REPERTORY.cbe_number)} }}",
-        ]
+    if Beside.REPERTORY in urls:
+        lines += ["", "[upstream]", *_asked_lines(FACADE, urls[Beside.REPERTORY])]
+    elif Beside.NATIONAL_REGISTER in urls:
+        lines += _national_register_lines(urls[Beside.NATIONAL_REGISTER])
     _write_text(directory / _SETTINGS, "\n".join(lines) + "\n", database=database)
 
 
-def _write_register_settings(
-    directory: Path, options: SandboxOptions, *, database: str, port: int, timestamp_url: str
+def _write_settings_beside(
+    beside: Beside,
+    directory: Path,
+    options: SandboxOptions,
+    *,
+    database: str,
+    port: int,
+    timestamp_url: str,
+    urls: Mapping[Beside, str],
 ) -> None:
-    (directory / _REGISTER_ACCESS_RULES).write_bytes(write_access_rules(demo_access_rules((REPERTORY,))))
+    (directory / beside.access_rules).write_bytes(write_access_rules(beside.rules()))
     lines = [
-        "# Written by `cbss-inscription sandbox` at every start: for `cbss-inscription national-register`.",
-        f"service = {_toml(Service.NATIONAL_REGISTER)}",
+        f"# Written by `cbss-inscription sandbox` at every start: for `cbss-inscription {beside.service}`.",
+        f"service = {_toml(beside.service)}",
         f"environment = {_toml(ENVIRONMENT)}",
         f"public_url = {_toml(f'https://localhost:{port}')}",
         f"database = {_toml(database)}",
         f"database_connections_max = {_connections_of_worker(options)}",
-        f"access_rules = {_toml(_REGISTER_ACCESS_RULES)}",
+        f"access_rules = {_toml(beside.access_rules)}",
         "synthetic_numbers = true",
         "validate_responses = true",
         "",
@@ -605,7 +690,30 @@ def _write_register_settings(
         "",
         *_audit_lines(timestamp_url),
     ]
-    _write_text(directory / _REGISTER_SETTINGS, "\n".join(lines) + "\n", database=database)
+    if beside is Beside.REPERTORY and Beside.NATIONAL_REGISTER in urls:
+        lines += _national_register_lines(urls[Beside.NATIONAL_REGISTER])
+    _write_text(directory / beside.settings, "\n".join(lines) + "\n", database=database)
+
+
+def _national_register_lines(url: str) -> list[str]:
+    return [
+        "",
+        "[national_register]",
+        *_asked_lines(REPERTORY, url),
+        f"legal_context = {_toml(REPERTORY.legal_contexts[0])}",
+        f"customer_identification = {{ cbe_number = {_toml(REPERTORY.cbe_number)} }}",
+    ]
+
+
+def _asked_lines(application: DemoApplication, url: str) -> list[str]:
+    """Where another service is, and as which application it is asked."""
+    certificate, private_key = _credential_paths(Path(_PKI), application.name)
+    return [
+        f"url = {_toml(url)}",
+        f"ca = {_toml(f'{_PKI}/tls-ca.crt.pem')}",
+        f"certificate = {_toml(str(certificate))}",
+        f"private_key = {_toml(str(private_key))}",
+    ]
 
 
 def _audit_lines(timestamp_url: str) -> list[str]:
@@ -621,7 +729,7 @@ def _audit_lines(timestamp_url: str) -> list[str]:
 
 def _connections_of_worker(options: SandboxOptions) -> int:
     """What each worker may have of the connections that the bundled server grants."""
-    workers = options.workers * (1 if options.plain_port is None else 2) + options.national_register
+    workers = options.workers * (1 if options.plain_port is None else 2) + len(options.beside)
     return max(1, min(CONNECTIONS_MAX, CONNECTIONS_OF_SANDBOX_MAX // workers))
 
 
@@ -629,12 +737,13 @@ def _profile_path(directory: Path, application: DemoApplication) -> Path:
     return directory / f"{application.name}.toml"
 
 
-def _write_profile(directory: Path, application: DemoApplication, *, url: str) -> None:
+def _write_profile(directory: Path, application: DemoApplication, *, url: str, mutations_url: str | None) -> None:
     customer = application.customer_identification
     certificate, private_key = _credential_paths(Path(_PKI), application.name)
     lines = [
         "# Written by `cbss-inscription sandbox` at every start: for `cbss-inscription consult --profile …`.",
         f"url = {_toml(url)}",
+        *([] if mutations_url is None else [f"mutations_url = {_toml(mutations_url)}"]),
         f"ca = {_toml(f'{_PKI}/tls-ca.crt.pem')}",
         f"certificate = {_toml(str(certificate))}",
         f"private_key = {_toml(str(private_key))}",
@@ -655,7 +764,7 @@ def _write_manifest(
     operations_url: str | None,
     database: str,
     scenarios: Mapping[str, Scenario],
-    national_register: Mapping[str, str | int | None] | None,
+    beside: Mapping[Beside, Mapping[str, str | int | None]],
 ) -> None:
     def paths(name: str) -> dict[str, str]:
         certificate, private_key = _credential_paths(Path(_PKI), name)
@@ -666,7 +775,7 @@ def _write_manifest(
         **({} if operations_url is None else {"operations": {"url": operations_url}}),
         "ca": f"{_PKI}/tls-ca.crt.pem",
         "database": database,
-        **({} if national_register is None else {"national_register": national_register}),
+        **{one.key: described for one, described in beside.items()},
         "applications": [
             {
                 "name": application.name,

@@ -11,11 +11,14 @@ import tomllib
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from cryptography.x509 import ObjectIdentifier
 
+from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, DialectName
+from cbss_inscription.client.asking import TIMEOUT_SECONDS as UPSTREAM_TIMEOUT_SECONDS
+from cbss_inscription.client.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, PROBES
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
@@ -87,12 +90,21 @@ class Service(StrEnum):
     """Which service the settings are for."""
 
     FACADE = "facade"
+    REPERTORY = "repertory"
+    """The InscriptionService that façades stand in front of."""
     NATIONAL_REGISTER = "national-register"
 
     @property
     def door(self) -> Door:
         """The door that the service always has."""
-        return Door.FACADE if self is Service.FACADE else Door.PERSON
+        return _DOORS[self]
+
+
+_DOORS: Final = {
+    Service.FACADE: Door.FACADE,
+    Service.REPERTORY: Door.KSZ,
+    Service.NATIONAL_REGISTER: Door.PERSON,
+}
 
 
 class TlsListener(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -297,6 +309,42 @@ class NationalRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         LegalContext(self.legal_context)
 
 
+class CircuitBreaker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When another service is asked no more, and how it is tried again (`client.breaker`)."""
+
+    failures: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = FAILURES_TO_OPEN
+    """Calls that fail in a row, in one worker, until none is made any more."""
+    open_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=300)] = OPEN_SECONDS
+    """How long then none is made."""
+    probes: Annotated[int, msgspec.Meta(ge=1, le=100)] = PROBES
+    """Calls that must succeed after that, one at a time, until all are made again."""
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The InscriptionService that a façade stands in front of, and how it is asked. Raises ValueError."""
+
+    url: str
+    """Its address, path included; TLS, always."""
+    ca: str
+    """The CA bundle that its server certificate is checked with, and no other (SEC-04)."""
+    certificate: str
+    """The certificate that our messages to it are signed with: the façade's own, never a caller's (SEC-69)."""
+    private_key: str
+    dialect: DialectName = DialectName.KSZ
+    """In whose names and shapes it is spoken to."""
+    timeout_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=ANSWER_SECONDS_MOST)] = UPSTREAM_TIMEOUT_SECONDS
+    """How long one message may take for its reply."""
+    consult_attempts: Annotated[int, msgspec.Meta(ge=1, le=5)] = ATTEMPTS
+    """How often a consultation is sent at the most. A declaration is sent once (SEC-70)."""
+    calls_at_once_max: Annotated[int, msgspec.Meta(ge=1, le=1_024)] = CALLS_AT_ONCE_MAX
+    """Calls under way from one worker, and connections that they use."""
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith("https://"):
+            raise ValueError("the url begins with https://")
+
+
 class Governance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """That access rules and permissions are in the database, under four eyes (docs/governance.md)."""
 
@@ -306,10 +354,10 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything a façade, or a National Register, must be told."""
+    """Everything a façade, a repertory or a National Register must be told."""
 
     service: Service = Service.FACADE
-    """Which of the two: the command that starts it must name the same."""
+    """Which of them: the command that starts it must name the same."""
     environment: str
     """The environment of the certificates that are admitted, as in their OU: PRD, ACC, TST, LOCAL …"""
     public_url: str
@@ -330,8 +378,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     plain: PlainListener | None = None
     operations: OperationsListener | None = None
     """Where liveness, readiness and metrics are; absent, nowhere."""
+    upstream: Upstream | None = None
+    """The repertory that a façade asks; absent, it keeps lines and files of persons itself."""
     national_register: NationalRegister | None = None
-    """Where the National Register is, for a façade; absent, its files are in the façade's own store."""
+    """Where the National Register is, for who keeps lines; absent, its files are in the own store."""
     limits: Limits = Limits()
     security: Security = Security()
     tickets_kept_hours: Annotated[int, msgspec.Meta(ge=1, le=TICKETS_KEPT_HOURS_MAX)] = TICKETS_KEPT_HOURS
@@ -350,10 +400,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"<Settings of a {self.service}>"
 
     @property
+    def keeps_lines(self) -> bool:
+        """Whether the service has inscriptions in its own database, and mutations to tell of them."""
+        return self.service is Service.REPERTORY or (self.service is Service.FACADE and self.upstream is None)
+
+    @property
     def key_files(self) -> tuple[str, ...]:
         """Every file with a secret key in it that the settings name."""
-        signing = () if self.national_register is None else (self.national_register.private_key,)
-        return (self.tls.private_key, self.audit.keys, *signing)
+        asked = (self.national_register, self.upstream)
+        return (self.tls.private_key, self.audit.keys, *(one.private_key for one in asked if one is not None))
 
 
 def read_settings(path: Path) -> Settings:
@@ -372,23 +427,14 @@ def read_settings(path: Path) -> Settings:
             raise UsageError(f"{path}: two listeners cannot share port {port}")
     if (settings.access_rules is None) == (settings.governance is None):
         raise UsageError(f"{path}: the rules are in a file or in the database: name access_rules or [governance]")
-    national_register = settings.national_register
-    if national_register is not None:
-        if settings.service is not Service.FACADE:
-            raise UsageError(f"{path}: only a façade asks another National Register")
-        if national_register.timeout_seconds >= settings.limits.answer_seconds_max:
-            raise UsageError(f"{path}: the National Register may take less time than an answer of ours, not more")
+    _check_asked(settings, path)
     folder = path.absolute().parent
-    if national_register is not None:
-        national_register = msgspec.structs.replace(
-            national_register,
-            ca=str(folder / national_register.ca),
-            certificate=str(folder / national_register.certificate),
-            private_key=str(folder / national_register.private_key),
-        )
     return msgspec.structs.replace(
         settings,
-        national_register=national_register,
+        upstream=None if settings.upstream is None else _asked_below(folder, settings.upstream),
+        national_register=(
+            None if settings.national_register is None else _asked_below(folder, settings.national_register)
+        ),
         access_rules=None if settings.access_rules is None else str(folder / settings.access_rules),
         audit=_audit_below(folder, settings.audit),
         tls=msgspec.structs.replace(
@@ -409,6 +455,35 @@ def read_settings(path: Path) -> Settings:
                 for source in settings.trust.revocation_sources
             ),
         ),
+    )
+
+
+def _check_asked(settings: Settings, path: Path) -> None:
+    """Nothing, when the services that are asked fit the one that asks. Raises `UsageError`."""
+    national_register, upstream = settings.national_register, settings.upstream
+    if national_register is not None:
+        if settings.service is Service.NATIONAL_REGISTER:
+            raise UsageError(f"{path}: a National Register asks no other")
+        if national_register.timeout_seconds >= settings.limits.answer_seconds_max:
+            raise UsageError(f"{path}: the National Register may take less time than an answer of ours, not more")
+    if upstream is not None:
+        if settings.service is not Service.FACADE:
+            raise UsageError(f"{path}: only a façade has an [upstream]")
+        if national_register is not None:
+            raise UsageError(f"{path}: with an [upstream], it is that service which asks the National Register")
+        if upstream.timeout_seconds >= settings.limits.answer_seconds_max:
+            raise UsageError(f"{path}: the upstream may take less time than an answer of ours, not more")
+
+
+AskedT = TypeVar("AskedT", NationalRegister, Upstream)
+
+
+def _asked_below(folder: Path, asked: AskedT) -> AskedT:
+    return msgspec.structs.replace(
+        asked,
+        ca=str(folder / asked.ca),
+        certificate=str(folder / asked.certificate),
+        private_key=str(folder / asked.private_key),
     )
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 from uuid import UUID
 
+from cbss_inscription.client.breaker import Circuit
 from cbss_inscription.domain.clock import ClockReading, ClockState
 from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, SchemaViolation, ServiceUnavailable
 from cbss_inscription.domain.results import HealthCheckResult
@@ -23,6 +24,7 @@ from cbss_inscription.governance.volumes import VolumeLevel
 if TYPE_CHECKING:
     from cbss_inscription.domain.results import Result
     from cbss_inscription.governance.volumes import VolumeReached
+    from cbss_inscription.repertory.upstream import UpstreamCall
     from cbss_inscription.security.lifetimes import Lifetime
     from cbss_inscription.soap.pipeline import Progress
 
@@ -120,6 +122,31 @@ class StructuredExchangeLog:
     def found_source_unavailable(self, *, source: str, reason: str) -> None:
         """See `registers.national_register.SourceLog`."""
         self._log.warning("source unavailable", source=source, reason=reason)
+
+
+class StructuredUpstreamLog:
+    """A `repertory.upstream.UpstreamLog` of JSON lines; a breaker's say which process, for every worker has one."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("upstream")
+
+    def upstream_called(self, call: UpstreamCall) -> None:
+        """See `UpstreamLog.upstream_called`."""
+        write = self._log.info if call.outcome in {"answered", "reconciled"} else self._log.warning
+        write(
+            "upstream",
+            ticket_cbss=call.ticket_cbss,
+            operation=call.operation.value,
+            outcome=call.outcome,
+            code=call.code,
+            milliseconds=round(call.seconds * 1000, 1),
+            circuit=call.circuit.value,
+        )
+
+    def circuit_moved(self, *, service: str, circuit: Circuit) -> None:
+        """See `UpstreamLog.circuit_moved`."""
+        write = self._log.info if circuit is Circuit.CLOSED else self._log.error
+        write("circuit", service=service, circuit=circuit.value, pid=os.getpid())
 
 
 class StructuredReloadLog:

@@ -30,9 +30,11 @@ from cbss_inscription.app.telemetry import (
     StructuredClockLog,
     StructuredExchangeLog,
     StructuredReloadLog,
+    StructuredUpstreamLog,
     StructuredVolumeLog,
     configure_logging,
 )
+from cbss_inscription.app.upstream import upstream_of
 from cbss_inscription.app.volumes import VolumesInSight
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.schema import schema_of
@@ -40,6 +42,7 @@ from cbss_inscription.contract.write import Deployment
 from cbss_inscription.domain.errors import ServiceUnavailable
 from cbss_inscription.governance.volumes import VolumeMeter
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
+from cbss_inscription.repertory.port import Repertory
 from cbss_inscription.security.policy import MessageLimits, SecurityPolicy, fields_of
 from cbss_inscription.soap.addresses import DoorAddresses
 from cbss_inscription.soap.http import SoapApplication, SoapDoor
@@ -102,23 +105,31 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
     trust = reloaded_trust(settings, log=reload_log)
     clock_watch = ClockWatch(partial(read_clock, database, clock=clock), log=StructuredClockLog())
     audit_keys = reloaded_audit_keys(settings, log=reload_log)
-    registers = registers_of(settings, database, log=log)
+    registers = None if settings.upstream is not None else registers_of(settings, database, log=log)
+    upstream = None if settings.upstream is None else upstream_of(settings.upstream, log=StructuredUpstreamLog())
     meter = VolumeMeter(log=StructuredVolumeLog())
     journal = StoredJournal(database, worker=meter.worker)
     volumes = VolumesInSight(meter=meter, stored=StoredVolumes(database), rules=access_rules, clock=clock)
     documents = WsdlDocuments(settings.service.door, public_url=settings.public_url)
     operations: DoorOperations
-    if settings.service is Service.NATIONAL_REGISTER:
+    if registers is not None and settings.service is Service.NATIONAL_REGISTER:
         operations = PersonOperations(
             access_rules=access_rules, volumes=meter, register=registers.national, location=documents.endpoint
         )
     else:
+        repertory: Repertory
+        if registers is None:
+            assert upstream is not None
+            repertory = upstream
+        else:
+            repertory = _repertory(settings, database, registers, ContextsInForce(access_rules), log)
         operations = InscriptionOperations(
             access_rules=access_rules,
             volumes=meter,
-            repertory=_repertory(settings, database, registers, ContextsInForce(access_rules), log),
+            repertory=repertory,
+            component=settings.service.door.service_name,
             location=documents.endpoint,
-            sources=() if registers.remote is None else (registers.remote,),
+            sources=() if registers is None or registers.remote is None else (registers.remote,),
         )
     first = SecuredDoor(
         door=settings.service.door,
@@ -141,8 +152,8 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         is_clock_wrong=lambda: clock_watch.is_wrong,
     )
     doors: dict[str, SoapDoor] = {first.door.path: first}
-    if settings.service is Service.FACADE:
-        # Beside the façade, with the same security, rules and limits.
+    if settings.keeps_lines:
+        # Beside the door to the lines, with the same security, rules and limits.
         doors[Door.MUTATIONS.path] = replace(
             first,
             door=Door.MUTATIONS,
@@ -182,7 +193,9 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
             watching_seals.cancel()
             reloading.cancel()
             counting.cancel()
-            await registers.close()
+            for other in (registers, upstream):
+                if other is not None:
+                    await other.close()
             await database.close()
 
     return SoapApplication(doors=doors, limits=settings.limits, lifespan=lifespan)

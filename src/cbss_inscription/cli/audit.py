@@ -373,7 +373,7 @@ def _record_as_json(record: AuditRecord, keys: AuditKeys | None) -> dict[str, ob
 
 
 def _record_as_text(record: AuditRecord, keys: AuditKeys | None) -> Iterable[str]:
-    from cbss_inscription.client.call import one_line
+    from cbss_inscription.client.dialect import one_line
 
     received = record.timestamp_receive.replace("T", " ").removesuffix("Z")
     result = " ".join(part for part in (record.outcome.value, record.outcome.code, record.outcome.reason) if part)

@@ -38,6 +38,7 @@ application = typer.Typer(
 )
 application.command()(servers.sandbox)
 application.command()(servers.facade)
+application.command()(servers.repertory)
 application.command()(servers.national_register)
 application.command()(servers.migrate)
 application.command()(servers.version)

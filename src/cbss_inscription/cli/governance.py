@@ -577,7 +577,7 @@ def _signature_of(file: Path) -> Path:
 
 
 def _line(text: str) -> str:
-    from cbss_inscription.client.call import one_line
+    from cbss_inscription.client.dialect import one_line
 
     return one_line(text)
 

@@ -229,7 +229,7 @@ def _verification_as_text(verification: Verification) -> str:
 
 
 def _circumstances(change: LineSetChange) -> list[tuple[str, str]]:
-    from cbss_inscription.client.call import one_line
+    from cbss_inscription.client.dialect import one_line
 
     told = {
         "customer ticket": change.customer_ticket,

@@ -282,7 +282,7 @@ def _print_files(persons: tuple[Person, ...]) -> None:
     from rich.table import Column, Table
     from rich.text import Text
 
-    from cbss_inscription.client.call import one_line
+    from cbss_inscription.client.dialect import one_line
 
     table = Table(
         Column("SSIN", no_wrap=True),
@@ -312,7 +312,7 @@ def _print_files(persons: tuple[Person, ...]) -> None:
 
 
 def _print_change(change: FileChange) -> None:
-    from cbss_inscription.client.call import one_line
+    from cbss_inscription.client.dialect import one_line
 
     record = change.record
     changed = _differences(change)
@@ -350,7 +350,7 @@ def _of_column(column: str, value: object) -> object:
 
 def _shown(value: object) -> str:
     """A value of a column for people: numbers with separators, names in their order."""
-    from cbss_inscription.client.call import one_line
+    from cbss_inscription.client.dialect import one_line
 
     match value:
         case None | []:

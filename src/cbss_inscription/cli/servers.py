@@ -1,4 +1,4 @@
-"""`cbss-inscription sandbox`, `facade` and `national-register`: programs that stay up until they are told to stop."""
+"""`cbss-inscription sandbox`, `facade`, `repertory`, `national-register`: programs that stay up until told to stop."""
 
 from __future__ import annotations
 
@@ -69,6 +69,9 @@ def sandbox(
     national_register: Annotated[
         bool, typer.Option("--national-register", help="The National Register as a service of its own.")
     ] = False,
+    repertory: Annotated[
+        bool, typer.Option("--repertory", help="The repertory as a service of its own, which the façade asks.")
+    ] = False,
     anew: Annotated[
         bool, typer.Option("--anew", help="Let go what was written when another population takes its place.")
     ] = False,
@@ -94,6 +97,7 @@ def sandbox(
         inscriptions=inscriptions,
         workers=workers,
         national_register=national_register,
+        repertory=repertory,
         database=database,
         pg_bin=pg_bin,
         anew=anew,
@@ -117,10 +121,19 @@ def sandbox(
 def facade(
     settings: Annotated[Path, typer.Option(help="The settings file (TOML).")],
 ) -> None:
-    """The façade alone, in front of a database that is there: what production runs."""
+    """The façade alone, in front of a database or an upstream that is there: what production runs."""
     from cbss_inscription.app.settings import Service
 
     _serve(settings, Service.FACADE)
+
+
+def repertory(
+    settings: Annotated[Path, typer.Option(help="The settings file (TOML).")],
+) -> None:
+    """A repertory alone: KSZ's door, a service of its own that façades stand in front of."""
+    from cbss_inscription.app.settings import Service
+
+    _serve(settings, Service.REPERTORY)
 
 
 def national_register(
@@ -242,6 +255,7 @@ def _explain(console: Console, running: Sandbox) -> None:
         f"its mutations {running.mutations_url}\n"
         + (f"without TLS   {running.plain_url}\n" if running.plain_url else "")
         + (f"operations    {running.operations_url}/health/ready, /metrics\n" if running.operations_url else "")
+        + (f"repertory     {running.repertory_url}\n" if running.repertory_url else "")
         + (f"National Reg. {running.register_url}\n" if running.register_url else "")
         + f"what is where {running.manifest}\n"
         f"\n"

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from cbss_inscription.client.call import one_line
+from cbss_inscription.client.dialect import one_line
 from cbss_inscription.domain.customer import InformationCbss
 from cbss_inscription.domain.inscription import Inscription
 from cbss_inscription.domain.life import LifeEvent

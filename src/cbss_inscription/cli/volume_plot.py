@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from cbss_inscription.client.call import one_line
+from cbss_inscription.client.dialect import one_line
 
 WIDTH: Final = 1_120
 """Pixels, as all measures below."""

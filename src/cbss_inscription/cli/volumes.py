@@ -169,7 +169,7 @@ def _print(found: Report) -> None:
     from rich.table import Column, Table
     from rich.text import Text
 
-    from cbss_inscription.client.call import one_line
+    from cbss_inscription.client.dialect import one_line
 
     sys.stdout.write(f"{_title(found)}\n")
     if not found.totals:
@@ -196,7 +196,7 @@ def _print_agreed(agreed: Sequence[AgreedUse]) -> None:
     from rich.table import Column, Table
     from rich.text import Text
 
-    from cbss_inscription.client.call import one_line
+    from cbss_inscription.client.dialect import one_line
 
     if not agreed:
         sys.stdout.write("No volume is agreed on.\n")

@@ -155,7 +155,7 @@ def _numbers(record: AuditRecord, keys: AuditKeys) -> list[str | None]:
 
 
 def _as_text(told: _Told) -> Iterator[str]:
-    from cbss_inscription.client.call import one_line
+    from cbss_inscription.client.dialect import one_line
 
     explanation, numbers = told.explanation, told.numbers
     record, outcome = explanation.record, explanation.record.outcome

@@ -52,11 +52,15 @@ class Obstacle(StrEnum):
 
 
 class ServiceUnreachable(CallFailed):
-    """No reply: the text says in one sentence what stood in the way, `obstacle` in a word."""
+    """No reply: the text says in one sentence what stood in the way, `obstacle` in a word.
 
-    def __init__(self, text: str, *, obstacle: Obstacle = Obstacle.UNREACHABLE) -> None:
+    `was_sent`: whether any of the message may have left. When it did not, nothing can have been done.
+    """
+
+    def __init__(self, text: str, *, obstacle: Obstacle = Obstacle.UNREACHABLE, was_sent: bool = True) -> None:
         super().__init__(text)
         self.obstacle = obstacle
+        self.was_sent = was_sent
 
 
 class ReplyUnreadable(CallFailed):

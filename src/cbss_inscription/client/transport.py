@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextvars import ContextVar
 from pathlib import Path
 from time import monotonic
@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 import httpcore
 import httpx
 
+from cbss_inscription import names
 from cbss_inscription.client.call import REPLY_BYTES_MAX, Answer, PreparedCall, read_answer
 from cbss_inscription.client.errors import Obstacle, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.client.profile import Profile
@@ -30,6 +31,9 @@ CONNECTIONS_KEPT_MAX: Final = 20
 """Connections kept for the calls to come."""
 CONNECTION_KEPT_SECONDS: Final = 5.0
 """How long a connection is kept without a call."""
+
+ANNOUNCED: Final = 0.9
+"""The part of our patience that a service is told: its answer, also that it has none, needs time to come back."""
 
 _deadline: Final[ContextVar[float]] = ContextVar("deadline")
 """When the blocking call of this thread must have ended, by the monotonic clock, in seconds."""
@@ -101,34 +105,68 @@ def fetch(url: str, *, context: ssl.SSLContext, seconds_max: float) -> bytes:
 
 
 class AsyncTransport:
-    """Sends calls from coroutines, over connections that are kept."""
+    """Sends calls from coroutines, over connections that are kept: HTTP/1.1, `connections_max` of them."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        connections_max: int = CONNECTIONS_MAX,
+        connections_kept_max: int = CONNECTIONS_KEPT_MAX,
+        connection_kept_seconds: float = CONNECTION_KEPT_SECONDS,
+    ) -> None:
         _checked_url(profile.url)
         self._profile = profile
         self._timeout_seconds = profile.timeout_seconds
         self._http = httpx.AsyncClient(
-            verify=tls_context(profile.ca), timeout=profile.timeout_seconds, trust_env=False, follow_redirects=False
+            verify=tls_context(profile.ca),
+            timeout=profile.timeout_seconds,
+            limits=httpx.Limits(
+                max_connections=connections_max,
+                max_keepalive_connections=connections_kept_max,
+                keepalive_expiry=connection_kept_seconds,
+            ),
+            trust_env=False,
+            follow_redirects=False,
         )
 
     async def send(self, call: PreparedCall, *, seconds_max: float | None = None) -> Answer[Result]:
-        """See `Transport.send`; `seconds_max` is for a call that has less time than the profile gives."""
+        """See `Transport.send`; `seconds_max` is for a call that has less time than the profile gives.
+
+        The service is told then how long we wait (`names.ANSWER_WITHIN`).
+        """
         url = _checked_url(self._profile.address_of(call.door))
+        body = _Body(call.body)
+        headers = {**call.headers, "Content-Length": str(len(call.body))}
+        if seconds_max is not None:
+            headers[names.ANSWER_WITHIN] = str(max(1, int(seconds_max * ANNOUNCED * 1000)))
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds if seconds_max is None else seconds_max),
-                self._http.stream("POST", url, headers=call.headers, content=call.body) as response,
+                self._http.stream("POST", url, headers=headers, content=body) as response,
             ):
                 received = bytearray()
                 async for part in response.aiter_raw():
                     _append(received, part)
         except (httpx.HTTPError, TimeoutError) as error:
-            raise _unreachable(url, error) from error
+            raise _unreachable(url, error, was_sent=body.was_taken) from error
         return _answer(call, response, bytes(received))
 
     async def close(self) -> None:
         """Nothing; the connections are closed."""
         await self._http.aclose()
+
+
+class _Body:
+    """The bytes of a request, which notes when the connection, the headers behind it, asks for them."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.was_taken = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.was_taken = True
+        yield self._content
 
 
 class _DeadlineTransport(httpx.HTTPTransport):
@@ -228,19 +266,19 @@ def _answer(call: PreparedCall, response: httpx.Response, received: bytes) -> An
     return read_answer(call, status=response.status_code, charset=response.charset_encoding, body=received)
 
 
-def _unreachable(url: str, error: httpx.HTTPError | TimeoutError) -> ServiceUnreachable:
+def _unreachable(url: str, error: httpx.HTTPError | TimeoutError, *, was_sent: bool = True) -> ServiceUnreachable:
     host = httpx.URL(url).netloc.decode("ascii")
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return ServiceUnreachable(f"{host} did not reply in time", obstacle=Obstacle.TIMEOUT)
+        return ServiceUnreachable(f"{host} did not reply in time", obstacle=Obstacle.TIMEOUT, was_sent=was_sent)
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         text = f"the TLS certificate of {host} is not trusted: {cause.verify_message}"
-        return ServiceUnreachable(text, obstacle=Obstacle.UNTRUSTED)
+        return ServiceUnreachable(text, obstacle=Obstacle.UNTRUSTED, was_sent=was_sent)
     if isinstance(cause, ssl.SSLError):
         text = f"no TLS connection to {host}: {cause.reason or cause}"
-        return ServiceUnreachable(text, obstacle=Obstacle.UNTRUSTED)
+        return ServiceUnreachable(text, obstacle=Obstacle.UNTRUSTED, was_sent=was_sent)
     broken = isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError)
     obstacle = Obstacle.BROKEN if broken else Obstacle.UNREACHABLE
-    return ServiceUnreachable(f"{host} cannot be reached: {error}", obstacle=obstacle)
+    return ServiceUnreachable(f"{host} cannot be reached: {error}", obstacle=obstacle, was_sent=was_sent)

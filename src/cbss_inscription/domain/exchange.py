@@ -37,3 +37,5 @@ class Exchange:
     timestamp_receive: datetime
     caller: Caller
     trail: Trail = field(default_factory=Trail, compare=False)
+    answer_by: float | None = field(default=None, compare=False)
+    """When the answer must be there, in seconds of the monotonic clock; None: as late as it takes."""

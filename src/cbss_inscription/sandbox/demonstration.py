@@ -113,6 +113,18 @@ REPERTORY: Final = DemoApplication(
 )
 """The façade itself, as it is known to the National Register that it asks."""
 
+FACADE: Final = DemoApplication(
+    name="facade",
+    application_urn="nowhere:inscription:facade",
+    cbe_number="9000000488",
+    organization_name="Social Security Office of Nowhere (TEST ONLY)",
+    customer_identification=CustomerIdentification(cbe_number="9000000488"),
+    legal_contexts=(),
+    inscription_contexts=(),
+    operations=(*INSCRIPTION_OPERATIONS, Operation.HEALTH_CHECK),
+)
+"""The façade itself, as it is known to a repertory that is a service of its own."""
+
 UNKNOWN_URN: Final = "nowhere:unknown:application"
 """The URN of a certificate that is trusted, and that no access rule names."""
 
@@ -122,28 +134,62 @@ def demo_access_rules(applications: Sequence[DemoApplication] = APPLICATIONS) ->
     return AccessRules(
         version=1,
         access_rules=tuple(
-            AccessRule(
-                dossier=f"DEMO-DOSSIER-{number}",
-                application_urn=application.application_urn,
-                cbe_number=application.cbe_number,
-                environment=ENVIRONMENT,
-                operations=application.operations,
-                valid_from=_VALID_FROM,
-            )
+            _access_rule(number, application, application.operations)
             for number, application in enumerate(applications, start=1)
         ),
         permissions=tuple(
-            Permission(
-                reference=f"DEMO-PERMISSION-{number}",
-                customer_identification=application.customer_identification,
-                cbe_number=application.cbe_number,
-                application_urns=(application.application_urn,),
-                legal_contexts=frozenset(application.legal_contexts),
-                inscription_contexts=frozenset(application.inscription_contexts),
-                operations=application.operations,
-                visibility=application.visibility,
-                valid_from=_VALID_FROM,
-            )
+            _permission(number, application, application, application.operations)
             for number, application in enumerate(applications, start=1)
         ),
+    )
+
+
+def demo_upstream_rules() -> AccessRules:
+    """The rules of a repertory behind the façade: that asks for everybody, and mutations everybody asks for alone."""
+    feed = (Operation.CONSULT_MUTATIONS,)
+    readers = [application for application in APPLICATIONS if Operation.CONSULT_MUTATIONS in application.operations]
+    return AccessRules(
+        version=1,
+        access_rules=(
+            _access_rule(0, FACADE, FACADE.operations),
+            *(_access_rule(number, application, feed) for number, application in enumerate(readers, start=1)),
+        ),
+        permissions=(
+            *(
+                _permission(number, application, FACADE, application.operations)
+                for number, application in enumerate(APPLICATIONS, start=1)
+            ),
+            *(
+                _permission(number, application, application, feed)
+                for number, application in enumerate(readers, start=len(APPLICATIONS) + 1)
+            ),
+        ),
+    )
+
+
+def _access_rule(number: int, application: DemoApplication, operations: tuple[Operation, ...]) -> AccessRule:
+    return AccessRule(
+        dossier=f"DEMO-DOSSIER-{number}",
+        application_urn=application.application_urn,
+        cbe_number=application.cbe_number,
+        environment=ENVIRONMENT,
+        operations=operations,
+        valid_from=_VALID_FROM,
+    )
+
+
+def _permission(
+    number: int, application: DemoApplication, speaker: DemoApplication, operations: tuple[Operation, ...]
+) -> Permission:
+    """That `speaker` may ask for the customer of `application` what this one may ask."""
+    return Permission(
+        reference=f"DEMO-PERMISSION-{number}",
+        customer_identification=application.customer_identification,
+        cbe_number=speaker.cbe_number,
+        application_urns=(speaker.application_urn,),
+        legal_contexts=frozenset(application.legal_contexts),
+        inscription_contexts=frozenset(application.inscription_contexts),
+        operations=operations,
+        visibility=application.visibility,
+        valid_from=_VALID_FROM,
     )

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
+from cbss_inscription import names
 from cbss_inscription.soap.message import XML_CONTENT_TYPE, RawMessage, Reply
 
 Scope = MutableMapping[str, Any]
@@ -29,6 +30,8 @@ CONTENT_TYPE_CHARS_MAX: Final = 128
 """Characters of a Content-Type that is looked at: the expression above is quadratic in blanks."""
 _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 """A Content-Length that can be one; `str.isdigit` and `int` take more than HTTP does, and refuse by another error."""
+_MILLISECONDS: Final = re.compile(r"[0-9]{1,7}")
+_ANSWER_WITHIN: Final = names.ANSWER_WITHIN.lower()
 _SINGLE: Final = frozenset(
     {"content-type", "content-length", "content-encoding", "transfer-encoding", "host", "soapaction"}
 )
@@ -145,7 +148,11 @@ class SoapApplication:
         self._requests_now += 1
         try:
             action = headers.get("soapaction", "").strip().strip('"')
-            return await door.answer(RawMessage(body=body, charset=charset, soap_action=action or None))
+            return await door.answer(
+                RawMessage(
+                    body=body, charset=charset, soap_action=action or None, answer_within_seconds=_patience(headers)
+                )
+            )
         finally:
             self._requests_now -= 1
 
@@ -199,6 +206,12 @@ def _check_framing(headers: dict[str, str]) -> None:
             raise _Refused(400, "Send the message in chunks without another transfer coding.", connection="close")
     elif not _LENGTH.fullmatch(headers.get("content-length", "0")):
         raise _Refused(400, "The stated length is no number of bytes.", connection="close")
+
+
+def _patience(headers: dict[str, str]) -> float | None:
+    """The seconds that the caller waits, if it says so in a way that can be read."""
+    shape = _MILLISECONDS.fullmatch(headers.get(_ANSWER_WITHIN, ""))
+    return None if shape is None else int(shape[0]) / 1000
 
 
 def _charset(headers: dict[str, str]) -> str | None:

@@ -9,6 +9,9 @@ XML_CONTENT_TYPE: Final = "text/xml; charset=utf-8"
 ANSWER_SECONDS_MAX: Final = 15.0
 """From a message that has arrived whole to its reply (SEC-10); longer than the waits and statements of the database."""
 
+ANSWER_SECONDS_MIN: Final = 0.5
+"""What a caller cannot shorten the time of an answer below: work that nobody waits for any more goes on unseen [D]."""
+
 RECORD_SECONDS_MIN: Final = 1.0
 """What the record of a call may take at the least, when its answer has used the time up: that is recorded, too."""
 
@@ -21,6 +24,8 @@ class RawMessage:
     charset: str | None
     soap_action: str | None
     """The SOAPAction header without its quotes; None when there is none or an empty one."""
+    answer_within_seconds: float | None = None
+    """How long the caller says that it waits (`names.ANSWER_WITHIN`); None when it says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

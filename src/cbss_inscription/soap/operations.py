@@ -39,11 +39,15 @@ class DoorOperations(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InscriptionOperations:
-    """The `DoorOperations` of CBSSInscription; `location` is the address of the door."""
+    """The `DoorOperations` of inscriptions, at the façade or at KSZ's door.
+
+    `component` is the service's name, `location` its address.
+    """
 
     access_rules: AccessRulesSource
     volumes: Volumes
     repertory: Repertory
+    component: str
     location: str
     sources: tuple[Source, ...] = ()
     """What else a health check looks at."""
@@ -75,7 +79,7 @@ class InscriptionOperations:
                     rules=rules,
                     repertory=self.repertory,
                     sources=self.sources,
-                    component=Door.FACADE.service_name,
+                    component=self.component,
                     location=self.location,
                 )
             case _:

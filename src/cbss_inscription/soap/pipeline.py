@@ -42,7 +42,7 @@ from cbss_inscription.security.replay import ReplayGuard
 from cbss_inscription.security.trust import CertificateTrust
 from cbss_inscription.security.verify import VerifiedMessage, verify
 from cbss_inscription.soap.addresses import DoorAddresses
-from cbss_inscription.soap.message import ANSWER_SECONDS_MAX, RECORD_SECONDS_MIN, RawMessage, Reply
+from cbss_inscription.soap.message import ANSWER_SECONDS_MAX, ANSWER_SECONDS_MIN, RECORD_SECONDS_MIN, RawMessage, Reply
 from cbss_inscription.soap.operations import DoorOperations
 from cbss_inscription.soap.wsdl import WsdlDocuments
 from cbss_inscription.usecases.ports import AuditJournal, AuditKeysSource
@@ -113,15 +113,17 @@ class SecuredDoor:
         """The reply: a response, or the fault that any station's refusal becomes. Never raises."""
         progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
         began = time.perf_counter()
+        seconds_max = self._seconds_max(message)
+        answer_by = time.monotonic() + seconds_max - min(RECORD_SECONDS_MIN, seconds_max / 2)
         ending: Result | CbssInscriptionError | None
         try:
-            reply, ending = await self._in_time(self._process(message, progress), seconds=self.answer_seconds_max)
+            reply, ending = await self._in_time(self._process(message, progress, answer_by), seconds=seconds_max)
         except CbssInscriptionError as error:
             reply, ending = self._fault(error, progress), error
         except Exception as error:  # noqa: BLE001  # the one outer handler: a defect is a fault with a ticket, no more
             self.log.failed(progress, error=error, seconds=time.perf_counter() - began)
             reply, ending = self._fault(None, progress), None
-        left = self.answer_seconds_max - (time.perf_counter() - began)
+        left = seconds_max - (time.perf_counter() - began)
         try:
             await self._in_time(self._record(message, reply, ending, progress), seconds=max(left, RECORD_SECONDS_MIN))
         except CbssInscriptionError as error:
@@ -180,7 +182,13 @@ class SecuredDoor:
         if not task.cancelled():
             task.exception()  # seen: its reply was SOA-02002 long ago
 
-    async def _process(self, message: RawMessage, progress: Progress) -> tuple[Reply, Result]:
+    def _seconds_max(self, message: RawMessage) -> float:
+        """How long an answer to `message` may take: what the caller says only shortens it."""
+        if message.answer_within_seconds is None:
+            return self.answer_seconds_max
+        return min(self.answer_seconds_max, max(message.answer_within_seconds, ANSWER_SECONDS_MIN))
+
+    async def _process(self, message: RawMessage, progress: Progress, answer_by: float) -> tuple[Reply, Result]:
         if self.is_clock_wrong():
             raise TemporarilyUnavailable("clock")
         now = progress.timestamp_receive
@@ -201,7 +209,11 @@ class SecuredDoor:
             progress.customer = request.information_customer.customer_identification.key
 
         exchange = Exchange(
-            ticket_cbss=progress.ticket, timestamp_receive=now, caller=progress.caller, trail=progress.trail
+            ticket_cbss=progress.ticket,
+            timestamp_receive=now,
+            caller=progress.caller,
+            trail=progress.trail,
+            answer_by=answer_by,
         )
         result = await self.operations.perform(request, exchange)
         if not isinstance(request, HealthCheck) and _is_granted(result):
