@@ -42,6 +42,13 @@ _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _NO_TAGS: Final = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
 
 
+# The fewest characters of each: what a document of its length cannot have too many of, is not looked for in it.
+_TAG_CHARS: Final = len("<a>")
+_ELEMENT_CHARS: Final = len("<a/>")
+_ATTRIBUTE_CHARS: Final = len(' a=""')
+_NAMESPACE_CHARS: Final = len(' xmlns=""')
+_COMMENT_CHARS: Final = len("<!---->")
+
 DEFAULT_LIMITS: Final = XmlLimits()
 
 
@@ -55,9 +62,18 @@ def parse(data: bytes, *, charset: str | None, limits: XmlLimits = DEFAULT_LIMIT
     Raises MalformedMessage (not well-formed, encoding, size or shape) and WsiViolation (DOCTYPE R1008, processing
     instruction R1009). Neither carries any text of the message.
     """
+    return parse_text(decode(data, charset=charset, limits=limits), limits=limits)
+
+
+def decode(data: bytes, *, charset: str | None, limits: XmlLimits = DEFAULT_LIMITS) -> str:
+    """The characters of a foreign document that is not too long, its mark apart; see `parse`."""
     if len(data) > limits.size_bytes_max:
         raise MalformedMessage("size")
-    text = _decode(data, charset)
+    return _decode(data, charset)
+
+
+def parse_text(text: str, *, limits: XmlLimits = DEFAULT_LIMITS) -> _Element:
+    """The root element of what `decode` gave; see `parse`."""
     _refuse_in_prolog(text, limits)
     _refuse_floods(text, limits)
     root = _parse_utf8(text.encode())
@@ -72,7 +88,8 @@ def parse(data: bytes, *, charset: str | None, limits: XmlLimits = DEFAULT_LIMIT
     for comments in (root.iter(etree.Comment), root.itersiblings(etree.Comment)):
         if next(islice(comments, limits.comments_max, None), None) is not None:
             raise MalformedMessage("comments")
-    _check_shape(root, limits, size_chars=len(text))
+    if _deeper_than(limits.depth_max)(root) or not _tags_are_surely_within(text, limits):
+        _check_shape(root, limits, size_chars=len(text))
     return root
 
 
@@ -175,12 +192,46 @@ def _refuse_floods(text: str, limits: XmlLimits) -> None:
     only refuse; elements and comments themselves are counted in the tree (SEC-18, SEC-22).
     """
     tags_max = 2 * limits.elements_max
+    if len(text) <= min(_TAG_CHARS * tags_max, _COMMENT_CHARS * limits.comments_max):
+        return
     if text.count("<!--") > limits.comments_max:
         comments = (found for found in _NO_TAGS.finditer(text) if text.startswith("<!--", found.start()))
         if next(islice(comments, limits.comments_max, None), None) is not None:
             raise MalformedMessage("comments")
     if text.count("<") > tags_max and _NO_TAGS.sub("", text).count("<") > tags_max:
         raise MalformedMessage("elements")
+
+
+def _tags_are_surely_within(text: str, limits: XmlLimits) -> bool:
+    """Whether the characters alone show that no limit of `_check_shape` but the depth is passed; False says nothing.
+
+    A well-formed tag holds no `<`, so that each is the beginning of a piece of its own, and ends with the last `>` of
+    the piece at the latest. Few pieces are longer than a tag that has no room for anything excessive; only these are
+    looked at. What is counted is never less than what there is: whatever stands in a comment or a text counts too.
+    """
+    per_element_max = min(limits.attributes_per_element_max, limits.namespaces_per_element_max)
+    pieces = text.split("<")
+    if (
+        # A CDATA section divides a text into pieces; a comment is a text of its own.
+        (len(text) > limits.text_chars_max and ("<!" in text or max(map(len, pieces)) > limits.text_chars_max))
+        or (len(text) > _ELEMENT_CHARS * limits.elements_max and _starts(text) > limits.elements_max)
+        or (len(text) > _ATTRIBUTE_CHARS * limits.attributes_max and text.count("=") > limits.attributes_max)
+        or (len(text) > _NAMESPACE_CHARS * limits.namespaces_max and text.count("xmlns") > limits.namespaces_max)
+    ):
+        return False
+    chars = min(_ATTRIBUTE_CHARS * per_element_max, limits.name_chars_max, limits.value_chars_max)
+    for tag in [piece[: piece.rfind(">")] for piece in pieces if len(piece) > chars]:
+        if len(tag) > limits.value_chars_max or tag.count("=") > per_element_max:
+            return False
+        # Where quotation marks separate, a name has a part of its own.
+        if len(tag) > limits.name_chars_max and max(map(len, tag.replace("'", '"').split('"'))) > limits.name_chars_max:
+            return False
+    return True
+
+
+def _starts(text: str) -> int:
+    """How many tags, at most, are no end tags."""
+    return text.count("<") - text.count("</")
 
 
 def _check_shape(root: _Element, limits: XmlLimits, *, size_chars: int) -> None:

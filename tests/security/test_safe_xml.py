@@ -1,6 +1,8 @@
 """The intake of foreign XML: each limit passes at its value and refuses one beyond; the hostile finish quickly."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
 from cbss_inscription import safe_xml
@@ -377,3 +379,63 @@ def test_sec_27_ways_to_write_the_charset(charset):
 def test_sec_27_ways_to_declare_the_encoding(named):
     """Without mark and charset, the declaration may name UTF-8 in each of its ways (SEC-27)."""
     assert refusal(f'<?xml version="1.0" encoding="{named}"?><x/>') == "accepted"
+
+
+NARROW = {
+    "elements_max": 6,
+    "attributes_per_element_max": 3,
+    "attributes_max": 7,
+    "namespaces_per_element_max": 3,
+    "namespaces_max": 5,
+    "name_chars_max": 9,
+    "value_chars_max": 24,
+    "text_chars_max": 60,
+}
+
+
+@st.composite
+def odd_elements(draw, depth=0):
+    """An element with tags and texts around the narrow limits."""
+    name = draw(st.sampled_from(("a", "n" * 9, "n" * 10, "p0:a", "p0:" + "n" * 9, "n\u1680" * 5)))
+    quote = draw(st.sampled_from("\"'"))
+    value = st.text("u:=>/ x", max_size=25)
+    declared = [f"p{n}" for n in range(draw(st.integers(0, 4)))] + draw(st.sampled_from(([], ["q" * 9], ["q" * 10])))
+    attributes = [f"xmlns:{prefix}={quote}u:{'x' * draw(st.integers(0, 24))}{quote}" for prefix in declared]
+    attributes += [f"b{n}={quote}{draw(value)}{quote}" for n in range(draw(st.integers(0, 4)))]
+    attributes += draw(st.sampled_from(([], [f"{'c' * 10}=''"])))
+    texts = st.sampled_from(
+        ("", "t>=", "t" * 60, "t" * 61, f"{'t' * 50}<![CDATA[<a b=''{'c' * 20}]]>", "<!--<x y=''-->")
+    )
+    inner = [
+        draw(texts),
+        *(draw(odd_elements(depth + 1)) + draw(texts) for _ in range(draw(st.integers(0, 2 - depth)))),
+    ]
+    tag = f"{name} xmlns:p0='u'" if name.startswith("p0:") and "p0" not in declared else name
+    return f"<{' '.join([tag, *attributes])}>{''.join(inner)}</{name}>"
+
+
+@given(odd_elements(), st.sets(st.sampled_from(sorted(NARROW))))
+def test_sec_22_characters_prove_no_more_than_is_so(document, kept):
+    """What the characters alone show to be within the limits, the walk over every node finds so (SEC-22..25)."""
+    limits = XmlLimits(**{name: value for name, value in NARROW.items() if name not in kept})
+    root = etree.fromstring(document)
+    if safe_xml._tags_are_surely_within(document, limits):
+        safe_xml._check_shape(root, limits, size_chars=len(document))
+
+
+def test_sec_22_characters_of_an_ordinary_request(monkeypatch, forge):
+    """Of an ordinary request, long ones too, no node is walked over: its characters show its shape (SEC-22..25)."""
+    monkeypatch.setattr(safe_xml, "_check_shape", None)
+    line = b"<t:line kind='x'><t:note>of some length, as notes are in a request</t:note><t:note/></t:line>"
+    for lines in (1, 1_000, 6_000):
+        document = forge.message(forge.request.replace(b"<t:criteria", line * lines + b"<t:criteria"))
+        assert parse(document, charset=None).tag.endswith("Envelope")
+
+
+@pytest.mark.parametrize("name", sorted(NARROW))
+def test_sec_22_characters_that_show_nothing(name):
+    """Characters that look like more than a limit allows refuse nothing: the nodes themselves count (SEC-22..25)."""
+    limits = XmlLimits(**{name: NARROW[name]})
+    document = f"<a b='= = = = =' c='{'v' * 23}'><![CDATA[{'<' * 7}{'=' * 8}{'xmlns' * 6}]]><d/>{' ' * 9}<d/></a>"
+    assert not safe_xml._tags_are_surely_within(document, limits)
+    assert refusal(document, **{name: NARROW[name]}) == "accepted"
