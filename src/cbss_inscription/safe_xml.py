@@ -37,6 +37,7 @@ _CHARSETS: Final = {
 }
 _XML_DECLARATION: Final = re.compile(r"<\?xml[ \t\r\n][^>]*?\?>")
 _DECLARED_ENCODING: Final = re.compile(r"[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
+_PLAIN_BEGINNING: Final = re.compile(r"(?:<\?xml version=(?:'1\.0'|\"1\.0\")[^<>?]*\?>)?")
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 # To the end where there is none: what is not closed is looked for once, not from each beginning.
 _NO_TAGS: Final = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
@@ -74,9 +75,26 @@ def decode(data: bytes, *, charset: str | None, limits: XmlLimits = DEFAULT_LIMI
 
 def parse_text(text: str, *, limits: XmlLimits = DEFAULT_LIMITS) -> _Element:
     """The root element of what `decode` gave; see `parse`."""
-    _refuse_in_prolog(text, limits)
+    is_plain = _is_plain(text)
+    if not is_plain:
+        _refuse_in_prolog(text, limits)
     _refuse_floods(text, limits)
     root = _parse_utf8(text.encode())
+    if not is_plain:
+        _refuse_beside_elements(root, limits)
+    if _deeper_than(limits.depth_max)(root) or not _tags_are_surely_within(text, limits):
+        _check_shape(root, limits, size_chars=len(text))
+    return root
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a document, if it is one of XML 1.0, has elements and text only: without `!` and `?` there is no more."""
+    beginning = _PLAIN_BEGINNING.match(text)
+    return beginning is not None and "!" not in text and text.find("?", beginning.end()) < 0
+
+
+def _refuse_beside_elements(root: _Element, limits: XmlLimits) -> None:
+    """Refuses a DOCTYPE, another version of XML, processing instructions, and a great many comments."""
     docinfo = root.getroottree().docinfo
     # The prolog was read by hand above; this is libxml2's own word for it, so that a difference cannot matter.
     if docinfo.internalDTD is not None or docinfo.externalDTD is not None:
@@ -88,9 +106,6 @@ def parse_text(text: str, *, limits: XmlLimits = DEFAULT_LIMITS) -> _Element:
     for comments in (root.iter(etree.Comment), root.itersiblings(etree.Comment)):
         if next(islice(comments, limits.comments_max, None), None) is not None:
             raise MalformedMessage("comments")
-    if _deeper_than(limits.depth_max)(root) or not _tags_are_surely_within(text, limits):
-        _check_shape(root, limits, size_chars=len(text))
-    return root
 
 
 def parse_canonical(data: bytes) -> _Element:
@@ -125,10 +140,11 @@ def _parse_utf8(data: bytes) -> _Element:
 def _decode(data: bytes, charset: str | None) -> str:
     encoding: str | None = None
     mark = b""
-    for bom, name in _BOMS:
-        if data.startswith(bom):
-            encoding, mark = name, bom
-            break
+    if not data.startswith(b"<"):
+        for bom, name in _BOMS:
+            if data.startswith(bom):
+                encoding, mark = name, bom
+                break
     if charset is not None:
         allowed = _CHARSETS.get(charset.strip().strip('"').lower())
         if allowed is None or (encoding is not None and encoding not in allowed):

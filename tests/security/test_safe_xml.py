@@ -439,3 +439,30 @@ def test_sec_22_characters_that_show_nothing(name):
     document = f"<a b='= = = = =' c='{'v' * 23}'><![CDATA[{'<' * 7}{'=' * 8}{'xmlns' * 6}]]><d/>{' ' * 9}<d/></a>"
     assert not safe_xml._tags_are_surely_within(document, limits)
     assert refusal(document, **{name: NARROW[name]}) == "accepted"
+
+
+def test_sec_24_namespaces_of_elements_that_are_looked_at():
+    """Namespaces are counted for each element, not from one to the next, where characters show nothing (SEC-24)."""
+    document = f"<a b='{'=' * 33}'><b {namespaces(32)}/><b {namespaces(32)}/>{{}}</a>"
+    assert refusal(document.replace("{}", "")) == "accepted"
+    assert refusal(document.replace("{}", f"<b {namespaces(33)}/>")) == "MalformedMessage namespaces"
+
+
+def test_sec_25_texts_of_a_long_document():
+    """A document longer than a text may be is read when none of its texts is, whatever stands between (SEC-25)."""
+    assert refusal(f"<a>{'t' * 200_000}<!---->{'t' * 200_000}<b/>{'t' * 200_000}</a>") == "accepted"
+    assert refusal(f"<a>{'t' * 200_000}<![CDATA[{'t' * 200_000}]]></a>") == "MalformedMessage text-length"
+    assert refusal(f"<a><!--{'<' * 300_000}--></a>") == "MalformedMessage text-length"
+
+
+@given(st.text("<>!?-=a/' ", max_size=12), st.sampled_from(("", "<?xml version='1.0'?>", "<?xml version='1.1'?>")))
+def test_sec_20_plain_documents(text, declaration):
+    """What is read for a plain document has no DOCTYPE, comment or processing instruction, and is XML 1.0 (SEC-20)."""
+    document = f"{declaration}<a>{text}</a>"
+    try:
+        root = safe_xml._parse_utf8(document.encode())
+    except MessageRejected:
+        return
+    if safe_xml._is_plain(document):
+        safe_xml._refuse_beside_elements(root, XmlLimits(comments_max=0))
+        safe_xml._refuse_in_prolog(document, XmlLimits(comments_max=0))

@@ -8,11 +8,11 @@ without repeats, so that no second element can answer to the same reference: sig
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
@@ -31,6 +31,7 @@ from cbss_inscription.domain.errors import (
     WsiViolation,
 )
 from cbss_inscription.security.c14n import DEFAULT_NAMESPACE
+from cbss_inscription.security.header_forms import HeaderForm, HeaderValues
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.stations import Station
 
@@ -38,6 +39,8 @@ DIGEST_BYTES: Final = 32
 """Length of a SHA-256 digest."""
 ADDRESSING_CHARS_MAX: Final = 2_048
 """Length of one WS-Addressing text, in characters."""
+KNOWN_HEADERS_MAX: Final = 32
+"""Headers whose form is remembered; a service sees as many as its callers have stacks, or releases of them."""
 GRAMMAR_CHILDREN_MAX: Final = 64
 """Children of one element in the Security header; the grammar has at most five, and each name read costs its length."""
 ID: Final = re.compile(r"[A-Za-z_][\w.\-]{0,127}", re.ASCII)
@@ -49,9 +52,7 @@ _ID_LOCAL_NAMES: Final = frozenset({"Id", "ID", "id", "iD", "AssertionID"})
 _NOT_BLANKS: Final = re.compile(r"[^ \t\r\n]+")
 # NCName of XML 1.0 (fifth edition) without the planes nobody uses in prefixes
 _NCNAME: Final = re.compile(r"[^\W\d][\w.\-·]*")
-_INSTANT: Final = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?Z", re.ASCII
-)
+_INSTANT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z")
 _ANONYMOUS: Final = frozenset(
     {
         f"{names.WSA}/anonymous",
@@ -59,6 +60,12 @@ _ANONYMOUS: Final = frozenset(
         f"{names.WSA_2004}/role/anonymous",
     }
 )
+# The values of all attributes with a name of _ID_LOCAL_NAMES, and of some more: what XPath says without a new string.
+_LIKELY_IDS: Final = etree.XPath(
+    "/descendant::*/@*[contains('AssertionID ID Id iD id', local-name())]", smart_strings=False
+)
+_ENVELOPES: Final = ([names.SOAP_HEADER, names.SOAP_BODY], [names.SOAP_BODY])
+_FOREIGN: Final = (etree.Comment, f"{{{names.XOP}}}*", f"{{{names.XENC}}}*", f"{{{names.XENC11}}}*")
 _ADDRESSING_ONCE: Final = frozenset({"To", "Action", "MessageID", "ReplyTo", "FaultTo"})
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -105,12 +112,32 @@ class GatedMessage:
     created: datetime
     expires: datetime
     addressing: Addressing
+    is_known: bool = field(default=False, compare=False)
+    """Whether the header read like one before, and its grammar was not gone through again."""
 
 
-def stations(root: _Element, policy: SecurityPolicy) -> Generator[tuple[Station, object], None, GatedMessage]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KnownHeader:
+    """How a header was written that the grammar accepted under this policy, and what follows from its form alone."""
+
+    policy: SecurityPolicy
+    form: HeaderForm
+    token_at: int
+    timestamp_at: int
+    signature_at: int
+    signed_info_prefixes: tuple[str, ...]
+    reference_prefixes: tuple[tuple[str, ...], ...]
+    signature_algorithm: str
+    has_value_type: bool
+
+
+def stations(
+    root: _Element, policy: SecurityPolicy, *, text: str = "", known_headers: KnownHeaders | None = None
+) -> Generator[tuple[Station, object], None, GatedMessage]:
     """The parts of a request that keeps to the RSZ profile's grammar (SEC-12, 13, 15..17, 20, 28..36).
 
-    Station by station: each is named when it is passed, with what it found. `root` comes from `safe_xml.parse`. Raises
+    Station by station: each is named when it is passed, with what it found. `root` comes from `safe_xml`, and is what
+    `text` says; the grammar of a Security header that reads like a known one is not gone through again. Raises
     VersionMismatch, NotSoap, BodyMissing, MalformedMessage (too many header blocks), WsiViolation, MustUnderstand, and
     NotAuthenticated for all that concerns the Security header.
     """
@@ -122,6 +149,13 @@ def stations(root: _Element, policy: SecurityPolicy) -> Generator[tuple[Station,
     if security is None:
         raise NotAuthenticated("security-missing")
     _check_ids(root)
+    known = None if known_headers is None else known_headers.read(text, security, body, policy, addressing)
+    if known is not None:
+        yield Station.SECURITY, security
+        yield Station.TOKEN, known.certificate_der
+        yield Station.TIMESTAMP, (known.created, known.expires)
+        yield Station.SIGNATURE, known
+        return known
     token, timestamp, signature = _read_security(security)
     yield Station.SECURITY, security
     certificate_der = _read_token(token, policy)
@@ -153,13 +187,13 @@ def _read_envelope(root: _Element) -> tuple[_Element | None, _Element]:
     _refuse_encoding_style(root)
     children = list(islice(_elements(root), 3))  # a third is one too many, and no name is read beyond it
     _refuse_text(root, NotSoap("envelope-text"))
-    if next(root.iterchildren(names.SOAP_BODY), None) is None:
-        raise BodyMissing("body-missing")
-    if [child.tag for child in children] not in ([names.SOAP_BODY], [names.SOAP_HEADER, names.SOAP_BODY]):
+    if [child.tag for child in children] not in _ENVELOPES:
+        if next(root.iterchildren(names.SOAP_BODY), None) is None:
+            raise BodyMissing("body-missing")
         raise NotSoap("envelope-children")
     header, body = (children[0] if len(children) > 1 else None), children[-1]
     _refuse_encoding_style(body)
-    content = list(_elements(body))
+    content = list(islice(_elements(body), 2))
     if len(content) != 1:
         raise BodyMissing("body-children")
     _refuse_text(body, BodyMissing("body-text"))
@@ -219,6 +253,8 @@ def _read_addressing(block: _Element, local_name: str, addressing: dict[str, str
 
 def _refuse_foreign_parts(root: _Element, body: _Element) -> None:
     """Refuses comments where they could split a value, and elements that point out of the message (SEC-07, SEC-20)."""
+    if next(root.iter(*_FOREIGN), None) is None:
+        return
     if next(root.iter(etree.Comment), None) is not None:
         for security in root.iter(names.WSSE_SECURITY):
             if next(security.iter(etree.Comment), None) is not None:
@@ -233,6 +269,9 @@ def _refuse_foreign_parts(root: _Element, body: _Element) -> None:
 
 def _check_ids(root: _Element) -> None:
     """Checks that no value occurs twice among the id-like attributes, whatever their namespace (SEC-28)."""
+    likely = _LIKELY_IDS(root)
+    if len(set(likely)) == len(likely) and all(map(ID.fullmatch, likely)):
+        return
     ids: set[str] = set()
     for element in root.iter(etree.Element):
         for name in element.keys():  # noqa: SIM118  # an element is no dictionary
@@ -279,15 +318,12 @@ def _read_timestamp(timestamp: _Element) -> tuple[datetime, datetime]:
 
 
 def _read_instant(text: str) -> datetime:
-    match = _INSTANT.fullmatch(text)
-    if match is None:
+    if _INSTANT.fullmatch(text) is None:
         raise NotAuthenticated("timestamp-syntax")
-    year, month, day, hour, minute, second = (int(digits) for digits in match.groups()[:6])
-    # Digits after the microsecond only make an instant later by less than any limit's precision.
-    microsecond = int((match[7] or "").ljust(6, "0")[:6])
     try:
-        return datetime(year, month, day, hour, minute, second, microsecond, tzinfo=UTC)
-    except ValueError:  # 24:00:00, a leap second, 30 February
+        # Digits after the microsecond only make an instant later by less than any limit's precision.
+        return datetime.fromisoformat(text)
+    except ValueError:  # a leap second, 30 February
         raise NotAuthenticated("timestamp-syntax") from None
 
 
@@ -412,6 +448,106 @@ def _read_key_info(key_info: _Element, policy: SecurityPolicy, *, token_id: str)
     return value_type is not None
 
 
+# --- headers that read like one before ------------------------------------------------------------------------------
+
+
+class KnownHeaders:
+    """The forms of the headers that proved good last; what is in it changes no verdict, only what it takes."""
+
+    def __init__(self) -> None:
+        self._known: tuple[_KnownHeader, ...] = ()  # replaced as a whole, so that any thread may read it
+
+    def remember(self, text: str, gated: GatedMessage, policy: SecurityPolicy) -> None:
+        """Keeps the form of a message that was found genuine, when its header is the first and plainly written.
+
+        Only of such: a flood of messages that nobody signed pushes no form out.
+        """
+        if gated.is_known:
+            return
+        signature = _parent(gated.signed_info)
+        security = _parent(signature)
+        # What stands before it may be different each time.
+        if security.getprevious() is not None or _parent(security).getprevious() is not None:
+            return
+        form = HeaderForm.of(text)
+        values = None if form is None else form.values(text)
+        if form is None or values is None or any(one.form == form and one.policy == policy for one in self._known):
+            return
+        parts = (gated.token, gated.timestamp, gated.body)
+        prefixes = {part.element.get(names.WSU_ID): part.prefixes for part in parts}
+        known = _KnownHeader(
+            policy=policy,
+            form=form,
+            token_at=security.index(gated.token.element),
+            timestamp_at=security.index(gated.timestamp.element),
+            signature_at=security.index(signature),
+            signed_info_prefixes=gated.signed_info_prefixes,
+            reference_prefixes=tuple(prefixes[target] for target in values.targets),
+            signature_algorithm=gated.signature_algorithm,
+            has_value_type=gated.has_value_type,
+        )
+        self._known = (known, *self._known)[:KNOWN_HEADERS_MAX]
+
+    def read(
+        self, text: str, security: _Element, body: _Element, policy: SecurityPolicy, addressing: Addressing
+    ) -> GatedMessage | None:
+        """What the grammar finds in a header that reads like one before; None leaves it to the grammar.
+
+        Form, policy and position of the elements being the same, only the values remain to be read; when one of them is
+        not good, the grammar says so, and what is wrong first.
+        """
+        for known in self._known:
+            if known.policy == policy and (values := known.form.values(text)) is not None:
+                try:
+                    return _read_values(values, known, security, body, addressing)
+                except NotAuthenticated:
+                    return None
+        return None
+
+
+def _read_values(
+    values: HeaderValues, known: _KnownHeader, security: _Element, body: _Element, addressing: Addressing
+) -> GatedMessage | None:
+    token, timestamp = security[known.token_at], security[known.timestamp_at]
+    token_id, timestamp_id, body_id = (part.get(names.WSU_ID, "") for part in (token, timestamp, body))
+    if not body_id:  # outside the header, and so in no form
+        return None
+    if len(values.token) > known.policy.token_size_chars_max or values.token_target != token_id:
+        return None
+    signed = {
+        target: (prefixes, _decode_base64(digest, "digest-base64"))
+        for target, prefixes, digest in zip(values.targets, known.reference_prefixes, values.digests, strict=True)
+    }
+    if signed.keys() != {token_id, timestamp_id, body_id}:
+        return None
+    if any(len(digest) != DIGEST_BYTES for _, digest in signed.values()):
+        return None
+    token_prefixes, token_digest = signed[token_id]
+    timestamp_prefixes, timestamp_digest = signed[timestamp_id]
+    body_prefixes, body_digest = signed[body_id]
+    return GatedMessage(
+        token=Reference(element=token, prefixes=token_prefixes, digest=token_digest),
+        timestamp=Reference(element=timestamp, prefixes=timestamp_prefixes, digest=timestamp_digest),
+        body=Reference(element=body, prefixes=body_prefixes, digest=body_digest),
+        signed_info=security[known.signature_at][0],
+        signed_info_prefixes=known.signed_info_prefixes,
+        signature_algorithm=known.signature_algorithm,
+        signature_value=_decode_base64(values.signature_value, "signature-base64"),
+        has_value_type=known.has_value_type,
+        certificate_der=_decode_base64(values.token, "token-base64"),
+        created=_read_instant(values.created),
+        expires=_read_instant(values.expires),
+        addressing=addressing,
+        is_known=True,
+    )
+
+
+def _parent(element: _Element) -> _Element:
+    parent = element.getparent()
+    assert parent is not None  # of any element in a Security header
+    return parent
+
+
 # --- shapes ---------------------------------------------------------------------------------------------------------
 
 
@@ -474,10 +610,10 @@ def _decode_base64(text: str, reason: str) -> bytes:
     """The bytes of an xs:base64Binary: blanks apart, exactly what encoding those bytes gives."""
     packed = "".join(text.split())
     try:
-        data = base64.b64decode(packed, validate=True)
+        data = binascii.a2b_base64(packed)
     except ValueError:
         raise NotAuthenticated(reason) from None
-    # Unused bits that are not zero; a blank that is none of XML's; nothing at all.
-    if not data or not text.isascii() or base64.b64encode(data).decode() != packed:
+    # Characters that are not base64's, unused bits that are not zero, a blank that is not XML's, nothing at all.
+    if not data or not text.isascii() or binascii.b2a_base64(data, newline=False).decode() != packed:
         raise NotAuthenticated(reason)
     return data

@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from lxml.etree import _Element
@@ -20,10 +21,12 @@ from cbss_inscription.domain.errors import NotAuthenticated
 from cbss_inscription.security import gate
 from cbss_inscription.security.algorithms import BY_URI
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
-from cbss_inscription.security.gate import Addressing, GatedMessage
+from cbss_inscription.security.gate import Addressing, GatedMessage, KnownHeaders
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.stations import Station, run
 from cbss_inscription.security.trust import CertificateTrust, CertifiedCaller
+
+_KNOWN_HEADERS: Final = KnownHeaders()  # of this process: there is nothing in it that a verdict depends on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +78,10 @@ def stations(
     What refuses is the station after the last that was named. For `explain`, which so has the verdicts of the very code
     that the service runs (SEC-88).
     """
-    root = safe_xml.parse(message, charset=charset, limits=policy.xml_limits)
+    text = safe_xml.decode(message, charset=charset, limits=policy.xml_limits)
+    root = safe_xml.parse_text(text, limits=policy.xml_limits)
     yield Station.XML, root
-    gated = yield from gate.stations(root, policy)
+    gated = yield from gate.stations(root, policy, text=text, known_headers=_KNOWN_HEADERS)
     caller = trust.check(gated.certificate_der, now)
     yield Station.CERTIFICATE, caller
     _check_value_type(gated, caller, policy)
@@ -93,6 +97,7 @@ def stations(
     yield Station.TIMESTAMP_DIGEST, timestamp
     body = _digested(gated.body.element, gated.body.prefixes, gated.body.digest)
     yield Station.BODY_DIGEST, body
+    _KNOWN_HEADERS.remember(text, gated, policy)
     return VerifiedMessage(
         caller=caller,
         canonical_body=body,

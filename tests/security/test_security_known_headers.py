@@ -1,0 +1,238 @@
+"""Headers that read like one before: they are recognised, and nothing that is decided depends on it."""
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from cbss_inscription import names
+from cbss_inscription.security import verify
+from cbss_inscription.security.gate import KNOWN_HEADERS_MAX
+from cbss_inscription.security.header_forms import FORM_CHARS_MAX, HeaderForm
+from cbss_inscription.security.policy import SecurityPolicy
+from tests.security.gate_twice import GateTwice
+from tests.security.test_security_gate import CASES
+from tests.security.test_security_oracles import template
+
+CREATED = "2026-03-02T09:30:00.000Z"
+SPECIAL = (
+    "",
+    " ",
+    "\r\n",
+    "=",
+    "#",
+    "&#65;",
+    "&#13;",
+    "&amp;",
+    "<!---->",
+    "<![CDATA[A]]>",
+    "<a/>",
+    '"',
+    "'",
+    ">",
+    "\x85",
+)
+
+
+def plain(root):
+    """A message as the stacks write it."""
+    return etree.tostring(root).decode()
+
+
+def written(forge):
+    """A genuine header in each of several stacks' ways."""
+    signed = plain(forge.tree())
+    listed = plain(filled(forge, template(forge, prefix_list="t soapenv", order=("signature", "timestamp", "token"))))
+    yield from (signed, listed, signed.replace("><", ">\r\n<"), plain(filled(forge, template(forge, ns=None))))
+
+
+def filled(forge, root):
+    """The template with all that the gate asks for, the digests and the signature right."""
+    forge.part(root, names.DS_SIGNATURE_VALUE).text = "QUFB"
+    for value in root.iter(names.DS_DIGEST_VALUE):
+        value.text = "QUFB"
+    return forge.resign(root)
+
+
+def test_sec_29_a_header_is_known_once_its_like_was_found_genuine(forge, monkeypatch):
+    """A header is known when one that reads like it, all its values apart, was verified, and not before (SEC-29)."""
+    known = GateTwice()
+    monkeypatch.setattr(verify, "_KNOWN_HEADERS", known.known_headers)
+    first, second = plain(forge.tree()), plain(forge.tree(now=forge.now.replace(second=7)))
+    assert HeaderForm.of(first).values(first).created != HeaderForm.of(first).values(second).created
+    assert forge.refusal(re.sub("(<ds:SignatureValue>).", r"\1/", first).encode()) != "accepted"
+    assert not known.knows(second, forge.policy)
+    assert forge.refusal(first.encode()) == "accepted"
+    assert known.knows(second, forge.policy)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_sec_29_ways_of_writing(forge, number):
+    """Whatever prefixes, order, PrefixLists and line ends a stack has, its header is known the next time (SEC-29)."""
+    text = list(written(forge))[number]
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    assert twice.knows(text, forge.policy)
+
+
+NOT_PLAIN = {
+    "in single quotation marks": lambda text: text.replace('mustUnderstand="1"', "mustUnderstand='1'"),
+    "with a comment": lambda text: text.replace("<soapenv:Header>", "<!-- --><soapenv:Header>"),
+    "with a comment in the header": lambda text: text.replace("<soapenv:Header>", "<soapenv:Header><!-- -->"),
+    "with a reference": lambda text: text.replace("<soapenv:Header>", "<soapenv:Header>&#32;"),
+    "with a reference in a value": lambda text: text.replace("X509-", "X&#53;09-"),
+    "with a CDATA section": lambda text: text.replace("<soapenv:Header>", "<soapenv:Header><![CDATA[ ]]>"),
+    "with a > in a value": lambda text: text.replace("<soapenv:Header>", '<soapenv:Header a=">">'),
+    "after another block": lambda text: text.replace("<soapenv:Header>", '<soapenv:Header><b xmlns="urn:b"/>'),
+    "too late": lambda text: text.replace("<soapenv:Header>", f"<soapenv:Header>{' ' * FORM_CHARS_MAX}"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_PLAIN)
+def test_sec_29_headers_that_are_not_plainly_written(forge, name):
+    """A header whose characters are not all accounted for goes through the grammar each time (SEC-29)."""
+    text = NOT_PLAIN[name](plain(forge.tree()))
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    assert not twice.knows(text, forge.policy)
+
+
+def test_sec_29_a_prefix_named_id(forge):
+    """A declaration of a prefix that is called Id stays as it is in a form: its URI is no id (SEC-29)."""
+    text = plain(forge.tree()).replace("<wsse:Security ", '<wsse:Security xmlns:Id="urn:a" xmlns:URI="urn:b" ')
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    assert twice.knows(text, forge.policy)
+    assert not twice.knows(text.replace('"urn:a"', '"urn:c"'), forge.policy)
+
+
+def test_sec_29_known_under_one_policy(forge):
+    """A header that one policy accepts is known under no other, which may refuse it (SEC-29, SEC-33)."""
+    wide = SecurityPolicy(signature_algorithms=frozenset({names.RSA_SHA256, names.RSA_SHA512}))
+    text = plain(forge.tree()).replace(names.RSA_SHA256, names.RSA_SHA512)
+    twice = GateTwice()
+    assert not twice.differs(text, wide)
+    assert twice.knows(text, wide)
+    assert not twice.differs(text, forge.policy)
+    assert not twice.knows(text, forge.policy)
+
+
+def test_sec_29_known_headers_are_counted(forge):
+    """As many headers are known as the limit says, and the one that came first goes first (SEC-29)."""
+    text = plain(forge.tree())
+    texts = [text.replace("<wsu:Created>", f"{' ' * n}<wsu:Created>") for n in range(KNOWN_HEADERS_MAX + 1)]
+    twice = GateTwice()
+    for text in texts[:-1]:
+        assert not twice.differs(text, forge.policy)
+    assert all(twice.knows(text, forge.policy) for text in texts[:-1])
+    assert not twice.differs(texts[-1], forge.policy)
+    assert [twice.knows(text, forge.policy) for text in texts] == [False] + [True] * KNOWN_HEADERS_MAX
+
+
+def test_sec_29_one_header_counts_once(forge):
+    """A header whose values the grammar had to read, being known already, takes no second place (SEC-29)."""
+    twice = GateTwice()
+    text = plain(forge.tree())
+    for value in ("", "&#32;", "&#13;"):
+        assert not twice.differs(text.replace("</ds:SignatureValue>", f"{value}</ds:SignatureValue>"), forge.policy)
+    assert len(twice.known_headers._known) == 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sec_29_known_headers_and_forged_ones(forge, twice, name):
+    """Each shape of the grammar's own cases has the verdict and the reason of the grammar, its like being known.
+
+    (SEC-12..17, SEC-28..36)
+    """
+    change, _, _ = CASES[name]
+    root = forge.tree()
+    assert not twice.differs(plain(root), forge.policy)
+    change(root)
+    assert not twice.differs(plain(root), forge.policy)
+
+
+@pytest.fixture(scope="module")
+def twice():
+    return GateTwice()
+
+
+@pytest.fixture(scope="module")
+def texts(forge):
+    return list(written(forge))
+
+
+def places(text):
+    """Where each value stands that differs from message to message, the Body's id last."""
+    position = 0
+    for piece, end in HeaderForm.of(text).pieces:
+        begins = position + len(piece)
+        position = text.index(end, begins)
+        yield begins, position
+    begins = text.index('Id="', text.index("</wsse:Security>")) + 4
+    yield begins, text.index('"', begins)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_sec_29_known_headers_and_changed_ones(forge, twice, texts, data):
+    """Whatever values a header like a known one has, the grammar finds the same in it, or refuses it (SEC-28..36)."""
+    text = data.draw(st.sampled_from(texts))
+    assert not twice.differs(text, forge.policy)
+    assert twice.knows(text, forge.policy)
+    found = list(places(text))
+    values = [text[begins:ends] for begins, ends in found]
+    any_value = st.one_of(st.sampled_from((*values, CREATED, "A" * 43 + "=", "A" * 16_385)), st.text("aZ9_-.:#=+/ \n"))
+    changed = data.draw(st.dictionaries(st.integers(0, len(found) - 1), any_value, max_size=3))
+    special = data.draw(st.sampled_from(SPECIAL))
+    at = data.draw(st.integers(0, text.index("</wsse:Security>") + 40))
+    for index, value in sorted(changed.items(), reverse=True):
+        begins, ends = found[index]
+        where = data.draw(st.sampled_from((0, len(value))))
+        text = text[:begins] + value[:where] + special + value[where:] + text[ends:]
+    if not changed:
+        text = text[:at] + special + text[at + data.draw(st.integers(0, 3)) :]
+    assert not twice.differs(text, forge.policy)
+
+
+VALUES = {
+    "a token that is too long": ("token", lambda value: "A" * 16_388),
+    "a token that is no base64": ("token", lambda value: value[:-1] + "!"),
+    "no target": ("target", lambda value: ""),
+    "one target twice": ("target", lambda value: "TWICE"),
+    "a digest of 31 bytes": ("digest", lambda value: "A" * 42 + "=="),
+    "a digest that is no base64": ("digest", lambda value: "A" * 43),
+    "no instant": ("created", lambda value: "2026-02-30T00:00:00Z"),
+    "another token": ("token_target", lambda value: value + "x"),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_sec_29_values_that_the_grammar_refuses(forge, name):
+    """A value that is not good is left to the grammar, which refuses it, though the header is known (SEC-28..36)."""
+    place, change = VALUES[name]
+    text = plain(forge.tree())
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    values = HeaderForm.of(text).values(text)
+    value = {"target": values.targets[0], "digest": values.digests[0]}.get(place) or getattr(values, place)
+    before = {"target": 'Reference URI="#', "token_target": 'Reference URI="#'}.get(place, ">")
+    changed = values.targets[1] if change(value) == "TWICE" else change(value)
+    start = text.rindex(before + value) if place == "token_target" else text.index(before + value)
+    text = text[:start] + before + changed + text[start + len(before + value) :]
+    assert not twice.differs(text, forge.policy)
+    assert not twice.knows(text, forge.policy)
+
+
+def test_sec_28_a_body_without_an_id(forge):
+    """A Body without an id is no part that a signature could name, be the header known or not (SEC-28)."""
+    text = plain(forge.tree())
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    values = HeaderForm.of(text).values(text)
+    for target in (values.targets[2], ""):
+        changed = text.replace(f'"#{values.targets[2]}"', f'"#{target}"').replace(f'wsu:Id="{values.targets[2]}"', "")
+        assert changed != text
+        assert not twice.differs(changed, forge.policy)
+        assert not twice.knows(changed, forge.policy)
