@@ -23,9 +23,11 @@ from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.domain.errors import NotAuthenticated
 from cbss_inscription.domain.requests import ConsultInscriptions
 from cbss_inscription.envelope.soap11 import read_payload
+from cbss_inscription.safe_xml import decode
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.security.verify import VerifiedMessage, verify
+from tests.security.gate_twice import GateTwice
 
 FOLDER = Path(__file__).parent / "golden"
 SSIN = "81121844355"
@@ -108,3 +110,19 @@ def test_sec_39_golden_message_with_another_byte_in_its_body_is_refused(golden: 
 def test_golden_folder_is_what_its_document_says() -> None:
     """The README has a row for each message of the folder, and for no other."""
     assert [golden.name for golden in read_messages()] == sorted(path.name for path in FOLDER.glob("*.xml"))
+
+
+NOT_KNOWN = {
+    "dotnet-signed-xml.xml": "a comment before the envelope",
+    "xmlsec1.xml": "a comment before the envelope",
+    "wcf.xml": "other header blocks come first",
+}
+
+
+@MESSAGES
+def test_sec_41_headers_of_other_stacks_are_known_again(golden: Golden) -> None:
+    """What a stack sends goes through the grammar once, where nothing stands before its Security header (SEC-41)."""
+    twice = GateTwice()
+    text = decode(golden.content, charset=None)
+    assert not twice.differs(text, SecurityPolicy())
+    assert twice.knows(text, SecurityPolicy()) is (golden.name not in NOT_KNOWN)

@@ -86,6 +86,13 @@ NOT_PLAIN = {
     "with a CDATA section": lambda text: text.replace("<soapenv:Header>", "<soapenv:Header><![CDATA[ ]]>"),
     "with a > in a value": lambda text: text.replace("<soapenv:Header>", '<soapenv:Header a=">">'),
     "after another block": lambda text: text.replace("<soapenv:Header>", '<soapenv:Header><b xmlns="urn:b"/>'),
+    "after another's Security header": lambda text: re.sub(
+        "<wsse:Security.*</wsse:Security>",
+        lambda found: (
+            found[0].replace("mustUnd", 'actor="urn:other" soapenv:mustUnd').replace('Id="', 'Id="o') + found[0]
+        ),
+        text,
+    ),
     "too late": lambda text: text.replace("<soapenv:Header>", f"<soapenv:Header>{' ' * FORM_CHARS_MAX}"),
 }
 

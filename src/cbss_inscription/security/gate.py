@@ -466,7 +466,7 @@ class KnownHeaders:
             return
         signature = _parent(gated.signed_info)
         security = _parent(signature)
-        # What stands before it may be different each time.
+        # What stands before it may be different each time, or another Security header than ours.
         if security.getprevious() is not None or _parent(security).getprevious() is not None:
             return
         form = HeaderForm.of(text)
