@@ -405,6 +405,12 @@ def test_sec_28_syntax_of_ids(forge, kind, value):
     assert forge.refusal(root) in ("NotAuthenticated id-syntax", "MalformedMessage not-well-formed")
 
 
+def test_sec_28_names_that_are_a_part_of_an_id_s(forge):
+    """Attributes whose names are but a part of an id-like one may have any values, and the same ones (SEC-28)."""
+    twins = b"<t:x I='1' n='' d=' '/><t:x I='1' n='' d=' '/>"
+    assert forge.refusal(forge.message(forge.request.replace(b"<t:ticket>", twins + b"<t:ticket>"))) == "accepted"
+
+
 def test_sec_28_longest_id(forge):
     """An id of 128 characters is accepted (SEC-28)."""
     root = forge.tree()

@@ -139,7 +139,7 @@ def test_sec_29_known_headers_are_counted(forge):
 
 
 def test_sec_29_one_header_counts_once(forge, monkeypatch):
-    """A header that two threads find genuine at once has one place; once known, nothing is made of it again (SEC-29)."""
+    """A header that two threads find genuine at once has one place; of a known one no form is made (SEC-29)."""
     known, text = KnownHeaders(), plain(forge.tree())
     root = etree.fromstring(text)
     _, gated = told(root, forge.policy)
