@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from cbss_inscription.app.clock import utc_now
-from cbss_inscription.app.settings import Audit, Limits, PlainListener, Settings, TlsListener, Trust
+from cbss_inscription.app.settings import Audit, Limits, PlainListener, Settings, TlsListener, Trust, write_privately
 from cbss_inscription.app.telemetry import configure_logging
 from cbss_inscription.app.wiring import build_application
 from cbss_inscription.cli.main import main
@@ -55,7 +55,7 @@ from cbss_inscription.soap.pipeline import SecuredDoor
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.population import load_population
 from tests.acceptance.sandbox_processes import family_of
-from tests.conftest import RunningSandbox
+from tests.conftest import RunningSandbox, free_port
 
 FACADE = "http://socialsecurity.be/cbssinscription/v1"
 MONITORING = "http://services.fgov.be/monitoring/v1"
@@ -795,3 +795,36 @@ def directory(reachable_directory: Path, request: pytest.FixtureRequest) -> Iter
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.number, signal.SIGKILL)
     assert not left, sorted(process.command for process in left)
+
+
+# -- a façade that would start -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings(tmp_path: Path, pki: TestPki, populated_database: str) -> Path:
+    """A settings file with which a façade would start."""
+    (tmp_path / "rules.yaml").write_bytes(write_access_rules(rules_of_tests()))
+    (tmp_path / "authorities.pem").write_bytes(pki.authorities_pem)
+    pki.write_revocation_lists(tmp_path, now=datetime.now(UTC))
+    pki.server.write(tmp_path / "server.crt.pem", tmp_path / "server.key.pem")
+    pki.tls_authority.write(tmp_path / "other.crt.pem", tmp_path / "other.key.pem")
+    write_privately(tmp_path / "audit-keys.toml", new_audit_keys("tests"))
+    file = tmp_path / "settings.toml"
+    file.write_text(
+        f"""environment = "LOCAL"
+public_url = "https://localhost:8443"
+database = "{populated_database}"
+access_rules = "rules.yaml"
+[tls]
+port = {free_port()}
+certificate = "server.crt.pem"
+private_key = "server.key.pem"
+[trust]
+application_authorities = "authorities.pem"
+revocation_lists = ["revocation-lists.pem"]
+[audit]
+keys = "audit-keys.toml"
+""",
+        encoding="utf-8",
+    )
+    return file

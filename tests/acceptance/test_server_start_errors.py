@@ -20,15 +20,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
 from cbss_inscription.app import start_checks
+from cbss_inscription.app.checking import problems_of
 from cbss_inscription.app.native import MINIMUM, Loaded, NativeLibrary, dotted, loaded_libraries
-from cbss_inscription.app.settings import read_settings, write_privately
+from cbss_inscription.app.settings import examine_settings, read_settings
 from cbss_inscription.app.start_checks import check_population
+from cbss_inscription.cli.exit_codes import sentence_of_error
 from cbss_inscription.domain.errors import UsageError
-from cbss_inscription.governance.access import write_access_rules
-from cbss_inscription.governance.journal import new_audit_keys
 from cbss_inscription.sandbox.pki import Credential, TestPki
-from tests.acceptance.conftest import Command, rules_of_tests
-from tests.conftest import free_port
+from tests.acceptance.conftest import Command
 
 
 @pytest.fixture(autouse=True)
@@ -37,36 +36,6 @@ def _own_signals() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-
-
-@pytest.fixture
-def settings(tmp_path: Path, pki: TestPki, populated_database: str) -> Path:
-    """A settings file with which a façade would start."""
-    (tmp_path / "rules.yaml").write_bytes(write_access_rules(rules_of_tests()))
-    (tmp_path / "authorities.pem").write_bytes(pki.authorities_pem)
-    pki.write_revocation_lists(tmp_path, now=datetime.now(UTC))
-    pki.server.write(tmp_path / "server.crt.pem", tmp_path / "server.key.pem")
-    pki.tls_authority.write(tmp_path / "other.crt.pem", tmp_path / "other.key.pem")
-    write_privately(tmp_path / "audit-keys.toml", new_audit_keys("tests"))
-    file = tmp_path / "settings.toml"
-    file.write_text(
-        f"""environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{populated_database}"
-access_rules = "rules.yaml"
-[tls]
-port = {free_port()}
-certificate = "server.crt.pem"
-private_key = "server.key.pem"
-[trust]
-application_authorities = "authorities.pem"
-revocation_lists = ["revocation-lists.pem"]
-[audit]
-keys = "audit-keys.toml"
-""",
-        encoding="utf-8",
-    )
-    return file
 
 
 def _set(key: str, value: str) -> Callable[[Path], object]:
@@ -113,12 +82,27 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_facade_that_cannot_start_says_why(settings: Path, command: Command, name: str) -> None:
-    """A missing or broken file or setting of a façade: one sentence that names it, exit code 2 or 4, no traceback."""
+    """A missing or broken file or setting of a façade: one sentence that names it, exit code 2 or 4, no traceback.
+
+    What `settings check --connect` looks at tells the same beforehand.
+    """
     spoil, word = WRONG[name]
     spoil(settings)
     done = command("facade", "--settings", settings)
     assert word in done.sentence
     assert done.exit_code in {2, 4}
+    assert any(word in problem for problem in found_beforehand(settings, connect=True))
+
+
+def found_beforehand(file: Path, *, connect: bool) -> list[str]:
+    """The problems that `settings check` finds."""
+    try:
+        examined = examine_settings(file)
+    except UsageError as error:
+        return [str(error)]
+    if examined.settings is None:
+        return list(examined.problems)
+    return [sentence_of_error(error) for error in problems_of(examined.settings, file, connect=connect)]
 
 
 def _mode(name: str, mode: int) -> Callable[[Path], object]:
@@ -224,13 +208,19 @@ UNSAFE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", UNSAFE)
 def test_sec_77_what_would_not_be_safe_does_not_start(settings: Path, command: Command, name: str) -> None:
-    """Keys or passwords for others to read, small keys, test material in production: one sentence (SEC-05, SEC-77)."""
+    """Keys or passwords for others to read, small keys, test material in production: one sentence (SEC-05, SEC-77).
+
+    What `settings check` looks at tells the same beforehand.
+    """
     spoil, word = UNSAFE[name]
     spoil(settings)
     done = command("facade", "--settings", settings)
     assert word in done.sentence
     assert "hunter2" not in done.sentence
     assert done.exit_code == 2
+    found = found_beforehand(settings, connect=False)
+    assert any(word in problem for problem in found)
+    assert not any("hunter2" in problem for problem in found)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

@@ -183,6 +183,19 @@ def trust_of(settings: Settings) -> TrustStore:
     return _trust_of(settings, [read_file(Path(path)) for path in _trust_files(settings)])
 
 
+def check_revocation(settings: Settings) -> None:
+    """Nothing, unless lists are required and an authority has none. Raises `UsageError`.
+
+    Nobody below that authority would get in: an oversight, said before the first call.
+    """
+    unlisted = trust_of(settings).unlisted_authorities
+    if unlisted:
+        raise UsageError(
+            f"the authority {unlisted[0]!r} has no revocation list: name its file in revocation_lists, "
+            f"or set revocation_required = false"
+        )
+
+
 def certificate_rules_of(settings: Settings) -> CertificateRules:
     """What an application's certificate must look like for the service."""
     said = settings.security.certificates

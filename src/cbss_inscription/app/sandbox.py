@@ -26,7 +26,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cbss_inscription.app.addresses import Listener
 from cbss_inscription.app.serving import SILENT_SECONDS_MAX, Listeners, refuse_taken, serving
-from cbss_inscription.app.settings import LOOPBACK, Service, write_privately
+from cbss_inscription.app.settings import LOOPBACK, Service, refuse_overrides, write_privately
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import ServiceUnavailable, UsageError
@@ -253,6 +253,7 @@ def running_sandbox(options: SandboxOptions, report: Report) -> Iterator[Sandbox
 
 def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) -> Sandbox:
     # What can be refused is refused before anything is made.
+    refuse_overrides("a sandbox has several services, and writes their settings itself: unset this variable")
     options.made.check()
     population = options.made.population()
     directory = options.directory.absolute()

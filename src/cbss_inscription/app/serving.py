@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -17,14 +16,13 @@ from typing import IO, Final
 from cbss_inscription.app.addresses import Listener, answers, listeners_of, place_of
 from cbss_inscription.app.fetching import RevocationFetcher
 from cbss_inscription.app.keeping import JournalKeeper
-from cbss_inscription.app.reloading import reloaded_trust
-from cbss_inscription.app.settings import Service, Settings, read_file, read_settings
-from cbss_inscription.app.start_checks import check_population, check_start
-from cbss_inscription.app.telemetry import StructuredReloadLog, SupervisorLog
+from cbss_inscription.app.reloading import check_revocation
+from cbss_inscription.app.settings import Service, Settings, read_settings
+from cbss_inscription.app.start_checks import check_population, check_start, warnings_of
+from cbss_inscription.app.telemetry import SupervisorLog
 from cbss_inscription.app.wiring import build_application
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.storage.migration import check_schema
-from cbss_inscription.storage.population import holds_unseen_files
 
 START_SECONDS_MAX: Final = 20.0
 """How long a listener may take to its first answer."""
@@ -69,14 +67,13 @@ class Listeners:
         settings = read_settings(self._path)
         if settings.service is not self._service:
             raise UsageError(f"{self._path} describes a {settings.service}, not a {self._service}")
-        _check_certificate(settings)
         check_start(settings, self._path)
         log = SupervisorLog(self._log)
         fetcher = RevocationFetcher(settings, log=log)
         fetcher.fetch_missing()
         keeper = JournalKeeper(settings, log=log)
         build_application(settings)  # every named file is read here once, so that what is wrong is said here, once
-        _check_revocation(settings)
+        check_revocation(settings)
         check_schema(settings.database)
         check_population(settings)
         self._settings = settings
@@ -110,18 +107,7 @@ class Listeners:
         settings = self._settings
         if settings is None:
             return ()
-        found = []
-        if settings.audit.timestamping is None:
-            found.append(
-                "the seals of the audit journal bear no time stamps: [audit.timestamping] names the authority that "
-                "makes them proof against whoever holds the database"
-            )
-        if settings.national_register is not None and holds_unseen_files(settings.database):
-            found.append(
-                "the database holds files of the National Register, which are never seen: [national_register] names "
-                "the service that is asked for them"
-            )
-        return tuple(found)
+        return tuple(warnings_of(settings, connect=True))
 
     def ended(self) -> bool:
         """Whether a listener for messages ended though nobody asked it to.
@@ -200,28 +186,6 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
-
-
-def _check_certificate(settings: Settings) -> None:
-    # The application server reads both files in a process of its own, and tells of a bad one by a traceback.
-    certificate, private_key = settings.tls.certificate, settings.tls.private_key
-    for path in (certificate, private_key):
-        read_file(Path(path))
-    try:
-        # An empty password: else OpenSSL would ask the terminal for that of an encrypted key.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, private_key, password="")
-    except (ssl.SSLError, OSError, ValueError) as error:
-        raise UsageError(f"{certificate} and {private_key} are no PEM certificate with its key") from error
-
-
-def _check_revocation(settings: Settings) -> None:
-    # Where lists are required, nobody below an authority without one gets in: an oversight, said before the first call.
-    unlisted = reloaded_trust(settings, log=StructuredReloadLog()).current().unlisted_authorities
-    if unlisted:
-        raise UsageError(
-            f"the authority {unlisted[0]!r} has no revocation list: name its file in revocation_lists, "
-            f"or set revocation_required = false"
-        )
 
 
 def refuse_taken(address: str, port: int) -> None:

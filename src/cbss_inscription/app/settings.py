@@ -1,21 +1,35 @@
 """The settings of a service: one TOML file, checked; the only reader of files and environment for the servers.
 
-Paths in the file are relative to it. An unknown key is an error that names it. Private keys are named by path; a
-password of the database belongs into libpq's own password file, not into the connection string.
+Paths in the file are relative to it. An unknown key is an error that names it. The environment may say a setting
+instead of the file: `CBSS_INSCRIPTION__TLS__PORT` is `tls.port`. Private keys are named by path; a password of the
+database belongs into libpq's own password file, not into the connection string, and never into the environment.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import msgspec
+import psycopg
 from cryptography.x509 import ObjectIdentifier
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from cbss_inscription.app.setting_tables import (
+    OVERRIDE_PREFIX,
+    mistakes_in,
+    override,
+    places_in,
+    settings_in,
+    written,
+)
 from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, DialectName
 from cbss_inscription.client.asking import TIMEOUT_SECONDS as UPSTREAM_TIMEOUT_SECONDS
 from cbss_inscription.client.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, PROBES
@@ -31,13 +45,16 @@ from cbss_inscription.security.policy import MessageLimits
 from cbss_inscription.security.trust import GOVERNMENT_UNIT, CertificateLimits, CertificateRules
 from cbss_inscription.soap.http import HttpLimits
 from cbss_inscription.soap.message import ANSWER_SECONDS_MAX
-from cbss_inscription.storage.database import CONNECTIONS_MAX
+from cbss_inscription.storage.database import CONNECTIONS_MAX, UNREADABLE
 from cbss_inscription.xml_limits import XmlShape
 
 SETTINGS_VARIABLE: Final = "CBSS_INSCRIPTION_SETTINGS"
 """The environment variable by which a worker process learns its settings file."""
 
 _PASSWORD_VARIABLE: Final = "PGPASSWORD"  # noqa: S105  # a name, of libpq's
+_PASSWORDS: Final = ("password", "sslpassword")
+_ACCOUNT: Final = re.compile(r"(?<=://)[^/@\s\"]+@")
+"""The account before the host of a URL: a name, and perhaps its password."""
 
 LOOPBACK: Final = "127.0.0.1"
 """Where a listener without TLS may be reached, and nowhere else (SEC-02)."""
@@ -411,24 +428,121 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (self.tls.private_key, self.audit.keys, *(one.private_key for one in asked if one is not None))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What a settings file and the environment say together."""
+
+    settings: Settings | None
+    """Every path in them absolute; None when there are problems."""
+    problems: tuple[str, ...]
+    """A sentence each, which names the file or the variable, and the setting."""
+    origins: Mapping[str, str]
+    """The settings that the environment says, by their places (`tls.port`), with the variable of each."""
+    in_file: frozenset[str]
+    """The places of the settings that the file says, whatever the environment says of them."""
+
+
 def read_settings(path: Path) -> Settings:
-    """The settings in the file at `path`, every path in them made absolute.
+    """The settings in the file at `path`, with what the environment says instead; every path in them made absolute.
 
     Raises `UsageError`: the file is missing, is no TOML, or has a key or value that is not as documented.
     """
+    examined = examine_settings(path)
+    if examined.settings is None:
+        raise UsageError(examined.problems[0])
+    return examined.settings
+
+
+def examine_settings(path: Path) -> Examined:
+    """Every problem that the settings in the file at `path` have by themselves, or the settings.
+
+    Raises `UsageError` when the file is missing or no TOML: then there is nothing to find problems in.
+    """
     try:
-        raw = tomllib.loads(read_file(path).decode("utf-8"))
-        settings = msgspec.convert(raw, Settings)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, RecursionError) as error:
+        table = tomllib.loads(read_file(path).decode("utf-8"))
+        in_file = frozenset(places_in(table, Settings))
+        said = override(table, os.environ, Settings)
+        mistakes = list(mistakes_in(table, Settings))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: {error}") from error
+    origins = said.origins
+    problems = [*said.problems, *_passwords_in(origins, table)]
+    for one in mistakes:
+        place = [origins[one.place]] if one.place in origins else [str(path), one.place] if one.place else [str(path)]
+        problems.append(": ".join([*place, one.sentence]))
+    settings = None if mistakes else msgspec.convert(table, Settings)
+    if settings is not None:
+        problems += [f"{path}: {sentence}" for sentence in _contradictions(settings)]
+    if problems or settings is None:
+        return Examined(settings=None, problems=tuple(problems), origins=origins, in_file=in_file)
+    settings = _below(path.absolute().parent, settings)
+    return Examined(settings=settings, problems=(), origins=origins, in_file=in_file)
+
+
+def show_settings(path: Path) -> Iterator[str]:
+    """Each setting in force as a line of TOML, with where it comes from beside it; no line holds a password.
+
+    All lines together are settings again, the same but for passwords. Raises `UsageError` as `read_settings` does.
+    """
+    settings = read_settings(path)
+    examined = examine_settings(path)
+    for place, value in settings_in(settings):
+        shown = _without_passwords(settings.database) if place == "database" else value
+        origin = examined.origins.get(place, path.name if place in examined.in_file else "default")
+        yield f"{place} = {_ACCOUNT.sub('', written(shown))}  # {origin}"
+
+
+def _without_passwords(conninfo: str) -> str:
+    try:
+        said = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        return ""  # what cannot be read cannot be shown in part
+    return make_conninfo("", **{name: one for name, one in said.items() if name not in _PASSWORDS})
+
+
+def _passwords_in(origins: Mapping[str, str], table: Mapping[str, object]) -> Iterator[str]:
+    """What is wrong with a connection string from the environment: every child process would find its password."""
+    variable = origins.get("database")
+    if variable is None:
+        return
+    try:
+        said = conninfo_to_dict(str(table["database"]))
+    except psycopg.ProgrammingError:
+        yield f"{variable}: {UNREADABLE}"
+        return
+    if any(name in said for name in _PASSWORDS):
+        yield f"{variable}: a password is not for the environment: put it into libpq's password file"
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """What settings that are good one by one cannot be together, a sentence each."""
     ports = [one.port for one in (settings.tls, settings.plain, settings.operations) if one is not None]
-    for port in ports:
-        if ports.count(port) > 1:
-            raise UsageError(f"{path}: two listeners cannot share port {port}")
+    for port in sorted({port for port in ports if ports.count(port) > 1}):
+        yield f"two listeners cannot share port {port}"
     if (settings.access_rules is None) == (settings.governance is None):
-        raise UsageError(f"{path}: the rules are in a file or in the database: name access_rules or [governance]")
-    _check_asked(settings, path)
-    folder = path.absolute().parent
+        yield "the rules are in a file or in the database: name access_rules or [governance]"
+    yield from _contradictions_of_asked(settings)
+
+
+def _contradictions_of_asked(settings: Settings) -> Iterator[str]:
+    """What does not fit between the services that are asked and the one that asks."""
+    national_register, upstream = settings.national_register, settings.upstream
+    if national_register is not None:
+        if settings.service is Service.NATIONAL_REGISTER:
+            yield "a National Register asks no other"
+        if national_register.timeout_seconds >= settings.limits.answer_seconds_max:
+            yield "the National Register may take less time than an answer of ours, not more"
+    if upstream is not None:
+        if settings.service is not Service.FACADE:
+            yield "only a façade has an [upstream]"
+        if national_register is not None:
+            yield "with an [upstream], it is that service which asks the National Register"
+        if upstream.timeout_seconds >= settings.limits.answer_seconds_max:
+            yield "the upstream may take less time than an answer of ours, not more"
+
+
+def _below(folder: Path, settings: Settings) -> Settings:
+    """The same settings, every path in them absolute."""
     return msgspec.structs.replace(
         settings,
         upstream=None if settings.upstream is None else _asked_below(folder, settings.upstream),
@@ -456,23 +570,6 @@ def read_settings(path: Path) -> Settings:
             ),
         ),
     )
-
-
-def _check_asked(settings: Settings, path: Path) -> None:
-    """Nothing, when the services that are asked fit the one that asks. Raises `UsageError`."""
-    national_register, upstream = settings.national_register, settings.upstream
-    if national_register is not None:
-        if settings.service is Service.NATIONAL_REGISTER:
-            raise UsageError(f"{path}: a National Register asks no other")
-        if national_register.timeout_seconds >= settings.limits.answer_seconds_max:
-            raise UsageError(f"{path}: the National Register may take less time than an answer of ours, not more")
-    if upstream is not None:
-        if settings.service is not Service.FACADE:
-            raise UsageError(f"{path}: only a façade has an [upstream]")
-        if national_register is not None:
-            raise UsageError(f"{path}: with an [upstream], it is that service which asks the National Register")
-        if upstream.timeout_seconds >= settings.limits.answer_seconds_max:
-            raise UsageError(f"{path}: the upstream may take less time than an answer of ours, not more")
 
 
 AskedT = TypeVar("AskedT", NationalRegister, Upstream)
@@ -509,6 +606,13 @@ def settings_of_worker() -> Settings:
     if path is None:
         raise UsageError(f"{SETTINGS_VARIABLE} names no settings file")
     return read_settings(Path(path))
+
+
+def refuse_overrides(why: str) -> None:
+    """Nothing, when the environment says no setting. Raises `UsageError`."""
+    for name in sorted(os.environ):
+        if name.startswith(OVERRIDE_PREFIX):
+            raise UsageError(f"{name}: {why}")
 
 
 def is_password_in_environment() -> bool:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +25,7 @@ from cbss_inscription.domain.environment import Environment
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.sandbox.pki import TEST_ONLY
 from cbss_inscription.security.lifetimes import Kind, Lifetime
-from cbss_inscription.storage.population import holds_population
+from cbss_inscription.storage.population import holds_population, holds_unseen_files
 
 RSA_KEY_BITS_MIN: Final = 3_072
 """The shortest RSA modulus of the server's TLS key (SEC-05)."""
@@ -37,24 +39,44 @@ _WORD: Final = re.compile(r"\w+")
 
 
 def check_start(settings: Settings, settings_path: Path) -> None:
-    """Nothing, when nothing that is known without the database speaks against a start. Raises `UsageError`.
+    """Nothing, when nothing that is known without the database speaks against a start. Raises `UsageError`."""
+    for check in checks_of_start(settings, settings_path):
+        check()
 
-    The server's certificate and key were found to be a pair before.
-    """
-    check_libraries(loaded_libraries())
-    for path in settings.key_files:
-        check_key_file(Path(path))
-    _check_database_password(settings, settings_path)
-    certificates = x509.load_pem_x509_certificates(read_file(Path(settings.tls.certificate)))
-    _check_server_key(settings.tls.certificate, certificates[0])
-    if settings.environment == Environment.PRD:
-        _check_production(settings, certificates)
+
+def checks_of_start(settings: Settings, settings_path: Path) -> tuple[Callable[[], None], ...]:
+    """What `check_start` looks at, one after the other: each raises `UsageError`, and none needs those before it."""
+    return (
+        lambda: check_libraries(loaded_libraries()),
+        partial(_check_server_certificate, settings),
+        *(partial(check_key_file, Path(path)) for path in settings.key_files),
+        partial(_check_database_password, settings, settings_path),
+        partial(_check_server_key, settings.tls.certificate),
+        partial(_check_production, settings),
+    )
 
 
 def check_population(settings: Settings) -> None:
     """Nothing, unless the persons in the database of production are made up (SEC-77). Raises `UsageError`."""
     if settings.environment == Environment.PRD and holds_population(settings.database):
         raise UsageError("the database holds a synthetic population: it cannot serve the environment PRD")
+
+
+def warnings_of(settings: Settings, *, connect: bool) -> Iterator[str]:
+    """What is wrong though the service starts, a sentence each; with `connect`, the database is asked as well.
+
+    Raises `UsageError`.
+    """
+    if settings.audit.timestamping is None:
+        yield (
+            "the seals of the audit journal bear no time stamps: [audit.timestamping] names the authority that "
+            "makes them proof against whoever holds the database"
+        )
+    if connect and settings.national_register is not None and holds_unseen_files(settings.database):
+        yield (
+            "the database holds files of the National Register, which are never seen: [national_register] names "
+            "the service that is asked for them"
+        )
 
 
 def check_authorities(lifetimes: Iterable[Lifetime], *, environment: str) -> None:
@@ -104,8 +126,20 @@ def _check_database_password(settings: Settings, settings_path: Path) -> None:
         raise UsageError("the database's password is one that everybody tries first: it cannot serve PRD")
 
 
-def _check_server_key(path: str, certificate: x509.Certificate) -> None:
-    match certificate.public_key():
+def _check_server_certificate(settings: Settings) -> None:
+    # The application server reads both files in a process of its own, and tells of a bad one by a traceback.
+    certificate, private_key = settings.tls.certificate, settings.tls.private_key
+    for path in (certificate, private_key):
+        read_file(Path(path))
+    try:
+        # An empty password: else OpenSSL would ask the terminal for that of an encrypted key.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, private_key, password="")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise UsageError(f"{certificate} and {private_key} are no PEM certificate with its key") from error
+
+
+def _check_server_key(path: str) -> None:
+    match _certificates_in(path)[0].public_key():
         case rsa.RSAPublicKey(key_size=size) if size >= RSA_KEY_BITS_MIN:
             return
         case ec.EllipticCurvePublicKey(key_size=size) if size >= EC_KEY_BITS_MIN:
@@ -113,10 +147,12 @@ def _check_server_key(path: str, certificate: x509.Certificate) -> None:
     raise UsageError(f"the server's key in {path} is too small or of another kind: RSA-{RSA_KEY_BITS_MIN} or P-256")
 
 
-def _check_production(settings: Settings, certificates: Iterable[x509.Certificate]) -> None:
+def _check_production(settings: Settings) -> None:
+    if settings.environment != Environment.PRD:
+        return
     if settings.synthetic_numbers:
         raise UsageError("synthetic_numbers is for persons who do not exist: it cannot serve the environment PRD")
-    for certificate in certificates:
+    for certificate in _certificates_in(settings.tls.certificate):
         if any(TEST_ONLY in name.rfc4514_string() for name in (certificate.subject, certificate.issuer)):
             raise UsageError("the server's certificate is of a test PKI: it cannot serve the environment PRD")
     stamping = settings.audit.timestamping

@@ -21,6 +21,7 @@ from cbss_inscription.cli import (
     population,
     register,
     servers,
+    settings,
     signing,
     volumes,
     why,
@@ -59,6 +60,7 @@ application.add_typer(history.history, name="history")
 application.add_typer(operator_keys.operator_key, name="operator-key")
 application.add_typer(population.population, name="population")
 application.add_typer(register.register, name="register")
+application.add_typer(settings.settings, name="settings")
 application.add_typer(volumes.volumes, name="volumes")
 
 

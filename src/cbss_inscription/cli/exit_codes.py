@@ -1,10 +1,18 @@
-"""What a command's exit status says, by kind of outcome."""
+"""What the end of a command says: its exit status by kind of outcome, and the sentence of an error."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
-from cbss_inscription.domain.errors import CbssInscriptionError, ServiceUnavailable
+from cbss_inscription.domain.errors import (
+    CbssInscriptionError,
+    MessageRejected,
+    RepertoryUnavailable,
+    SchemaViolation,
+    ServiceUnavailable,
+    TemporarilyUnavailable,
+)
 from cbss_inscription.domain.history import HistoryRefused
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.results import Health, HealthCheckResult, Result, StatusValue
@@ -53,3 +61,24 @@ def exit_code_of_error(error: CbssInscriptionError) -> ExitCode:
     if isinstance(error, HistoryRefused):
         return ExitCode.REFUSED
     return ExitCode.UNAVAILABLE if isinstance(error, (CallFailed, ServiceUnavailable)) else ExitCode.REJECTED
+
+
+_AWAY: Final = {
+    "audit": "this cannot be recorded in the audit journal, so nothing is shown",
+    "database": "the database does not answer in time",
+    "life-event": "another event in the life of a number takes too long",
+    "number-taken": "the number was taken meanwhile: try again",
+}
+
+
+def sentence_of_error(error: CbssInscriptionError) -> str:
+    """The error for the person who gave the command."""
+    if isinstance(error, SchemaViolation):
+        return f"the request breaks the contract: {'; '.join(error.paths)}"
+    if isinstance(error, MessageRejected):
+        return f"the message cannot be used: {error.reason}"
+    if isinstance(error, RepertoryUnavailable):
+        return f"an authentic source does not answer: {error.reason}"
+    if isinstance(error, TemporarilyUnavailable):
+        return _AWAY.get(error.reason, error.reason)
+    return str(error)

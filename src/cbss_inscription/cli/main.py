@@ -5,17 +5,11 @@ from __future__ import annotations
 import io
 import sys
 import traceback
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from cbss_inscription import __version__
-from cbss_inscription.cli.exit_codes import ExitCode, exit_code_of_error
-from cbss_inscription.domain.errors import (
-    CbssInscriptionError,
-    MessageRejected,
-    RepertoryUnavailable,
-    SchemaViolation,
-    TemporarilyUnavailable,
-)
+from cbss_inscription.cli.exit_codes import ExitCode, exit_code_of_error, sentence_of_error
+from cbss_inscription.domain.errors import CbssInscriptionError
 
 
 def main() -> None:
@@ -34,7 +28,7 @@ def main() -> None:
 
         application()
     except CbssInscriptionError as error:
-        _end(_sentence(error), exit_code_of_error(error))
+        _end(sentence_of_error(error), exit_code_of_error(error))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away: nothing to say, and nobody to say it to
         sys.exit(ExitCode.DONE)
@@ -51,26 +45,6 @@ def main() -> None:
 def _end(sentence: str, code: ExitCode) -> NoReturn:
     sys.stderr.write(f"cbss-inscription: {sentence}\n")
     sys.exit(code)
-
-
-_AWAY: Final = {
-    "audit": "this cannot be recorded in the audit journal, so nothing is shown",
-    "database": "the database does not answer in time",
-    "life-event": "another event in the life of a number takes too long",
-    "number-taken": "the number was taken meanwhile: try again",
-}
-
-
-def _sentence(error: CbssInscriptionError) -> str:
-    if isinstance(error, SchemaViolation):
-        return f"the request breaks the contract: {'; '.join(error.paths)}"
-    if isinstance(error, MessageRejected):
-        return f"the message cannot be used: {error.reason}"
-    if isinstance(error, RepertoryUnavailable):
-        return f"an authentic source does not answer: {error.reason}"
-    if isinstance(error, TemporarilyUnavailable):
-        return _AWAY.get(error.reason, error.reason)
-    return str(error)
 
 
 if __name__ == "__main__":
