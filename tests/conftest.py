@@ -157,8 +157,12 @@ class RunningSandbox:
 
     def log_lines(self) -> list[dict[str, Any]]:
         """The façade's JSON log so far."""
-        lines = (self.directory / "facade.log").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return log_lines_of(self.directory / "facade.log")
+
+
+def log_lines_of(log: Path) -> list[dict[str, Any]]:
+    """The JSON lines of a log file so far."""
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
 
 
 def free_port() -> int:

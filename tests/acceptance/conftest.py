@@ -32,6 +32,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
+from cbss_inscription.app.addresses import Listener
 from cbss_inscription.app.clock import utc_now
 from cbss_inscription.app.settings import Audit, Limits, PlainListener, Settings, TlsListener, Trust, write_privately
 from cbss_inscription.app.telemetry import configure_logging
@@ -505,6 +506,7 @@ async def ask(
     query: str = "",
     headers: Sequence[tuple[str, str]] = (),
     parts: Sequence[bytes | float | None] = (b"",),
+    client: str = "127.0.0.1",
 ) -> HttpReply:
     """The reply of an ASGI application to one request."""
     left = list(parts)
@@ -534,7 +536,7 @@ async def ask(
         "root_path": "",
         "scheme": "http",
         "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
-        "client": ("127.0.0.1", 1),
+        "client": (client, 1),
         "server": ("127.0.0.1", 2),
     }
     await application(scope, receive, send)
@@ -661,7 +663,7 @@ def build_facade(
         (tmp_path / "rules.yaml").write_bytes(write_access_rules(rules_of_tests()))
         (tmp_path / "authorities.pem").write_bytes(pki.authorities_pem)
         pki.write_revocation_lists(tmp_path, now=datetime.now(UTC))
-        clock = settings.pop("clock", utc_now)
+        clock, listener = settings.pop("clock", utc_now), settings.pop("listener", Listener.TLS)
         (tmp_path / "audit-keys.toml").write_bytes(new_audit_keys("tests"))
         application = build_application(
             Settings(
@@ -682,6 +684,7 @@ def build_facade(
                     **settings,
                 }
             ),
+            listener=listener,
             clock=clock,
         )
         scenarios = make_population(persons=PERSONS, seed=SEED).scenarios

@@ -54,6 +54,7 @@ from cbss_inscription.security.sign import Signer, sign
 from cbss_inscription.security.trust import CertificateRules, TrustStore, check_revocation_list
 from cbss_inscription.security.verify import verify
 from cbss_inscription.soap.addresses import DoorAddresses
+from cbss_inscription.soap.authentication import ByToken
 from cbss_inscription.soap.message import RawMessage
 from cbss_inscription.soap.operations import InscriptionOperations
 from cbss_inscription.soap.pipeline import SecuredDoor
@@ -454,8 +455,7 @@ class Room:
                 location="https://x",
             ),
             deployment=Deployment(version="1", environment=ENVIRONMENT),
-            policy=self.policy,
-            trust=self.trust,
+            authenticator=ByToken(policy=self.policy, trust=self.trust),
             replay_guard=MemoryReplayGuard(entries_max=10_000_000),
             schema=schema_of(Door.FACADE),
             documents=WsdlDocuments(Door.FACADE, public_url="https://x"),

@@ -12,7 +12,7 @@ from cbss_inscription.governance.access import AccessRefusal
 
 SOURCE = Path(str(cbss_inscription.__file__)).parent
 DOCUMENT = Path(__file__).parents[2] / "docs" / "ws-security.md"
-STATIONS = ("safe_xml.py", "security/*.py", "usecases/authorization.py", "soap/pipeline.py")
+STATIONS = ("safe_xml.py", "security/*.py", "usecases/authorization.py", "soap/pipeline.py", "soap/authentication.py")
 REFUSALS = (
     "BodyMissing",
     "MalformedMessage",

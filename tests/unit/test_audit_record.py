@@ -63,7 +63,7 @@ def test_rule_50_a_record_has_one_text(customer_ticket: str, contexts: tuple[str
         lambda text: text.replace(b'":"', b'": "', 1),
         lambda text: text.replace(b"{", b'{"unknown":1,', 1),
         lambda text: text[:-1],
-        lambda text: text.replace(b'"version":1', b'"version":1.0'),
+        lambda text: text.replace(b'"version":2', b'"version":1.0'),
         lambda text: text.replace(b"CBSSInscription", b"CBSS\\u0049nscription"),
     ],
 )
@@ -73,6 +73,26 @@ def test_sec_72_another_text_is_no_record(change) -> None:
     assert changed != canonical(record())
     with pytest.raises(ValueError, match="not an audit record"):
         read_record(changed)
+
+
+FIRST_VERSION = (
+    b'{"application_urn":"a:b","cbe_number":"0206731645","certificate":"00","customer":null,"customer_ticket":null,'
+    b'"decision":null,"environment":"LOCAL","evidence_digest":null,"inscription_contexts":[],"legal_context":null,'
+    b'"look":null,"mutations":null,"operation":null,"outcome":{"anomalies":[],"code":"MSG00000","reason":null,'
+    b'"value":"OK"},"persons":[],"request_digest":null,"response_digest":null,"service":"CBSSInscription",'
+    b'"ticket_cbss":"00000000-0000-0000-0000-000000000007","timestamp_receive":"2026-03-01T10:00:00.000Z",'
+    b'"timestamp_reply":"2026-03-01T10:00:00.012Z","version":1}'
+)
+
+
+def test_sec_72_a_record_of_the_first_version_stays_one() -> None:
+    """What was written before records said how the caller is known reads, and has the text it had (SEC-72)."""
+    first = read_record(FIRST_VERSION)
+    assert (first.version, first.known_by, first.network) == (1, msgspec.UNSET, msgspec.UNSET)
+    assert canonical(first) == FIRST_VERSION
+    second = canonical(record(known_by="network", network="here"))
+    assert b'"known_by":"network"' in second
+    assert read_record(second) == record(known_by="network", network="here")
 
 
 def test_sec_72_a_record_hash_is_of_its_own_kind() -> None:

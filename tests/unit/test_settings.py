@@ -15,6 +15,7 @@ from cbss_inscription import names
 from cbss_inscription.app.reloading import certificate_rules_of
 from cbss_inscription.app.settings import (
     SETTINGS_VARIABLE,
+    Authentication,
     Limits,
     Security,
     Settings,
@@ -23,6 +24,7 @@ from cbss_inscription.app.settings import (
 )
 from cbss_inscription.app.wiring import policy_of
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.exchange import KnownBy
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.sign import Signer, sign
@@ -266,6 +268,62 @@ def test_sec_80_an_operations_listener_is_on_loopback_unless_it_is_said_otherwis
         read(tmp_path, f'{LEAST}[operations]\nport = 9443\naddress = "portal.example"\n')
     with pytest.raises(UsageError, match="cannot share port 8443"):
         read(tmp_path, f"{LEAST}[operations]\nport = 8443\n")
+
+
+AT_A_REGISTER = LEAST.replace("environment", 'service = "national-register"\nenvironment', 1)
+PLAIN = "[plain]\nport = 8080\n"
+MTLS = f'{PLAIN}[authentication]\nway = "mtls"\ncertificate_header = "X-Client-Certificate"\n'
+NETWORK = """[authentication]
+way = "network"
+[[authentication.networks]]
+name = "a"
+addresses = ["192.0.2.0/25"]
+application_urn = "a:b"
+cbe_number = "0206731645"
+[[authentication.networks]]
+name = "b"
+addresses = ["192.0.2.128/25", "2001:db8::1"]
+application_urn = "a:c"
+cbe_number = "0206731645"
+"""
+
+
+def test_sec_03_a_token_is_the_way_unless_another_is_said(tmp_path: Path) -> None:
+    """Token by default; the others are chosen, and a façade without a token is said on purpose (SEC-03)."""
+    assert read(tmp_path, LEAST).authentication == Authentication()
+    assert read(tmp_path, f"{AT_A_REGISTER}{MTLS}").authentication.way is KnownBy.CLIENT_CERTIFICATE
+    assert read(tmp_path, f"{AT_A_REGISTER}{NETWORK}").authentication.networks[1].name == "b"
+    for way in (MTLS, NETWORK.replace('"network"', '"network"\n')):
+        with pytest.raises(UsageError, match="facade_without_token = true"):
+            read(tmp_path, LEAST + way)
+        said = way.replace("[authentication]", "[authentication]\nfacade_without_token = true", 1)
+        assert not read(tmp_path, LEAST + said).authentication.is_signed
+    both = MTLS.replace('"mtls"', '"token-and-mtls"')
+    assert read(tmp_path, LEAST + both).authentication.is_signed
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (MTLS.replace(PLAIN, ""), "there is no [plain]"),
+        (NETWORK.replace("[[", 'address_header = "X-Real-IP"\n[[', 1), "there is no [plain]"),
+        (MTLS.replace('certificate_header = "X-Client-Certificate"', ""), "certificate_header"),
+        (f'{PLAIN}[authentication]\ncertificate_header = "X-Client-Certificate"\n', "certificate_header"),
+        (MTLS.replace("X-Client-Certificate", "Host"), "certificate_header"),
+        (f'{MTLS}address_header = "X-Real-IP"\n', "address_header"),
+        ('[authentication]\nway = "network"\n', "needs one at least"),
+        (NETWORK.replace('way = "network"', ""), "networks are for the way network"),
+        (NETWORK.replace("192.0.2.128/25", "192.0.2.0/24"), "overlap"),
+        (NETWORK.replace("192.0.2.128/25", "192.0.2.129/25"), "host bits"),
+        (NETWORK.replace("0206731645", "0206731646", 1), "cbe_number"),
+        (NETWORK.replace("a:c", "a c"), "application_urn"),
+        ('[authentication]\nway = "password"\n', "password"),
+    ],
+)
+def test_sec_02_a_way_that_cannot_work_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    """A header without its listener, a way without what it needs, an address that is two callers (SEC-02, SEC-03)."""
+    with pytest.raises(UsageError, match=re.escape(words)):
+        read(tmp_path, AT_A_REGISTER + text)
 
 
 def test_rule_53_names_of_organisations_and_what_is_withheld_are_checked(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from cbss_inscription.security.replay import MemoryReplayGuard, ReplayGuard
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.soap import explain
 from cbss_inscription.soap.addresses import DoorAddresses
+from cbss_inscription.soap.authentication import ByToken
 from cbss_inscription.soap.explain import Told
 from cbss_inscription.soap.http import HttpLimits, SoapApplication
 from cbss_inscription.soap.pipeline import Progress, SecuredDoor
@@ -94,8 +95,7 @@ class Replica:
             addresses=ADDRESSES,
             operations=self._operations,
             deployment=Deployment(version=__version__, environment=trust.environment),
-            policy=POLICY,
-            trust=trust,
+            authenticator=ByToken(policy=POLICY, trust=trust),
             replay_guard=replay_guard,
             schema=schema_of(Door.FACADE),
             documents=_documents(),

@@ -22,7 +22,7 @@ from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
 from cbss_inscription.app.operations import OPERATIONS_FACTORY
 from cbss_inscription.app.settings import SETTINGS_VARIABLE, Settings, read_settings
-from cbss_inscription.app.wiring import APPLICATION_FACTORY
+from cbss_inscription.app.wiring import APPLICATION_FACTORIES
 
 WORKER_STOP_SECONDS: Final = 10
 """How long a worker may take to finish what it has in hand."""
@@ -35,7 +35,7 @@ def serve(settings: Settings, listener: Listener) -> None:
     tls = settings.tls
     address, port = place_of(settings, listener)
     Granian(
-        OPERATIONS_FACTORY if listener is Listener.OPERATIONS else APPLICATION_FACTORY,
+        OPERATIONS_FACTORY if listener is Listener.OPERATIONS else APPLICATION_FACTORIES[listener],
         factory=True,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,  # what SOAP clients speak; one protocol less to attack

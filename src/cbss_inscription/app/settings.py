@@ -13,7 +13,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -36,13 +37,20 @@ from cbss_inscription.client.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, PROB
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.exchange import KnownBy
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.disclosure import NotDisclosed
 from cbss_inscription.registers.national_register import CACHE_PERSONS_MAX, CACHE_SECONDS, TIMEOUT_SECONDS
 from cbss_inscription.security.algorithms import SignatureAlgorithm
 from cbss_inscription.security.policy import MessageLimits
-from cbss_inscription.security.trust import GOVERNMENT_UNIT, CertificateLimits, CertificateRules
+from cbss_inscription.security.trust import (
+    APPLICATION_URN,
+    GOVERNMENT_UNIT,
+    CertificateLimits,
+    CertificateRules,
+    is_cbe_number,
+)
 from cbss_inscription.soap.http import HttpLimits
 from cbss_inscription.soap.message import ANSWER_SECONDS_MAX
 from cbss_inscription.storage.database import CONNECTIONS_MAX, UNREADABLE
@@ -59,7 +67,14 @@ _ACCOUNT: Final = re.compile(r"(?<=://)[^/@\s\"]+@")
 LOOPBACK: Final = "127.0.0.1"
 """Where a listener without TLS may be reached, and nowhere else (SEC-02)."""
 
+NETWORKS_MAX: Final = 256
+"""Networks that stand for a caller each [D]."""
+NETWORK_ADDRESSES_MAX: Final = 16
+"""Ranges of addresses of one such network [D]."""
+
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+HeaderName = Annotated[str, msgspec.Meta(pattern=r"\A[Xx]-[A-Za-z0-9-]{1,62}\Z|\A[Cc]lient-[Cc]ert\Z")]
+"""A header that is nothing else's: `X-…`, or that of RFC 9440."""
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -362,6 +377,60 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("the url begins with https://")
 
 
+class CallersNetwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A network from which one application calls, and nobody else can. Raises ValueError."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    """What records and the log call it."""
+    addresses: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=NETWORK_ADDRESSES_MAX)]
+    """Networks in CIDR form; of one address, that address."""
+    application_urn: str
+    """The application that calls from there, as its certificate would name it."""
+    cbe_number: str
+    """Its organisation."""
+
+    def __post_init__(self) -> None:
+        for one in self.addresses:
+            ip_network(one)
+        if not APPLICATION_URN.fullmatch(self.application_urn):
+            raise ValueError("application_urn is no name of an application")
+        if not is_cbe_number(self.cbe_number):
+            raise ValueError("cbe_number is no CBE number")
+
+
+class Authentication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How callers are known (docs/decisions/0029). Raises ValueError for a way that lacks what it needs."""
+
+    way: KnownBy = KnownBy.TOKEN
+    certificate_header: HeaderName | None = None
+    """The header in which the TLS terminator hands over the client certificate; believed on the plain listener only."""
+    address_header: HeaderName | None = None
+    """The header in which the TLS terminator hands over the address of who connected; believed as the one above."""
+    networks: Annotated[tuple[CallersNetwork, ...], msgspec.Meta(max_length=NETWORKS_MAX)] = ()
+    facade_without_token: bool = False
+    """Said on purpose for a façade that takes unsigned messages: its contract has a signature on each (SEC-03)."""
+
+    def __post_init__(self) -> None:
+        needs_certificate = self.way in {KnownBy.CLIENT_CERTIFICATE, KnownBy.TOKEN_AND_CLIENT_CERTIFICATE}
+        if needs_certificate != (self.certificate_header is not None):
+            raise ValueError("certificate_header is for the ways mtls and token-and-mtls, and they need it")
+        if (self.way is KnownBy.NETWORK) != bool(self.networks):
+            raise ValueError("networks are for the way network, and it needs one at least")
+        if self.address_header is not None and self.way is not KnownBy.NETWORK:
+            raise ValueError("address_header is for the way network")
+        ranges = [ip_network(one) for network in self.networks for one in network.addresses]
+        # Of ranges that overlap, one holds the other: in this order such a pair stands side by side.
+        ranges.sort(key=lambda one: (one.version, int(one.network_address), one.prefixlen))
+        for one, other in pairwise(ranges):
+            if one.version == other.version and one.overlaps(other):
+                raise ValueError(f"{one} and {other} overlap: one address would be two callers")
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether messages bear a signature that is looked at."""
+        return self.way in {KnownBy.TOKEN, KnownBy.TOKEN_AND_CLIENT_CERTIFICATE}
+
+
 class Governance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """That access rules and permissions are in the database, under four eyes (docs/governance.md)."""
 
@@ -399,6 +468,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The repertory that a façade asks; absent, it keeps lines and files of persons itself."""
     national_register: NationalRegister | None = None
     """Where the National Register is, for who keeps lines; absent, its files are in the own store."""
+    authentication: Authentication = Authentication()
     limits: Limits = Limits()
     security: Security = Security()
     tickets_kept_hours: Annotated[int, msgspec.Meta(ge=1, le=TICKETS_KEPT_HOURS_MAX)] = TICKETS_KEPT_HOURS
@@ -521,6 +591,11 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield f"two listeners cannot share port {port}"
     if (settings.access_rules is None) == (settings.governance is None):
         yield "the rules are in a file or in the database: name access_rules or [governance]"
+    said = settings.authentication
+    if settings.service is Service.FACADE and not said.is_signed and not said.facade_without_token:
+        yield "the contract of a façade has a signature on each message: say facade_without_token = true to go without"
+    if settings.plain is None and (said.certificate_header is not None or said.address_header is not None):
+        yield "what a TLS terminator hands over comes by the plain listener: there is no [plain]"
     yield from _contradictions_of_asked(settings)
 
 

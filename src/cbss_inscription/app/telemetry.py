@@ -297,6 +297,8 @@ def _fields(progress: Progress, seconds: float) -> dict[str, object]:
         "application_urn": caller.application_urn if caller else None,
         "cbe_number": caller.cbe_number if caller else None,
         "certificate": caller.certificate_fingerprint if caller else None,
+        "known_by": caller.known_by.value if caller else None,
+        **({"network": caller.network} if caller and caller.network else {}),
         "operation": progress.operation.value if progress.operation else None,
         "customer": progress.customer,
         "legal_context": progress.legal_context,

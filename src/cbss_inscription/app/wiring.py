@@ -12,6 +12,8 @@ from functools import partial
 from typing import Final
 
 from cbss_inscription import __version__
+from cbss_inscription.app.addresses import Listener
+from cbss_inscription.app.authentication import authenticator_of, believed_of
 from cbss_inscription.app.background import repeat
 from cbss_inscription.app.clock import Clock, ClockWatch, read_clock, utc_now
 from cbss_inscription.app.lifeline import end_with_standard_input
@@ -63,20 +65,32 @@ from cbss_inscription.storage.replay import FORGET_INTERVAL_SECONDS, StoredRepla
 from cbss_inscription.storage.volumes import StoredVolumes
 from cbss_inscription.xml_limits import XmlLimits, XmlShape
 
-APPLICATION_FACTORY: Final = "cbss_inscription.app.wiring:application_of_worker"
-"""What the application server loads in each worker."""
+APPLICATION_FACTORIES: Final = {
+    Listener.TLS: "cbss_inscription.app.wiring:application_of_tls_worker",
+    Listener.PLAIN: "cbss_inscription.app.wiring:application_of_plain_worker",
+}
+"""What the application server loads in each worker of a listener for messages."""
 SEALS_LOOK_SECONDS: Final = 3.0
 """How often a worker looks whether the journal's seals keep up (SEC-73)."""
 FORGET_GRACE: Final = timedelta(minutes=5)
 """How long expired messages are still remembered: another replica's clock may be behind ours (SEC-52)."""
 
 
-def application_of_worker() -> SoapApplication:
+def application_of_tls_worker() -> SoapApplication:
     """The ASGI application of this worker process, from the settings file that its environment names."""
+    return _application_of_worker(Listener.TLS)
+
+
+def application_of_plain_worker() -> SoapApplication:
+    """The same for a worker of the listener without TLS, which may believe what a TLS terminator says (SEC-02)."""
+    return _application_of_worker(Listener.PLAIN)
+
+
+def _application_of_worker(listener: Listener) -> SoapApplication:
     forbid_memory_dumps()
     end_with_standard_input()
     configure_logging()
-    return build_application(settings_of_worker())
+    return build_application(settings_of_worker(), listener=listener)
 
 
 def policy_of(settings: Settings) -> SecurityPolicy:
@@ -95,7 +109,9 @@ def addresses_of(settings: Settings, door: Door) -> DoorAddresses:
     return DoorAddresses.of(door, (settings.public_url, *settings.other_urls))
 
 
-def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapApplication:
+def build_application(
+    settings: Settings, *, listener: Listener = Listener.TLS, clock: Clock = utc_now
+) -> SoapApplication:
     """The service that the settings describe. Raises `UsageError` for a file that is missing or broken."""
     database = Database(settings.database, connections_max=settings.database_connections_max)
     replay_guard = StoredReplayGuard(database)
@@ -110,7 +126,8 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
     meter = VolumeMeter(log=StructuredVolumeLog())
     journal = StoredJournal(database, worker=meter.worker)
     volumes = VolumesInSight(meter=meter, stored=StoredVolumes(database), rules=access_rules, clock=clock)
-    documents = WsdlDocuments(settings.service.door, public_url=settings.public_url)
+    described = partial(WsdlDocuments, public_url=settings.public_url, is_signed=settings.authentication.is_signed)
+    documents = described(settings.service.door)
     operations: DoorOperations
     if registers is not None and settings.service is Service.NATIONAL_REGISTER:
         operations = PersonOperations(
@@ -135,8 +152,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
         door=settings.service.door,
         operations=operations,
         deployment=Deployment(version=__version__, environment=settings.environment),
-        policy=policy_of(settings),
-        trust=TrustInForce(trust),
+        authenticator=authenticator_of(settings, policy=policy_of(settings), trust=TrustInForce(trust)),
         replay_guard=replay_guard,
         schema=schema_of(settings.service.door),
         documents=documents,
@@ -159,7 +175,7 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
             door=Door.MUTATIONS,
             operations=MutationOperations(access_rules=access_rules, volumes=meter, feed=StoredMutations(database)),
             schema=schema_of(Door.MUTATIONS),
-            documents=WsdlDocuments(Door.MUTATIONS, public_url=settings.public_url),
+            documents=described(Door.MUTATIONS),
             addresses=addresses_of(settings, Door.MUTATIONS),
         )
 
@@ -198,7 +214,9 @@ def build_application(settings: Settings, *, clock: Clock = utc_now) -> SoapAppl
                     await other.close()
             await database.close()
 
-    return SoapApplication(doors=doors, limits=settings.limits, lifespan=lifespan)
+    return SoapApplication(
+        doors=doors, limits=settings.limits, lifespan=lifespan, believed=believed_of(settings, listener)
+    )
 
 
 def _repertory(

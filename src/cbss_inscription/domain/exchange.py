@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
+
+
+class KnownBy(StrEnum):
+    """How a caller is known; as settings, records and the log say it."""
+
+    TOKEN = "token"  # noqa: S105  # no secret
+    """The X.509 token in the message, and the signature that it verifies."""
+    CLIENT_CERTIFICATE = "mtls"
+    """The client certificate of the TLS connection."""
+    TOKEN_AND_CLIENT_CERTIFICATE = "token-and-mtls"  # noqa: S105  # no secret
+    """Both, of the same application (SEC-03)."""
+    NETWORK = "network"
+    """The network that the TLS connection came from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An application as its certificate names it (security.md 1.3), authenticated by the message's signature."""
+    """An application of an organisation, authenticated: as its certificate names it, or its network stands for it."""
 
     application_urn: str
     cbe_number: str
     environment: str
-    certificate_fingerprint: str
-    """SHA-256 of the certificate's DER, in hexadecimal."""
+    certificate_fingerprint: str | None
+    """SHA-256 of the certificate's DER, in hexadecimal; None for a caller that showed none."""
+    known_by: KnownBy = KnownBy.TOKEN
+    network: str | None = None
+    """The name of the network, for a caller that is known by it."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cbss_inscription.domain.errors import UsageError
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
 """The version of the record's form; a verifier knows every version there was."""
 KEY_BYTES: Final = 32
 """Length of an encryption key and of a search key."""
@@ -95,6 +95,10 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     environment: str | None = None
     certificate: str | None = None
     """SHA-256 of the caller's certificate, in hexadecimal."""
+    known_by: str | msgspec.UnsetType = msgspec.UNSET
+    """How the caller is known, since version 2: before, it was always by its token. Absent of a caller unknown."""
+    network: str | msgspec.UnsetType = msgspec.UNSET
+    """The name of the network that it is known by, since version 2."""
     operation: str | None = None
     customer: str | None = None
     legal_context: str | None = None

@@ -175,6 +175,19 @@ def stations(
     return gated
 
 
+def read_unsigned(root: _Element, policy: SecurityPolicy) -> tuple[_Element, Addressing]:
+    """The Body of a request whose sender is known otherwise, by the same grammar (SEC-12, 13, 15..17, 20).
+
+    Raises what `stations` raises; NotAuthenticated for a Security header, which nobody would look at.
+    """
+    header, body = _read_envelope(root)
+    security, addressing = _read_header(header, policy)
+    _refuse_foreign_parts(root, body)
+    if security is not None:
+        raise NotAuthenticated("security-unasked")
+    return body, addressing
+
+
 # --- SOAP -----------------------------------------------------------------------------------------------------------
 
 

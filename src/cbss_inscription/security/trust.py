@@ -65,7 +65,8 @@ _PATH_LENGTH_MAX: Final = 6
 _UNTELLING: Final = frozenset({"certificate-untrusted", "authority-expired", "authority-not-yet-valid"})
 _EXPONENT_MIN, _EXPONENT_MAX = 65_537, 2**33
 _CBE_DIGITS: Final = re.compile(r"[0-9]{10}", re.ASCII)
-_URN: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
+APPLICATION_URN: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
+"""What the name of an application may look like."""
 _UTF8_STRING, _PRINTABLE_STRING = 0x0C, 0x13
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _UNREADABLE: Final = (
@@ -652,11 +653,11 @@ def _read_subject(subject: x509.Name, rules: CertificateRules) -> tuple[str, str
         for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME)
     }
     common_names = values[NameOID.COMMON_NAME]
-    if len(common_names) != 1 or not _URN.fullmatch(common_names[0]):
+    if len(common_names) != 1 or not APPLICATION_URN.fullmatch(common_names[0]):
         raise NotAuthenticated("certificate-application-urn")
     units = values[NameOID.ORGANIZATIONAL_UNIT_NAME]
     cbe_numbers = [unit.removeprefix(CBE_PREFIX) for unit in units if unit.startswith(CBE_PREFIX)]
-    if len(cbe_numbers) != 1 or not _is_cbe_number(cbe_numbers[0]):
+    if len(cbe_numbers) != 1 or not is_cbe_number(cbe_numbers[0]):
         raise NotAuthenticated("certificate-cbe-number")
     environments = [unit for unit in units if unit in tuple(Environment)]
     if len(environments) != 1:
@@ -696,7 +697,7 @@ def _children(contents: bytes) -> Iterator[bytes]:
         contents = contents[start + length :]
 
 
-def _is_cbe_number(text: str) -> bool:
+def is_cbe_number(text: str) -> bool:
     """Whether these are ten digits of which the last two are 97 less the remainder of the first eight by 97."""
     return _CBE_DIGITS.fullmatch(text) is not None and 97 - int(text[:8]) % 97 == int(text[8:])
 

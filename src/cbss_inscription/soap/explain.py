@@ -24,7 +24,8 @@ from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.security.verify import VerifiedMessage
 from cbss_inscription.soap.addresses import DoorAddresses
-from cbss_inscription.soap.pipeline import caller_of, check_action, check_to
+from cbss_inscription.soap.authentication import caller_of
+from cbss_inscription.soap.pipeline import check_action, check_to
 from cbss_inscription.soap.remedies import ACCEPTED, remedy_of
 from cbss_inscription.usecases.authorization import permit
 
@@ -84,7 +85,7 @@ class _Walk:
             self.passed.append("access")
 
     def _admit(self, request: Request, operation: Operation, rules: AccessRules) -> None:
-        caller = caller_of(self.verified)
+        caller = caller_of(self.verified.caller)
         if isinstance(request, HealthCheck):
             if not rules.admits(caller, operation, today=self.now.date()):
                 raise NotAuthorized("no-access-rule")

@@ -10,12 +10,13 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
 from cbss_inscription import names
-from cbss_inscription.soap.message import XML_CONTENT_TYPE, RawMessage, Reply
+from cbss_inscription.soap.message import XML_CONTENT_TYPE, RawMessage, Reply, Sender
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -54,6 +55,24 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Messages in hand in one worker, each arrived whole; more are refused with 503 (SEC-10)."""
     arriving_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=1_073_741_824)] = 67_108_864
     """Of all messages that are arriving in one worker; what would pass it is refused with 503 (SEC-10)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BelievedOfSender:
+    """What a listener takes for true of who sends a message; nothing, unless it is told to (SEC-02).
+
+    Headers by their names in lower case.
+    """
+
+    certificate_header: str | None = None
+    """The header in which whoever ended TLS hands over the client certificate."""
+    address_header: str | None = None
+    """The header in which whoever ended TLS hands over the address that the connection came from."""
+    peer_address: bool = False
+    """Whether the address at the other end of the connection is the sender's."""
+
+
+_NOTHING: Final = BelievedOfSender()
 
 
 class SoapDoor(Protocol):
@@ -95,9 +114,13 @@ class SoapApplication:
         doors: dict[str, SoapDoor],
         limits: HttpLimits,
         lifespan: Callable[[], AbstractAsyncContextManager[None]],
+        believed: BelievedOfSender = _NOTHING,
     ) -> None:
         self._doors = doors
         self._limits = limits
+        self._believed = believed
+        said = (believed.certificate_header, believed.address_header)
+        self._single = _SINGLE | {name for name in said if name is not None}
         self._lifespan = lifespan
         self._requests_now = 0
         self._arriving_bytes = 0
@@ -126,7 +149,7 @@ class SoapApplication:
             raise _Refused(404, "There is no service at this path.")
         match scope["method"]:
             case "POST":
-                reply = await self._post(door, headers, receive)
+                reply = await self._post(door, headers, receive, self._sender(headers, scope))
                 return reply.status, reply.body, XML_CONTENT_TYPE
             case "GET":
                 document = door.document(scope["query_string"].decode("latin-1"))
@@ -136,7 +159,18 @@ class SoapApplication:
             case _:
                 raise _Refused(405, "Send a SOAP message by POST, or GET ?wsdl.", allow="GET, POST")
 
-    async def _post(self, door: SoapDoor, headers: dict[str, str], receive: Receive) -> Reply:
+    def _sender(self, headers: dict[str, str], scope: Scope) -> Sender:
+        """What of the connection, and of what was said of it before us, this listener believes."""
+        believed = self._believed
+        if believed.peer_address:
+            client = scope.get("client")
+            return Sender(address=client[0] if client else None)
+        return Sender(
+            client_certificate=_said(headers, believed.certificate_header),
+            address=_said(headers, believed.address_header),
+        )
+
+    async def _post(self, door: SoapDoor, headers: dict[str, str], receive: Receive, sender: Sender) -> Reply:
         charset = _charset(headers)
         try:
             body = await self._body(receive, headers)
@@ -150,7 +184,11 @@ class SoapApplication:
             action = headers.get("soapaction", "").strip().strip('"')
             return await door.answer(
                 RawMessage(
-                    body=body, charset=charset, soap_action=action or None, answer_within_seconds=_patience(headers)
+                    body=body,
+                    charset=charset,
+                    soap_action=action or None,
+                    answer_within_seconds=_patience(headers),
+                    sender=sender,
                 )
             )
         finally:
@@ -164,7 +202,7 @@ class SoapApplication:
             if count > self._limits.header_count_max or size_bytes > self._limits.header_bytes_max:
                 raise _Refused(431, "Too many headers.", connection="close")
             key = name.decode("latin-1").lower()
-            if key in headers and key in _SINGLE:
+            if key in headers and key in self._single:
                 raise _Refused(400, "A header stands twice.", connection="close")
             headers[key] = value.decode("latin-1")
         return headers
@@ -206,6 +244,10 @@ def _check_framing(headers: dict[str, str]) -> None:
             raise _Refused(400, "Send the message in chunks without another transfer coding.", connection="close")
     elif not _LENGTH.fullmatch(headers.get("content-length", "0")):
         raise _Refused(400, "The stated length is no number of bytes.", connection="close")
+
+
+def _said(headers: dict[str, str], name: str | None) -> str | None:
+    return None if name is None else headers.get(name)
 
 
 def _patience(headers: dict[str, str]) -> float | None:

@@ -17,6 +17,20 @@ RECORD_SECONDS_MIN: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """What the way of a message to us says of who sent it: only what its listener was told to believe (SEC-02)."""
+
+    client_certificate: str | None = field(default=None, repr=False)
+    """The client certificate of the TLS connection, as whoever ended that wrote it into a header."""
+    address: str | None = None
+    """The IP address that the connection came from."""
+
+
+NOBODY: Final = Sender()
+"""The sender of whom the way says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawMessage:
     """An HTTP request as it came, nothing of it believed yet."""
 
@@ -26,6 +40,7 @@ class RawMessage:
     """The SOAPAction header without its quotes; None when there is none or an empty one."""
     answer_within_seconds: float | None = None
     """How long the caller says that it waits (`names.ANSWER_WITHIN`); None when it says nothing of it."""
+    sender: Sender = NOBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

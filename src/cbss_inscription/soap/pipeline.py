@@ -2,7 +2,7 @@
 
 security → replay → envelope → contract → use case → contract → envelope. Stations do not call each other; whatever one
 refuses comes back here and becomes a fault (architecture.md). Trust only rises: the use case sees values read from a
-parse of exactly the bytes that were signed.
+parse of exactly the bytes that were signed, or that came on the connection by which the sender is known.
 """
 
 from __future__ import annotations
@@ -37,11 +37,9 @@ from cbss_inscription.domain.requests import HealthCheck, Operation, Request, op
 from cbss_inscription.domain.results import HealthCheckResult, Result
 from cbss_inscription.envelope.fault import Fault
 from cbss_inscription.envelope.soap11 import read_payload, write_envelope
-from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.replay import ReplayGuard
-from cbss_inscription.security.trust import CertificateTrust
-from cbss_inscription.security.verify import VerifiedMessage, verify
 from cbss_inscription.soap.addresses import DoorAddresses
+from cbss_inscription.soap.authentication import Authenticator
 from cbss_inscription.soap.message import ANSWER_SECONDS_MAX, ANSWER_SECONDS_MIN, RECORD_SECONDS_MIN, RawMessage, Reply
 from cbss_inscription.soap.operations import DoorOperations
 from cbss_inscription.soap.wsdl import WsdlDocuments
@@ -74,7 +72,7 @@ class Progress:
     ticket: UUID
     timestamp_receive: datetime
     request_digest: str | None = None
-    """SHA-256 of what the caller signed; None as long as nobody is known to have signed it."""
+    """SHA-256 of the canonical Body; None as long as nobody is known to have sent it."""
     caller: Caller | None = None
     request: Request | None = field(default=None, repr=False)
     trail: Trail = field(default_factory=Trail)
@@ -85,13 +83,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecuredDoor:
-    """A `soap.http.SoapDoor` whose callers sign: what it takes and gives is `door`'s, what it does `operations`'."""
+    """A `soap.http.SoapDoor` which knows its callers: what it takes is `door`'s, what it does `operations`'."""
 
     door: Door
     operations: DoorOperations
     deployment: Deployment
-    policy: SecurityPolicy
-    trust: CertificateTrust
+    authenticator: Authenticator
     replay_guard: ReplayGuard
     schema: Schema
     documents: WsdlDocuments
@@ -192,19 +189,20 @@ class SecuredDoor:
         if self.is_clock_wrong():
             raise TemporarilyUnavailable("clock")
         now = progress.timestamp_receive
-        verified = verify(message.body, charset=message.charset, policy=self.policy, trust=self.trust, now=now)
-        progress.caller = caller_of(verified)
-        progress.request_digest = hashlib.sha256(verified.canonical_body).hexdigest()
+        known = self.authenticator.authenticate(message, now=now)
+        progress.caller = known.caller
+        progress.request_digest = hashlib.sha256(known.canonical_body).hexdigest()
         self.journal.admit()  # before the replay memory: what is refused for this may be sent again as it is
-        if not await self.replay_guard.admit(verified.replay_key, until=verified.replay_until, now=now):
+        replay = known.replay
+        if replay is not None and not await self.replay_guard.admit(replay.key, until=replay.until, now=now):
             raise NotAuthenticated("replayed")
 
-        payload = read_payload(verified.canonical_body)
+        payload = read_payload(known.canonical_body)
         self.schema.validate(payload.element)
         request = read_request(payload.element)
         progress.request, progress.operation = request, operation_of(request)
-        check_action(self.door, progress.operation, message.soap_action, verified.addressing.action)
-        check_to(self.addresses, verified.addressing.to)
+        check_action(self.door, progress.operation, message.soap_action, known.addressing.action)
+        check_to(self.addresses, known.addressing.to)
         if not isinstance(request, HealthCheck):
             progress.customer = request.information_customer.customer_identification.key
 
@@ -266,17 +264,6 @@ def check_to(addresses: DoorAddresses, addressing_to: str | None) -> None:
     """Returns when wsa:To, if any, is an address of this door, or nobody's (SEC-17). Raises `WsiViolation`."""
     if not addresses.include(addressing_to):
         raise WsiViolation("addressing-to")
-
-
-def caller_of(verified: VerifiedMessage) -> Caller:
-    """The caller that a verified message names, as the rest of the program knows callers."""
-    certified = verified.caller
-    return Caller(
-        application_urn=certified.application_urn,
-        cbe_number=certified.cbe_number,
-        environment=certified.environment,
-        certificate_fingerprint=certified.certificate_fingerprint,
-    )
 
 
 def _is_granted(result: Result) -> bool:

@@ -36,11 +36,14 @@ _ADDRESS: Final = names.qname(names.WSDL_SOAP, "address")
 class WsdlDocuments:
     """Every description of one door, as bytes, by its query string."""
 
-    def __init__(self, door: Door, *, public_url: str) -> None:
-        """Prepares the descriptions; `public_url` is the base before the door's path, such as `https://host:8443`."""
+    def __init__(self, door: Door, *, public_url: str, is_signed: bool = True) -> None:
+        """Prepares the descriptions; `public_url` is the base before the door's path, such as `https://host:8443`.
+
+        Where requests are not signed (`is_signed`), no variant says that they are.
+        """
         self.endpoint: Final = public_url.rstrip("/") + door.path
         self._documents: Final[Mapping[str, bytes]] = MappingProxyType(
-            {query.lower(): document for query, document in _documents(door, self.endpoint)}
+            {query.lower(): document for query, document in _documents(door, self.endpoint, is_signed=is_signed)}
         )
 
     def get(self, query_string: str) -> tuple[bytes, str] | None:
@@ -58,11 +61,11 @@ class WsdlDocuments:
         return tuple(self._documents)
 
 
-def _documents(door: Door, endpoint: str) -> Iterator[tuple[str, bytes]]:
+def _documents(door: Door, endpoint: str, *, is_signed: bool) -> Iterator[tuple[str, bytes]]:
     schemas = _schemas_of(door)
     for name in schemas:
         yield f"xsd={name}", _served(_parsed(SCHEMA_PATHS[name]), endpoint)
-    for suffix, paths in (("", PLAIN_WSDL_PATHS), ("=x509", POLICY_WSDL_PATHS)):
+    for suffix, paths in (("", PLAIN_WSDL_PATHS), *([("=x509", POLICY_WSDL_PATHS)] if is_signed else [])):
         if door in paths:
             yield f"wsdl{suffix}", _served(_parsed(paths[door]), endpoint)
             yield f"singleWsdl{suffix}", _single(_parsed(paths[door]), schemas, endpoint)

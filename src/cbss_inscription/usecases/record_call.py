@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, ServiceUnavailable
 from cbss_inscription.domain.exchange import Caller, Trail
 from cbss_inscription.domain.period import timestamp
@@ -83,6 +85,8 @@ def record_of(call: Call, keys: AuditKeys) -> AuditRecord:
         cbe_number=caller.cbe_number if caller else None,
         environment=caller.environment if caller else None,
         certificate=caller.certificate_fingerprint if caller else None,
+        known_by=caller.known_by.value if caller else msgspec.UNSET,
+        network=caller.network if caller and caller.network else msgspec.UNSET,
         operation=None if request is None else operation_of(request).value,
         customer=customer,
         legal_context=legal_context,
