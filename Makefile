@@ -4,7 +4,7 @@
 #                         PORT=, PLAIN_PORT=, OPERATIONS_PORT=, WORKERS=, PERSONS=, INSCRIPTIONS=, SEED=, DIRECTORY=;
 #                         NATIONAL_REGISTER=1 and REPERTORY=1 have these as services of their own; ANEW=1 lets go
 #                         what was written before
-#   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP and .NET
+#   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP, .NET, nginx
 #   make vectors          messages with their verdicts, for whoever builds another implementation; DIRECTORY=
 #   make traceability     docs/security-traceability.md: which tests show which requirement
 #   make coverage-security  fails when a branch of the message security is taken by no test

@@ -1,0 +1,227 @@
+"""nginx and HAProxy by the files in deploy/, each ending TLS on loopback in front of a service (SEC-02, SEC-03).
+
+`make test-peers` unpacks them below .tools/peers; one that is not there is skipped, with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import grp
+import os
+import socket
+import ssl
+import subprocess
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cbss_inscription.app.settings import Service
+from cbss_inscription.sandbox.pki import Credential
+from tests.acceptance.conftest import consult, envelope
+from tests.conftest import RunningSandbox, free_port, stop_process
+from tests.interop.conftest import Declaration
+from tests.terminators import CERTIFICATE_HEADER, Behind, behind_terminator, credential_paths, handed_over
+
+pytestmark = pytest.mark.peers
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = ROOT / ".tools" / "peers" / "terminators" / "usr" / "sbin"
+START_TRIES_MAX = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terminator:
+    """A program that ends TLS in front of a service, and the service behind it."""
+
+    name: str
+    port: int
+    behind: Behind
+    authorities: Path
+
+    @property
+    def url(self) -> str:
+        """Where callers reach the service."""
+        return f"https://localhost:{self.port}{self.behind.service.door.path}"
+
+    def caller(self, certificate: tuple[Path, Path] | None, **options: ssl.TLSVersion) -> httpx.Client:
+        """A caller that shows this certificate in the handshake, or none."""
+        context = ssl.create_default_context(cafile=self.authorities)
+        for name, value in options.items():
+            setattr(context, name, value)
+        if certificate is not None:
+            context.load_cert_chain(*certificate)
+        return httpx.Client(verify=context, trust_env=False)
+
+
+@pytest.fixture(scope="module")
+def behind(sandbox: RunningSandbox) -> Iterator[Behind]:
+    """A façade that knows its callers by what a terminator says."""
+    with behind_terminator(sandbox, Service.FACADE) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["nginx", "haproxy"])
+def terminator(
+    request: pytest.FixtureRequest, sandbox: RunningSandbox, behind: Behind, reachable_directory: Path
+) -> Iterator[Terminator]:
+    """One of the two, run by its file in deploy/ with other paths and ports."""
+    name = str(request.param)
+    program = PROGRAMS / name
+    if not program.exists():
+        pytest.skip(f"{name} is not there: make test-peers unpacks it")
+    folder = reachable_directory / name
+    folder.mkdir()
+    port = free_port()
+    server = Credential.read(sandbox.path("pki/server.crt.pem"), sandbox.path("pki/server.key.pem"))
+    server.write(folder / "server.crt.pem", folder / "server.key.pem")
+    (folder / "server.pem").write_bytes(server.certificate_pem + server.private_key_pem)
+    changes = CHANGES[name](folder, sandbox.path("pki/authorities.pem"), port, behind.plain_port)
+    text = (ROOT / "deploy" / FILES[name]).read_text(encoding="utf-8")
+    for said, instead in changes.items():
+        assert text.count(said) == 1, said
+        text = text.replace(said, instead)
+    file = folder / FILES[name]
+    file.write_text(text, encoding="utf-8")
+    command = {
+        "nginx": [program, "-c", file, "-e", folder / "error.log", "-g", "daemon off;"],
+        "haproxy": [program, "-f", file, "-db"],
+    }[name]
+    with (folder / "out").open("wb") as out:
+        process = subprocess.Popen([*map(str, command)], stdout=out, stderr=out)
+    try:
+        _wait(process, port, folder / "out")
+        yield Terminator(name=name, port=port, behind=behind, authorities=sandbox.path(sandbox.manifest["ca"]))
+    finally:
+        stop_process(process)
+
+
+FILES = {"nginx": "nginx.conf", "haproxy": "haproxy.cfg"}
+
+
+def _of_nginx(folder: Path, authorities: Path, port: int, plain_port: int) -> dict[str, str]:
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "".join(f"    {kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+    return {
+        "user www-data;\n": f"user {_account()};\n" if os.geteuid() == 0 else "",
+        "/run/nginx.pid": f"{folder}/pid",
+        "/var/log/nginx/error.log": f"{folder}/error.log",
+        "/var/log/nginx/access.log": f"{folder}/access.log",
+        "http {\n": f"http {{\n{temporary}",
+        "127.0.0.1:8080": f"127.0.0.1:{plain_port}",
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "/etc/cbss-inscription/tls/server.crt.pem": f"{folder}/server.crt.pem",
+        "/etc/cbss-inscription/tls/server.key.pem": f"{folder}/server.key.pem",
+        "/etc/cbss-inscription/authorities.pem": str(authorities),
+    }
+
+
+def _account() -> str:
+    return f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}"
+
+
+def _of_haproxy(folder: Path, authorities: Path, port: int, plain_port: int) -> dict[str, str]:
+    return {
+        "    user haproxy\n    group haproxy\n": "",
+        "127.0.0.1:8080": f"127.0.0.1:{plain_port}",
+        "bind :443": f"bind 127.0.0.1:{port}",
+        "/etc/cbss-inscription/tls/server.pem": f"{folder}/server.pem",
+        "/etc/cbss-inscription/authorities.pem": str(authorities),
+    }
+
+
+CHANGES: Mapping[str, Callable[[Path, Path, int, int], dict[str, str]]] = {"nginx": _of_nginx, "haproxy": _of_haproxy}
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, out: Path) -> None:
+    for _ in range(START_TRIES_MAX):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    pytest.fail(out.read_text(encoding="utf-8"))
+
+
+def post(client: httpx.Client, url: str, content: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    """The reply to an unsigned message."""
+    return client.post(url, content=envelope(content), headers={"content-type": "text/xml", **(headers or {})})
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda version: version.name)
+def test_sec_03_the_right_certificate_is_let_in(
+    sandbox: RunningSandbox, terminator: Terminator, declaration: Declaration, version: ssl.TLSVersion
+) -> None:
+    """Through a real terminator, over TLS 1.2 and 1.3, a client certificate is its application (SEC-01, SEC-03)."""
+    for name, code in (("pcsa-web", "MSG00000"), ("pcsa-reader", "SOA-01002")):
+        with terminator.caller(
+            credential_paths(sandbox, name), minimum_version=version, maximum_version=version
+        ) as client:
+            reply = post(client, terminator.url, declaration.request())
+            assert code in reply.text
+        line = terminator.behind.last()
+        assert (line["known_by"], line["application_urn"]) == ("mtls", sandbox.application(name)["urn"])
+
+
+def test_sec_03_without_a_certificate_nothing_arrives(
+    sandbox: RunningSandbox, terminator: Terminator, declaration: Declaration
+) -> None:
+    """No certificate, or one of another authority: the terminator lets no message through (SEC-03)."""
+    before = terminator.behind.log.read_bytes()
+    server = (sandbox.path("pki/server.crt.pem"), sandbox.path("pki/server.key.pem"))
+    for certificate in (None, server):
+        # HAProxy refuses in the handshake, nginx by HTTP.
+        with terminator.caller(certificate) as client, contextlib.suppress(httpx.TransportError):
+            assert post(client, terminator.url, consult(declaration.ssin)).status_code == 400
+    assert terminator.behind.log.read_bytes() == before
+
+
+def test_sec_02_a_header_that_the_caller_forged_counts_for_nothing(
+    sandbox: RunningSandbox, terminator: Terminator, declaration: Declaration
+) -> None:
+    """The header of another application's certificate is overwritten, in any spelling (SEC-02)."""
+    web = handed_over(sandbox, "pcsa-web")[CERTIFICATE_HEADER]
+    with terminator.caller(credential_paths(sandbox, "pcsa-reader")) as client:
+        for name in (CERTIFICATE_HEADER, CERTIFICATE_HEADER.lower(), "X_Client_Certificate", "X-SSL-Cert"):
+            reply = post(client, terminator.url, declaration.request(), {name: web})
+            assert "SOA-01002" in reply.text
+            assert terminator.behind.last()["application_urn"] == sandbox.application("pcsa-reader")["urn"]
+
+
+def test_sec_44_a_revoked_certificate_is_refused_behind_a_terminator(
+    sandbox: RunningSandbox, terminator: Terminator, declaration: Declaration
+) -> None:
+    """The terminator lets it through, the service has the list: SOA-01001, and the log says why (SEC-44)."""
+    with terminator.caller(credential_paths(sandbox, "revoked")) as client:
+        assert "SOA-01001" in post(client, terminator.url, consult(declaration.ssin)).text
+    assert terminator.behind.last()["reason"] == "certificate-revoked"
+
+
+@pytest.mark.parametrize(
+    ("version", "ciphers"),
+    [
+        (ssl.TLSVersion.TLSv1_1, "ALL"),
+        (ssl.TLSVersion.TLSv1_2, "AES256-GCM-SHA384"),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA256"),
+    ],
+    ids=["TLS 1.1", "no forward secrecy", "no AEAD"],
+)
+def test_sec_01_a_terminator_takes_no_weak_tls(
+    sandbox: RunningSandbox, terminator: Terminator, version: ssl.TLSVersion, ciphers: str
+) -> None:
+    """TLS 1.1, and suites without forward secrecy or AEAD, end in an alert of the terminator's (SEC-01)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of old versions; they are the point here
+        context.minimum_version = context.maximum_version = version
+    context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    context.load_cert_chain(*credential_paths(sandbox, "pcsa-web"))
+    connection = socket.create_connection(("127.0.0.1", terminator.port))
+    with connection, pytest.raises(ssl.SSLError, match="_ALERT_"):
+        context.wrap_socket(connection)
