@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cbss_inscription.app.serving import serving
 from cbss_inscription.app.settings import Service
+from cbss_inscription.domain.exchange import KnownBy
 from cbss_inscription.sandbox.pki import Credential
 from tests.conftest import RunningSandbox, free_port, log_lines_of
 
@@ -47,18 +50,26 @@ class Behind:
 
 @contextmanager
 def behind_terminator(sandbox: RunningSandbox, service: Service) -> Iterator[Behind]:
-    """A service with the sandbox's database, rules and certificates that knows its callers by client certificates."""
+    """A service with the sandbox's database, rules and certificates that knows its callers by client certificates.
+
+    That and its plain port are said by the environment, which its workers inherit: the file alone would not start.
+    """
     text = (sandbox.directory / "settings.toml").read_text(encoding="utf-8").partition("[plain]")[0]
     folder = sandbox.directory
     behind = Behind(service=service, plain_port=free_port(), tls_port=free_port(), log=folder / f"behind-{service}.log")
     text = re.sub(r"(?m)^port = \d+", f"port = {behind.tls_port}", text)
     settings = folder / f"behind-{service}.toml"
     settings.write_text(
-        f'service = "{service}"\n{text}\n[plain]\nport = {behind.plain_port}\n[authentication]\nway = "mtls"\n'
-        f'certificate_header = "{CERTIFICATE_HEADER}"\nfacade_without_token = true\n',
+        f'service = "{service}"\n{text}\n[authentication]\ncertificate_header = "{CERTIFICATE_HEADER}"\n'
+        f"facade_without_token = true\n",
         encoding="utf-8",
     )
-    with behind.log.open("wb") as log, serving(settings, service=service, log=log):
+    with contextlib.ExitStack() as held:
+        log = held.enter_context(behind.log.open("wb"))
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("CBSS_INSCRIPTION__AUTHENTICATION__WAY", KnownBy.CLIENT_CERTIFICATE)
+            environment.setenv("CBSS_INSCRIPTION__PLAIN__PORT", str(behind.plain_port))
+            held.enter_context(serving(settings, service=service, log=log))
         yield behind
 
 

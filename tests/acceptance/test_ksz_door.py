@@ -63,7 +63,10 @@ def payload(reply: httpx.Response) -> etree._Element:
 def test_sec_03_the_ksz_door_answers_a_client_certificate(
     sandbox: RunningSandbox, repertory: Behind, caller: httpx.Client, stranger: str
 ) -> None:
-    """Inserted and consulted in KSZ's names, nothing signed, by who the terminator says it is (SEC-03)."""
+    """Inserted and consulted in KSZ's names, nothing signed, by who the terminator says it is (SEC-03).
+
+    The way, and the port, are said by the environment of the process that starts the workers: they see the same.
+    """
     web = handed_over(sandbox, "pcsa-web")
     for content, name in (
         (insert(stranger), "insertInscriptionResponse"),

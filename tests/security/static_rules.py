@@ -49,6 +49,7 @@ FORBIDDEN_NAMES: Final = {
     ),
     **dict.fromkeys(("uuid.uuid1", "uuid.getnode", "uuid.uuid3"), "random"),
     "tempfile.mktemp": "random",
+    **dict.fromkeys(("os.environ", "os.environb", "os.getenv", "os.getenvb"), "environment"),
     **dict.fromkeys(
         (
             "hashlib.md5", "hashlib.sha1", "hashlib.new", "_hashlib.openssl_md5", "_hashlib.openssl_sha1",
