@@ -58,10 +58,10 @@ def canonical(element: _Element, prefixes: tuple[str, ...] = ()) -> bytes:
 
 def canonical_in_python(apex: _Element, prefixes: tuple[str, ...]) -> bytes:
     """The same form by our own reading of the standard, `#default` included. Raises CanonicalizationError."""
-    inclusive = {None if prefix == DEFAULT_NAMESPACE else prefix for prefix in prefixes} - {"xml"}
+    inclusive = {None if prefix == DEFAULT_NAMESPACE else prefix for prefix in prefixes}
     output: list[str] = []
     # One frame an open element: the declarations in scope, and those already written by it or its ancestors.
-    scope = _Scope({prefix: uri for prefix, uri in apex.nsmap.items() if prefix != "xml"})
+    scope = _Scope(dict(apex.nsmap))  # never with "xml": libxml2 keeps no declaration of it
     for uri in scope.uris.values():
         _refuse_relative(uri)
     frames: list[tuple[_Scope, dict[str | None, str]]] = [(scope, {})]
@@ -70,7 +70,7 @@ def canonical_in_python(apex: _Element, prefixes: tuple[str, ...]) -> bytes:
         if isinstance(item, tuple):  # start-ns
             prefix, namespace = item
             _refuse_relative(namespace)
-            declared[prefix or None] = namespace  # never "xml": libxml2 keeps no declaration of it
+            declared[prefix or None] = namespace
             continue
         assert item is not None  # of other events than these
         if event == "pi":
@@ -102,7 +102,7 @@ def _write_start(
     attributes: list[tuple[str, str, str, str]] = []  # namespace URI, local name (the order), then prefix, value
     used: set[str | None] = {element.prefix}
     for position, (name, value) in enumerate(element.attrib.items(), start=1):
-        uri, _, local_name = name[1:].partition("}") if name.startswith("{") else ("", "", name)
+        uri, _, local_name = name.removeprefix("{").rpartition("}")
         if not uri:
             prefix = ""
         elif uri == names.XML:
@@ -114,12 +114,9 @@ def _write_start(
     declarations: list[tuple[str, str]] = []
     written_here = written
     for candidate in used | inclusive:
-        uri_in_scope = scope.uris.get(candidate)
-        if uri_in_scope is None:
-            if candidate is not None:
-                continue  # a token of the list that is no prefix here
-            uri_in_scope = ""  # no default namespace: to be said only where an ancestor wrote one
-        if written_here.get(candidate, "" if candidate is None else None) != uri_in_scope:
+        # Nothing: no default namespace, to be said only where an ancestor wrote one; or a token that is no prefix here.
+        uri_in_scope = scope.uris.get(candidate, "")
+        if written_here.get(candidate, "") != uri_in_scope:
             if written_here is written:
                 written_here = dict(written)
             written_here[candidate] = uri_in_scope
