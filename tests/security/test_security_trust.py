@@ -193,10 +193,16 @@ def test_sec_43_weak_authorities_are_not_loaded(pki, key):
 
 def test_sec_48_unreadable_authority_is_not_loaded(pki):
     """An authority of whom a part cannot be read is a broken file like any other, found when it is loaded (SEC-48)."""
-    whole = pki.application_root.certificate.public_bytes(Encoding.DER)
-    for part, broken in ((b"Sandbox Appl", b"Sandbox App\xa9"), (b"\x55\x1d\x13", b"\x55\x1d\x0e")):
+    root, issuing = der(pki.application_root), der(pki.application_authority)
+    name, algorithm, extension = b"Sandbox Appl", b"\x2a\x86\x48\xce\x3d\x04\x03\x02", b"\x55\x1d\x13"
+    for whole, part, broken in (
+        (root, name, b"Sandbox App\xa9"),
+        (root, extension, b"\x55\x1d\x0e"),
+        (issuing, name, b"Sandbox App\xa9"),  # the first of two, its issuer's
+        (issuing, algorithm, b"\x2a\x86\x48\xce\x3d\x04\x03\x7f"),
+    ):
         assert part in whole
-        armoured = base64.encodebytes(whole.replace(part, broken))
+        armoured = base64.encodebytes(whole.replace(part, broken, 1 if whole is issuing and part is name else -1))
         with pytest.raises(UsageError, match="cannot be read"):
             TrustStore(
                 authorities_pem=b"-----BEGIN CERTIFICATE-----\n" + armoured + b"-----END CERTIFICATE-----\n",
@@ -263,17 +269,44 @@ def test_sec_42_self_issued_is_not_self_signed(issue):
 
 def test_sec_43_self_issued_authority_and_name_constraints(issue):
     """A self-issued authority is exempt from the constraints on names, what it issues is not (RFC 5280, 6.1.3)."""
-    elsewhere = (
-        x509.NameConstraints(permitted_subtrees=[directory((C, "BE"), (O, "Sandbox (TEST)"))], excluded_subtrees=None),
-        True,
-    )
-    root = authority("CA", path_length=1, extra_extensions=[elsewhere])
+    root = authority("CA", path_length=1, extra_extensions=[only_below((C, "BE"), (O, "Sandbox (TEST)"))])
     rolled, other = authority("CA", issuer=root), authority("Other CA", issuer=root)
     store = TrustStore(authorities_pem=pem(root, rolled, other), environment="ACC")
     assert refusal(store, issue(issuer=rolled)) == "accepted"
     assert refusal(store, issue(issuer=other)) == "certificate-name-constraints"
     foreign = application_subject(URN, CBE, "Foreign", environment="ACC")
     assert refusal(store, issue(foreign, issuer=rolled)) == "certificate-name-constraints"
+
+
+def test_sec_43_name_constraints_above_a_self_issued_authority(issue):
+    """What stands above a self-issued authority is not exempt with it (SEC-43; RFC 5280, 6.1.3)."""
+    root = authority("root", path_length=2, extra_extensions=[only_below((C, "BE"), (O, "Sandbox (TEST)"))])
+    outside = authority("CA", issuer=root, path_length=1)
+    rolled = authority("CA", issuer=outside)
+    store = TrustStore(authorities_pem=pem(root, outside, rolled), environment="ACC")
+    assert refusal(store, issue(issuer=rolled)) == "certificate-name-constraints"
+
+
+def test_sec_43_name_constraints_are_for_those_below(issue):
+    """An authority need not itself have a name as it may certify (SEC-43; RFC 5280, 4.2.1.10)."""
+    root = authority("root", path_length=1)
+    issuing = authority("issuing", issuer=root, extra_extensions=[only_below((C, "BE"), (O, "Sandbox (TEST)"))])
+    store = TrustStore(authorities_pem=pem(root, issuing), environment="ACC")
+    assert refusal(store, issue(issuer=issuing)) == "accepted"
+    foreign = application_subject(URN, CBE, "Foreign", environment="ACC")
+    assert refusal(store, issue(foreign, issuer=issuing)) == "certificate-name-constraints"
+
+
+def test_sec_42_no_path_goes_in_a_circle(issue):
+    """Where authorities that lead to a root certify each other too, no path has one of them twice (SEC-42)."""
+    first_key = ec.generate_private_key(ec.SECP256R1())
+    root = authority("root", path_length=None)
+    first = authority("first", issuer=root, private_key=first_key, path_length=None)
+    second = authority("second", issuer=first, path_length=None)
+    first_again = authority("first", issuer=second, private_key=first_key, path_length=None)
+    store = TrustStore(authorities_pem=pem(root, first, second, first_again), environment="ACC")
+    leaf = issue(issuer=second).certificate
+    assert store.paths(leaf) == ((leaf, second.certificate, first.certificate, root.certificate),)
 
 
 def test_sec_42_authorities_that_sign_each_other():
@@ -378,6 +411,10 @@ def test_sec_42_paths_of_one_authority_are_bounded(issue):
 
 def directory(*attributes):
     return x509.DirectoryName(x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes]))
+
+
+def only_below(*attributes):
+    return (x509.NameConstraints(permitted_subtrees=[directory(*attributes)], excluded_subtrees=None), True)
 
 
 @pytest.mark.parametrize(
@@ -517,6 +554,8 @@ def test_sec_47_long_values_of_a_subject(store, issue):
     assert refusal(store, issue(name(street, GOV, NUMBER, ACC, APPLICATION))) == "accepted"
     odd = (*street, _ASN1Type.UniversalString)
     assert refusal(store, issue(name(odd, GOV, NUMBER, ACC, APPLICATION))) == "certificate-subject-encoding"
+    behind = (*APPLICATION, _ASN1Type.BMPString)
+    assert refusal(store, issue(name(street, GOV, NUMBER, ACC, behind))) == "certificate-subject-encoding"
 
 
 def test_sec_30_changed_certificate(store, issue):
@@ -751,11 +790,11 @@ def test_sec_44_a_stale_list_still_names_the_revoked(pki, issue, root_list):
     assert refusal(revoking_store(pki, fresh, stale, root_list), leaf) == "certificate-revoked"
 
 
-def crl(issuer, extensions=(), *, numbers=(), hash_algorithm=None, entry_extension=None):
+def crl(issuer, extensions=(), *, numbers=(), hash_algorithm=None, entry_extension=None, this_update=NOW - DAY):
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.certificate.subject)
-        .last_update(NOW - DAY)
+        .last_update(this_update)
         .next_update(NOW + DAY)
     )
     for extension, critical in extensions:
@@ -831,6 +870,45 @@ def test_sec_45_a_fetched_list_counts_on_both_its_days(pki):
     for now in (NOW - DAY - second, NOW + DAY + second):
         with pytest.raises(UsageError, match="not of now"):
             check_revocation_list(listed, authorities_pem=authorities_pem, former=None, now=now)
+
+
+@pytest.mark.parametrize(
+    ("former", "came", "expected"),
+    [
+        ((5, 2), (6, 1), "taken"),
+        ((5, 2), (5, 2), "taken"),
+        ((5, 2), (4, 1), "older"),  # by its number alone
+        ((5, 1), (6, 2), "older"),  # by its date alone
+        ((5, 2), (None, 1), "taken"),
+        ((None, 2), (4, 1), "taken"),
+        ((None, 2), (None, 2), "taken"),
+        ((None, 1), (None, 2), "older"),
+        ((5, 1), (None, 2), "older"),
+    ],
+)
+def test_sec_45_a_fetched_list_is_not_older_than_the_one_before(pki, former, came, expected):
+    """A list is older when its number is less, where both have one, or when it was issued earlier (SEC-44, SEC-45)."""
+
+    def listed(number, days):
+        numbered = [] if number is None else [(x509.CRLNumber(number), False)]
+        return crl(pki.application_authority, numbered, this_update=NOW - days * DAY)
+
+    def take():
+        check_revocation_list(
+            listed(*came), authorities_pem=pki.authorities_pem, former=listed(*former), now=NOW - DAY / 2
+        )
+
+    if expected == "taken":
+        take()
+    else:
+        with pytest.raises(UsageError, match="older"):
+            take()
+
+
+def test_sec_45_a_fetched_list_may_be_text_after_blank_lines(pki):
+    """A list in PEM that blank lines go before is read as it is from a file (SEC-45, SEC-48)."""
+    listed = b"\n \n" + pki.issue_revocation_list(now=NOW - DAY)
+    check_revocation_list(listed, authorities_pem=pki.authorities_pem, former=listed, now=NOW)
 
 
 def test_sec_48_blank_lines_around_a_list(pki, issue, root_list):

@@ -15,11 +15,11 @@ import re
 import threading
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, islice, pairwise
-from typing import Annotated, Final, Protocol, TypeVar, cast
+from typing import Annotated, Final, Protocol, TypeVar
 
 import msgspec
 from cryptography import x509
@@ -454,9 +454,7 @@ def _build_paths(
     if len(below) >= _PATH_LENGTH_MAX:
         return
     for issuer in pool:
-        if issuer in (certificate, *below) or issuer.subject != certificate.issuer:
-            continue
-        if _is_issued_by(certificate, issuer):
+        if issuer not in (certificate, *below) and _is_issued_by(certificate, issuer):
             for rest in _build_paths(issuer, pool, (*below, certificate)):
                 yield (certificate, *rest)
 
@@ -639,23 +637,20 @@ def _read_subject(subject: x509.Name, rules: CertificateRules) -> tuple[str, str
     """Application URN, CBE number and environment, by exact comparison of parsed attributes (SEC-47; design 1.3)."""
     if any(len(rdn) != 1 for rdn in subject.rdns):
         raise NotAuthenticated("certificate-subject")
-    attributes = list(subject)
     if any(tag not in (_UTF8_STRING, _PRINTABLE_STRING) for tag in _string_tags(subject.public_bytes())):
         raise NotAuthenticated("certificate-subject-encoding")
-    for attribute in attributes:
+    texts: list[tuple[x509.ObjectIdentifier, str]] = []
+    for attribute in subject:
         value = attribute.value
         if not isinstance(value, str) or not value or value != value.strip():
             raise NotAuthenticated("certificate-subject-text")
         if any(unicodedata.category(character) in _UNSEEN for character in value):
             raise NotAuthenticated("certificate-subject-text")
-    values: Mapping[x509.ObjectIdentifier, list[str]] = {
-        oid: [cast("str", attribute.value) for attribute in attributes if attribute.oid == oid]  # str: checked above
-        for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME)
-    }
-    common_names = values[NameOID.COMMON_NAME]
+        texts.append((attribute.oid, value))
+    common_names = [text for oid, text in texts if oid == NameOID.COMMON_NAME]
     if len(common_names) != 1 or not APPLICATION_URN.fullmatch(common_names[0]):
         raise NotAuthenticated("certificate-application-urn")
-    units = values[NameOID.ORGANIZATIONAL_UNIT_NAME]
+    units = [text for oid, text in texts if oid == NameOID.ORGANIZATIONAL_UNIT_NAME]
     cbe_numbers = [unit.removeprefix(CBE_PREFIX) for unit in units if unit.startswith(CBE_PREFIX)]
     if len(cbe_numbers) != 1 or not is_cbe_number(cbe_numbers[0]):
         raise NotAuthenticated("certificate-cbe-number")
@@ -692,7 +687,7 @@ def _children(contents: bytes) -> Iterator[bytes]:
         length = first
         if first & 0x80:
             start += first & 0x7F
-            length = int.from_bytes(contents[2:start], "big")
+            length = int.from_bytes(contents[2:start])
         yield contents[: start + length]
         contents = contents[start + length :]
 
