@@ -1,6 +1,7 @@
 """What our own signer makes of a request, and what it refuses to sign."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -34,6 +35,15 @@ def test_rsz_shape(forge):
     assert [reference.get("URI") for reference in root.iter(names.DS_REFERENCE)] == [f"#{i}" for i in ids]
     assert security.findtext(f".//{names.WSU_CREATED}") == "2026-03-02T09:30:00.000Z"
     assert security.findtext(f".//{names.WSU_EXPIRES}") == "2026-03-02T09:31:00.000Z"
+
+
+def test_people_may_read_it_too(forge):
+    """A signed request says that it is XML in UTF-8, and has the prefixes that the standards write (design 1.1)."""
+    message = forge.message(MINIMAL)
+    assert message.splitlines()[0].lower() == b"<?xml version='1.0' encoding='utf-8'?>"
+    security = forge.security(etree.fromstring(message))
+    assert [child.prefix for child in (security, *security)] == ["wsse", "wsse", "wsu", "ds"]
+    assert b" wsu:Id=" in message.partition(b"Body")[2]
 
 
 def test_ids_are_new_each_time(forge):
@@ -85,12 +95,18 @@ def test_an_id_of_the_body_is_kept(forge):
         forge.message(request.replace(b"my-body", b"1 body"))
 
 
-def test_local_time_is_written_as_utc(forge):
-    """A clock of another zone gives the same instants."""
+def test_local_time_is_written_as_utc(forge, monkeypatch):
+    """A clock of another zone gives the same instants, whatever zone the machine is in; milliseconds are cut off."""
+    monkeypatch.setenv("TZ", "ELSEWHERE-7")
+    time.tzset()
     brussels = timezone(timedelta(hours=1))
-    now = datetime(2026, 3, 2, 10, 30, 0, 123_456, tzinfo=brussels)
-    root = etree.fromstring(sign(MINIMAL, signer=forge.signer, now=now))
-    assert root.findtext(f".//{names.WSU_CREATED}") == "2026-03-02T09:30:00.123Z"
+    now = datetime(2026, 3, 2, 10, 30, 0, 999_900, tzinfo=brussels)
+    try:
+        root = etree.fromstring(sign(MINIMAL, signer=forge.signer, now=now))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert root.findtext(f".//{names.WSU_CREATED}") == "2026-03-02T09:30:00.999Z"
     assert forge.refusal(root, now=now.astimezone(UTC)) == "accepted"
 
 
@@ -99,6 +115,16 @@ def test_sec_51_lifetime(forge, lifetime):
     """A message cannot be signed for longer than five minutes, or for none (SEC-51)."""
     with pytest.raises(UsageError):
         forge.message(lifetime_seconds=lifetime)
+
+
+@pytest.mark.parametrize("lifetime", [1, 300])
+def test_sec_51_shortest_and_longest_lifetime(forge, lifetime):
+    """From one second to five minutes, a message lives as long as is asked (SEC-51)."""
+    root = forge.tree(lifetime_seconds=lifetime)
+    created, expires = (
+        datetime.fromisoformat(root.findtext(f".//{tag}")) for tag in (names.WSU_CREATED, names.WSU_EXPIRES)
+    )
+    assert expires - created == timedelta(seconds=lifetime)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +154,14 @@ def test_signed_twice(forge):
     """A signed request is not signed again."""
     with pytest.raises(UsageError):
         forge.message(forge.message())
+
+
+def test_a_signer_has_the_first_certificate_of_its_file(forge, pki):
+    """Of a file with the certificate and its authorities, the first is the signer's, in both its forms."""
+    credential = forge.credential
+    signer = Signer.from_pem(credential.certificate_pem + pki.authorities_pem, credential.private_key_pem)
+    assert signer.certificate == credential.certificate
+    assert signer.certificate_der == credential.certificate.public_bytes(Encoding.DER)
 
 
 def test_signers_that_cannot_be(forge, pki, key):
