@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import Phase, settings
 from mutmut.__main__ import create_mutants
 from mutmut.configuration import config
 from mutmut.mutation.data import SourceFileMutationData
@@ -40,6 +41,11 @@ CPU_FACTOR: Final = 3
 """How many times as long they may take with it, `CPU_SECONDS_MIN` at least: what becomes endless is noticed."""
 CPU_SECONDS_MIN: Final = 3
 _NOTICED, _UNNOTICED, _NO_TESTS = 1, 0, 33
+
+# The first example that fails is enough, and the same ones are tried for each change and in each run.
+settings.register_profile(
+    "mutation", max_examples=40, phases=(Phase.explicit, Phase.generate), derandomize=True, database=None
+)
 
 
 class Trials:
@@ -163,7 +169,14 @@ def main() -> int:
         data.load()
         files.append(data)
     trials = Trials(files, minutes=arguments.minutes, processes=arguments.processes, again=arguments.again)
-    options = ["-q", "--tb=no", "--no-header", "--no-summary", *config().pytest_add_cli_args]
+    options = [
+        "-q",
+        "--tb=no",
+        "--no-header",
+        "--no-summary",
+        "--hypothesis-profile=mutation",
+        *config().pytest_add_cli_args,
+    ]
     with change_cwd("mutants"):
         status = pytest.main(
             [*options, *(arguments.tests or config().pytest_add_cli_args_test_selection)], plugins=[trials]
