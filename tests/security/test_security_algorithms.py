@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from cbss_inscription import names
+from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.security.algorithms import BY_URI, SignatureAlgorithm, algorithm_for
 from cbss_inscription.security.c14n import canonical
 from cbss_inscription.security.explain import Station, Verdict, explain
@@ -92,6 +93,14 @@ def test_sec_33_elliptic_curves_are_off_by_default(forge, message, trust):
     assert forge.refusal(message, policy=ALLOWED) == "NotAuthenticated certificate-key"
     assert forge.refusal(message, trust=trust) == "NotAuthenticated algorithm"
     assert forge.refusal(message, policy=ALLOWED, trust=trust) == "accepted"
+
+
+def test_sec_33_all_of_them_may_be_allowed():
+    """A policy may allow every algorithm there is, but not none, and not one that there is none of (SEC-33)."""
+    assert SecurityPolicy(signature_algorithms=frozenset(BY_URI)).signature_algorithms == BY_URI.keys()
+    for wrong in (frozenset(), frozenset(BY_URI) | {names.SHA256}):
+        with pytest.raises(UsageError, match="signature algorithms"):
+            SecurityPolicy(signature_algorithms=wrong)
 
 
 def test_sec_43_only_curves_that_are_allowed(forge, credential, message):
