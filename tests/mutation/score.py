@@ -1,8 +1,9 @@
 """How many changes of each module a test noticed, and which none did (SEC-84).
 
 A change counts as noticed when a test fails or runs out of time. What changes nothing that anybody can see stands
-in `equivalent.toml` with the reason, found by function and line: mutmut's numbers move with every edit. The
-exit status is 1 below `NOTICED_PERCENT_MIN` in any module.
+in `equivalent.toml` with the reason, found by function and line: mutmut's numbers move with every edit. An entry that
+a test notices by now, or whose line is gone, is told once its module was tried to the end. The exit status is 1 below
+`NOTICED_PERCENT_MIN` in any module.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Score:
     untried: int = 0
     equivalent: int = 0
     unnoticed: list[str] = field(default_factory=list)
+    listed_for_nothing: list[str] = field(default_factory=list)
 
     @property
     def percent(self) -> float:
@@ -44,6 +46,11 @@ def change_of(mutant: str, path: Path) -> str:
     return "\n".join(f"{line[0]} {line[1:].strip()}" for line in lines if line[:1] in {"-", "+"})
 
 
+def module_name(path: Path) -> str:
+    """The dotted name of a module below `src`, as mutmut's names of functions begin."""
+    return ".".join(path.with_suffix("").parts[1:])
+
+
 def scores() -> list[Score]:
     """The score of each module that has changes."""
     listed = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text(encoding="utf-8"))
@@ -53,6 +60,7 @@ def scores() -> list[Score]:
         data = SourceFileMutationData(path=path)
         data.load()
         score = Score(module=path.stem)
+        found_listed = set()
         for mutant, exit_code in data.exit_code_by_key.items():
             if exit_code is None:
                 score.untried += 1
@@ -63,9 +71,13 @@ def scores() -> list[Score]:
                 change = change_of(mutant, path)
                 if (function, change) in equivalents:
                     score.equivalent += 1
+                    found_listed.add((function, change))
                 else:
                     words = "no test calls it" if exit_code else "no test fails"
                     score.unnoticed.append(f"{function} ({words}, {number})\n{change}")
+        if data.exit_code_by_key and not score.untried:
+            of_module = {entry for entry in equivalents if entry[0].rpartition(".")[0] == module_name(path)}
+            score.listed_for_nothing = sorted("\n".join(entry) for entry in of_module - found_listed)
         if data.exit_code_by_key:
             found.append(score)
     return found
@@ -75,7 +87,8 @@ def report() -> int:
     """The exit status; prints what was not noticed, and a line a module."""
     found = scores()
     for score in found:
-        print("\n\n".join(["", *score.unnoticed]))
+        for one in (*score.unnoticed, *(f"listed for nothing: {entry}" for entry in score.listed_for_nothing)):
+            print(f"\n{one}")
     print(f"\n{'module':<12}{'noticed':>9}{'unnoticed':>11}{'equivalent':>12}{'untried':>9}")
     for score in found:
         numbers = f"{score.noticed:>9}{len(score.unnoticed):>11}{score.equivalent:>12}{score.untried:>9}"

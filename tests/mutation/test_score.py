@@ -30,6 +30,14 @@ def test_sec_84_less_than_nine_of_ten_is_a_failure(monkeypatch: pytest.MonkeyPat
     assert NOTICED_PERCENT_MIN == 90
 
 
+def test_sec_84_a_reason_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """A change that is listed though a test notices it, or that is made no more, is told (SEC-84)."""
+    monkeypatch.setattr(score, "scores", lambda: [Score(module="x", noticed=9, listed_for_nothing=["f\n- a\n+ b"])])
+    assert score.report() == 0
+    assert "listed for nothing: f\n- a\n+ b" in capsys.readouterr().out
+    assert score.module_name(Path("src/cbss_inscription/security/gate.py")) == "cbss_inscription.security.gate"
+
+
 def test_sec_84_every_change_that_nobody_can_see_has_a_reason() -> None:
     """Each entry of the list names a function, the lines that go and come, and why that is nothing (SEC-84)."""
     entries = tomllib.loads(Path(score.__file__).with_name("equivalent.toml").read_text(encoding="utf-8"))["equivalent"]
