@@ -3,7 +3,7 @@
 mutmut makes the changes and keeps what became of each in `mutants/`; a run goes on where the last one was stopped, and
 `--again` tries anew what no test noticed. mutmut's own runner collects the tests for each change, which takes longer
 than the tests: here they are collected once, run once to learn which of them call which function, and each change is
-tried in a fork of that process, quickest tests first.
+tried in a fork of that process: first the tests that noticed other changes of that function, then the quickest.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +49,16 @@ settings.register_profile(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Trial:
+    data: SourceFileMutationData
+    mutant: str
+    tests: list[pytest.Item]
+    noticed: int
+    """The end of a pipe: which test noticed, once the process is over."""
+    began: float
+
+
 class Trials:
     """A pytest plugin that tries the changes where pytest would run the tests."""
 
@@ -56,7 +67,8 @@ class Trials:
         self._files = files
         self._tests: defaultdict[str, list[pytest.Item]] = defaultdict(list)
         self._seconds: dict[str, float] = {}
-        self._running: dict[int, tuple[SourceFileMutationData, str, float]] = {}
+        self._noticing: defaultdict[str, set[str]] = defaultdict(set)
+        self._running: dict[int, _Trial] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Runs the tests once, then each change in a process of its own."""
@@ -97,33 +109,39 @@ class Trials:
         while len(self._running) >= self._processes:
             self._reap()
         sys.stdout.flush()
+        noticed, notice = os.pipe()
         child = os.fork()
         if child == 0:
-            self._try(session, mutant, tests)
-        self._running[child] = (data, mutant, time.monotonic())
+            self._try(session, mutant, tests, notice)
+        os.close(notice)
+        self._running[child] = _Trial(data=data, mutant=mutant, tests=tests, noticed=noticed, began=time.monotonic())
 
     def _chosen(self, mutant: str) -> list[pytest.Item]:
-        """The tests that call the changed function, those that are over soon first."""
+        """The tests that call the changed function: what noticed other changes of it, then what is over soon."""
+        function = mangled_name_from_mutant_name(mutant)
+        noticing = self._noticing[function]
         chosen, total = [], 0.0
-        for item in sorted(
-            self._tests[mangled_name_from_mutant_name(mutant)], key=lambda one: self._seconds[one.nodeid]
-        ):
+        for item in sorted(self._tests[function], key=lambda one: self._seconds[one.nodeid]):
             total += self._seconds[item.nodeid]
             if chosen and total > TEST_SECONDS_MAX:
                 break
             chosen.append(item)
-        return chosen
+        return sorted(chosen, key=lambda one: one.nodeid not in noticing)
 
-    def _try(self, session: pytest.Session, mutant: str, tests: list[pytest.Item]) -> None:
-        """Ends this process: with 1 when a test fails, 0 when none does, by a signal when they take too long."""
+    def _try(self, session: pytest.Session, mutant: str, tests: list[pytest.Item], notice: int) -> None:
+        """Ends this process: with 1 when a test fails, 0 when none does, by a signal when they take too long.
+
+        `notice` is told which of the tests failed.
+        """
         seconds = CPU_SECONDS_MIN + int(CPU_FACTOR * sum(self._seconds[item.nodeid] for item in tests))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         exit_code = _NOTICED
         try:
             set_mutant_under_test(mutant)
-            for item, following in zip(tests, [*tests[1:], tests[0]], strict=True):
+            for position, (item, following) in enumerate(zip(tests, [*tests[1:], tests[0]], strict=True)):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if session.testsfailed:
+                    os.write(notice, str(position).encode())
                     break
             else:
                 exit_code = _UNNOTICED
@@ -132,8 +150,12 @@ class Trials:
 
     def _reap(self) -> None:
         child, status = os.wait()
-        data, mutant, began = self._running.pop(child)
-        self._save(data, mutant, os.waitstatus_to_exitcode(status), time.monotonic() - began)
+        trial = self._running.pop(child)
+        position = os.read(trial.noticed, 16)
+        os.close(trial.noticed)
+        if position:
+            self._noticing[mangled_name_from_mutant_name(trial.mutant)].add(trial.tests[int(position)].nodeid)
+        self._save(trial.data, trial.mutant, os.waitstatus_to_exitcode(status), time.monotonic() - trial.began)
 
     def _save(self, data: SourceFileMutationData, mutant: str, exit_code: int, seconds: float) -> None:
         data.exit_code_by_key[mutant] = exit_code
