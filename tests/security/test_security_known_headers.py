@@ -115,6 +115,32 @@ def test_sec_29_a_prefix_named_id(forge):
     assert not twice.knows(text.replace('"urn:a"', '"urn:c"'), forge.policy)
 
 
+def test_sec_29_what_goes_before_the_envelope(forge):
+    """A header is known behind an XML declaration and blanks too, where its like stood behind the same (SEC-29)."""
+    first, second = (f'<?xml version="1.0"?>\n{plain(forge.tree())}' for _ in range(2))
+    twice = GateTwice()
+    assert not twice.differs(first, forge.policy)
+    assert twice.knows(second, forge.policy)
+    assert not twice.knows(second.partition("\n")[2], forge.policy)
+
+
+def test_sec_29_ids_behind_declarations(forge):
+    """An id is a value wherever it stands in its tag, behind a declaration as well (SEC-29)."""
+    first, second = (plain(forge.tree()).replace("<wsu:Timestamp ", '<wsu:Timestamp xmlns:x="urn:x" ') for _ in "ab")
+    twice = GateTwice()
+    assert not twice.differs(first, forge.policy)
+    assert twice.knows(second, forge.policy)
+
+
+def test_sec_29_the_header_around_is_no_value(forge):
+    """What stands in the tags around the Security header stays as it is in a form, an id of theirs too (SEC-29)."""
+    text = plain(forge.tree()).replace("<soapenv:Header>", '<soapenv:Header Id="a">')
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    assert twice.knows(text, forge.policy)
+    assert not twice.knows(text.replace('Id="a"', 'Id="b"'), forge.policy)
+
+
 def test_sec_29_known_under_one_policy(forge):
     """A header that one policy accepts is known under no other, which may refuse it (SEC-29, SEC-33)."""
     wide = SecurityPolicy(signature_algorithms=frozenset({names.RSA_SHA256, names.RSA_SHA512}))

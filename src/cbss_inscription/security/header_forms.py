@@ -138,7 +138,8 @@ def _scan(text: str) -> tuple[list[tuple[int, int, _Role]], int] | None:
     places: list[tuple[int, int, _Role]] = []
     path: list[str] = []
     beginning = _BEGINNING.match(text)
-    position = beginning.end() if beginning else 0
+    assert beginning is not None  # it may be empty
+    position = beginning.end()
     while (tag := _TAG.match(text, position, FORM_CHARS_MAX)) is not None:
         position = tag.end()
         if not tag["end"]:
