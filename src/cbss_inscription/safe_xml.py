@@ -90,7 +90,8 @@ def parse_text(text: str, *, limits: XmlLimits = DEFAULT_LIMITS) -> _Element:
 def _is_plain(text: str) -> bool:
     """Whether a document, if it is one of XML 1.0, has elements and text only: without `!` and `?` there is no more."""
     beginning = _PLAIN_BEGINNING.match(text)
-    return beginning is not None and "!" not in text and text.find("?", beginning.end()) < 0
+    assert beginning is not None  # it may be empty
+    return "!" not in text and text.find("?", beginning.end()) < 0
 
 
 def _refuse_beside_elements(root: _Element, limits: XmlLimits) -> None:

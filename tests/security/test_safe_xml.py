@@ -255,6 +255,7 @@ ENCODINGS = [
     (b"<a>\xed\xa0\x80</a>", None, "MalformedMessage encoding"),  # a surrogate
     (b"<a>\xf4\x90\x80\x80</a>", None, "MalformedMessage encoding"),
     (b"+ADw-a/+AD4-", "utf-7", "MalformedMessage encoding"),
+    (b"<a/>", "Xutf-8X", "MalformedMessage encoding"),
     ("<a/>".encode("cp037"), None, "MalformedMessage"),
     (b"<a/>", "", "MalformedMessage encoding"),
 ]
