@@ -87,6 +87,14 @@ def test_sec_21_the_limits_are_the_same() -> None:
     assert refusal(message(), size_bytes_max=20).startswith("SOA-03001 ")
 
 
+def test_sec_27_the_charset_counts() -> None:
+    """What the Content-Type says of the encoding is compared without a signature, too (SEC-27)."""
+    assert read_unsigned(message(), charset="UTF-8", policy=SecurityPolicy()).canonical_body
+    with pytest.raises(MessageRejected) as refused:
+        read_unsigned(message(), charset="utf-16", policy=SecurityPolicy())
+    assert refused.value.reason == "encoding"
+
+
 def written(der: bytes) -> dict[str, str]:
     """A certificate as terminators write it."""
     packed = base64.b64encode(der).decode()
@@ -99,7 +107,10 @@ def written(der: bytes) -> dict[str, str]:
 def test_sec_03_a_certificate_that_is_handed_over_is_read(forge: Any, terminator: str) -> None:
     """In each of the three ways of writing it, the bytes are the certificate's (SEC-03)."""
     der = forge.credential.certificate.public_bytes(Encoding.DER)
-    assert read_client_certificate(written(der)[terminator], chars_max=CHARS_MAX) == der
+    text = written(der)[terminator]
+    assert read_client_certificate(text, chars_max=len(text)) == der
+    with pytest.raises(NotAuthenticated, match="client-certificate-size"):
+        read_client_certificate(text, chars_max=len(text) - 1)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from cbss_inscription.domain.errors import NotAuthenticated
 _PEM: Final = re.compile(
     r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*", re.ASCII
 )  # exactly one: of a chain that is handed over, only the first would be judged
-_ESCAPED: Final = "%"
 
 
 def read_client_certificate(text: str | None, *, chars_max: int) -> bytes:
@@ -26,7 +25,7 @@ def read_client_certificate(text: str | None, *, chars_max: int) -> bytes:
         raise NotAuthenticated("client-certificate-missing")
     if len(text) > chars_max:
         raise NotAuthenticated("client-certificate-size")
-    plain = unquote(text) if _ESCAPED in text else text
+    plain = unquote(text)  # base64 has no per cent: what is not escaped stays as it is
     pem = _PEM.fullmatch(plain)
     if pem is not None:
         plain = "".join(pem[1].split())

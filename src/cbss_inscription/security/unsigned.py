@@ -34,6 +34,6 @@ def read_unsigned(message: bytes, *, charset: str | None, policy: SecurityPolicy
     root = safe_xml.parse(message, charset=charset, limits=policy.xml_limits)
     body, addressing = gate.read_unsigned(root, policy)
     try:
-        return UnsignedMessage(canonical_body=canonical(body, ()), addressing=addressing)
+        return UnsignedMessage(canonical_body=canonical(body), addressing=addressing)
     except CanonicalizationError:
         raise NotAuthenticated("canonicalization") from None  # SEC-38
