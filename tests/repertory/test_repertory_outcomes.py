@@ -1,11 +1,15 @@
-"""Every row of contract.md section 4 that the repertory decides, from the use cases down to PostgreSQL."""
+"""Every row of contract.md section 4 that the repertory decides, from the use cases down to the lines.
+
+One suite for every way to have a repertory: in memory, on PostgreSQL, and as another service in two dialects. A test
+that looks at what is behind the port says for which of them it is.
+"""
 
 from __future__ import annotations
 
 import base64
 import copy
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -14,6 +18,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from cbss_inscription.client.asking import DialectName
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_data import Gender, LegalData
@@ -25,12 +30,17 @@ from cbss_inscription.domain.results import (
     StatusValue,
 )
 from cbss_inscription.governance.access import AccessRules, LegalDataProfile, ReplacedNumbers
-from cbss_inscription.repertory.embedded import EmbeddedRepertory
+from cbss_inscription.registers.port import PersonRegister
+from cbss_inscription.repertory.embedded import EmbeddedRepertory, LineStore
+from cbss_inscription.repertory.port import Repertory
+from cbss_inscription.repertory.upstream import UpstreamRepertory
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.inscriptions import StoredInscriptions
 from cbss_inscription.storage.persons import StoredPersons
 from cbss_inscription.storage.population import load_population
 from tests.conftest import FoundDataAnomalies
+from tests.repertory.houses import Pki, adjustment_house, repertory_process, rules_of_facade
+from tests.repertory.memory import MemoryLines, MemoryRegister
 from tests.repertory.office import (
     CALLER,
     GROUND,
@@ -83,6 +93,15 @@ RULES = rules_of(
     permission_of(STRICT, GRANTED, legal_data_profile=LegalDataProfile.STRICT),
 )
 
+UPSTREAM_RULES = rules_of_facade(
+    (
+        permission_of(FOLLOWER),
+        permission_of(REFUSER, replaced_numbers=ReplacedNumbers.REFUSE),
+        permission_of(STRICT, legal_data_profile=LegalDataProfile.STRICT),
+    )
+)
+"""Those of a repertory that is another service."""
+
 
 def information_of(result: InscriptionResult) -> list[tuple[str, str | None]]:
     return [(item.field_name, item.field_value) for item in result.status.information]
@@ -92,8 +111,8 @@ def information_of(result: InscriptionResult) -> list[tuple[str, str | None]]:
 class Desk(Office):
     """An office for three customers, each with a permission of its own kind."""
 
-    repertory: EmbeddedRepertory
     found: FoundDataAnomalies
+    memory: MemoryLines | None = None
     rules: AccessRules = field(default_factory=lambda: RULES)
 
     async def every_operation(
@@ -106,8 +125,13 @@ class Desk(Office):
             await self.delete(index, period, context=context),
         ]
 
-    def with_lines_max(self, lines_max: int) -> EmbeddedRepertory:
+    def count(self, table: str) -> int:
+        """The rows of a table, or what memory has instead."""
+        return super().count(table) if self.memory is None else self.memory.count(table)
+
+    def with_lines_max(self, lines_max: int) -> Repertory:
         """The same repertory with another limit of lines."""
+        assert isinstance(self.repertory, EmbeddedRepertory)
         other = copy.copy(self.repertory)
         other._lines_max = lines_max
         return other
@@ -128,22 +152,77 @@ def populated_database(module_database: str) -> str:
     return module_database
 
 
-@pytest_asyncio.fixture
-async def desk(populated_database: str) -> AsyncIterator[Desk]:
-    empty_tables(populated_database)
-    database = Database(populated_database, connections_max=1)
-    await database.open()
-    found = FoundDataAnomalies()
-    repertory = EmbeddedRepertory(
-        registers=StoredPersons(database),
-        lines=StoredInscriptions(database),
+# Connections to another service are kept from test to test, and belong to one loop.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+EMBEDDED = pytest.mark.parametrize("desk", ["embedded"], indirect=True)
+"""For a test that looks into the database."""
+HERE = pytest.mark.parametrize("desk", ["memory", "embedded"], indirect=True)
+"""For a test of limits that another process has otherwise, or of what a program can be given and no message has."""
+EVERYWHERE = ["memory", "embedded", "ksz", "adjustment"]
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return Pki.make(tmp_path_factory.mktemp("houses") / "pki")
+
+
+@pytest.fixture(scope="module")
+def ksz_url(populated_database: str, pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("ksz")
+    with repertory_process(folder, database=populated_database, rules=UPSTREAM_RULES, pki=pki) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def adjustment_url(populated_database: str, pki: Pki) -> Iterator[str]:
+    parts = {"known_contexts": lambda _: KNOWN, "data_anomalies": FoundDataAnomalies()}
+    with adjustment_house(populated_database, UPSTREAM_RULES, pki, **parts) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def upstreams() -> AsyncIterator[dict[str, UpstreamRepertory]]:
+    """The ways to other services, each made when it is first gone, and kept with its connections."""
+    made: dict[str, UpstreamRepertory] = {}
+    yield made
+    for upstream in made.values():
+        await upstream.close()
+
+
+def embedded(registers: PersonRegister, lines: LineStore, found: FoundDataAnomalies) -> EmbeddedRepertory:
+    return EmbeddedRepertory(
+        registers=registers,
+        lines=lines,
         known_contexts=lambda _: KNOWN,
         data_anomalies=found,
         lines_max=LINES_MAX,
         page_size=3,
     )
-    yield Desk(repertory=repertory, conninfo=populated_database, found=found)
-    await database.close()
+
+
+@pytest_asyncio.fixture(params=EVERYWHERE, loop_scope="module")
+async def desk(
+    request: pytest.FixtureRequest, populated_database: str, upstreams: dict[str, UpstreamRepertory]
+) -> AsyncIterator[Desk]:
+    found, memory = FoundDataAnomalies(), MemoryLines()
+    if request.param == "memory":
+        register = MemoryRegister({person.ssin: person for person in PERSONS})
+        repertory = embedded(register, memory, found)
+        yield Desk(repertory=repertory, conninfo=populated_database, found=found, memory=memory)
+        return
+    empty_tables(populated_database)
+    if request.param == "embedded":
+        database = Database(populated_database, connections_max=1)
+        await database.open()
+        repertory = embedded(StoredPersons(database), StoredInscriptions(database), found)
+        yield Desk(repertory=repertory, conninfo=populated_database, found=found)
+        await database.close()
+        return
+    if request.param not in upstreams:
+        url = request.getfixturevalue(f"{request.param}_url")
+        upstreams[request.param] = request.getfixturevalue("pki").upstream(url, DialectName(request.param))
+    yield Desk(repertory=upstreams[request.param], conninfo=populated_database, found=found)
 
 
 def outcomes(results: list[InscriptionResult]) -> set[tuple[str, str]]:
@@ -232,7 +311,8 @@ async def test_rules_15_to_17_a_chain_without_an_active_end_is_refused(
         assert (result.ssin.current, result.ssin.canceled) == (ssin_of(last), anomaly is None)
         assert result.ssin.replaces == (None if last == asked else ssin_of(asked))
     assert desk.nothing_is_written
-    assert desk.found.reasons == ([] if anomaly is None else [anomaly] * len(results))
+    if isinstance(desk.repertory, EmbeddedRepertory):  # the operator of another service is told by that service
+        assert desk.found.reasons == ([] if anomaly is None else [anomaly] * len(results))
 
 
 async def test_rule_16_ten_hops_are_followed(desk: Desk) -> None:
@@ -319,6 +399,8 @@ OWN = LegalData(
     birth_date=IncompleteDate(1985, 7, 30),
     gender=Gender.FEMALE,
 )
+NAME = "Vandenbroeckelaere"
+"""The contract has room for given names beside a last name only."""
 REGISTER_VALUES = ("vandenbroeckelaere", "wilhelmina", "josephine", "1985-07-30", "1985, 7, 30", "1985", "female")
 
 
@@ -401,9 +483,18 @@ async def test_rules_41_42_and_47_exactly_the_disagreeing_fields_are_named(desk:
     [
         pytest.param(LegalData(), "MSG00000", [], id="40: nothing given"),
         pytest.param(LegalData(last_name="Vandenbroeckelaere"), "MSG00000", [], id="40: last name alone"),
-        pytest.param(LegalData(given_names=("Wilhelmina", "Josephine")), "MSG00000", [], id="44: all given names"),
-        pytest.param(LegalData(given_names=("Josephine",)), "CBI00301", ["givenName"], id="44: not the first"),
-        pytest.param(LegalData(given_names=("Wilhelmina", "X")), "CBI00301", ["givenName"], id="44: not the second"),
+        pytest.param(
+            LegalData(last_name=NAME, given_names=("Wilhelmina", "Josephine")), "MSG00000", [], id="44: all given names"
+        ),
+        pytest.param(
+            LegalData(last_name=NAME, given_names=("Josephine",)), "CBI00301", ["givenName"], id="44: not the first"
+        ),
+        pytest.param(
+            LegalData(last_name=NAME, given_names=("Wilhelmina", "X")),
+            "CBI00301",
+            ["givenName"],
+            id="44: not the second",
+        ),
         pytest.param(LegalData(birth_date=IncompleteDate(1985, 7, 0)), "CBI00301", ["birthDate"], id="45: zero part"),
         pytest.param(
             LegalData(gender=Gender.UNKNOWN), "MSG00000", ["genderCode"], id="46: sex not known to the caller"
@@ -635,6 +726,7 @@ async def test_e18_nothing_known_is_no_data(desk: Desk) -> None:
     assert (await desk.consult(ACTIVE, LIVING_WAGE, period="2024-01-31..")).status.code == "MSG00000"
 
 
+@EMBEDDED
 async def test_rule_28_lines_of_contexts_no_longer_granted_are_not_shown(desk: Desk) -> None:
     """Without contexts named, the lines of all granted and known contexts are shown, and no others (rule 28)."""
     await desk.insert(ACTIVE, JANUARY)
@@ -645,6 +737,7 @@ async def test_rule_28_lines_of_contexts_no_longer_granted_are_not_shown(desk: D
     assert [line.inscription_context for line in (await desk.consult(ACTIVE)).inscriptions] == [LIVING_WAGE]
 
 
+@HERE
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7])
 async def test_more_lines_than_a_page_are_fetched_page_by_page(desk: Desk, count: int) -> None:
     """Pages of three lines follow each other by `next`, each line once and in order, until none is left (E22)."""
@@ -676,12 +769,10 @@ def token(value: object) -> str:
 @pytest.mark.parametrize(
     "bogus",
     [
-        "",
         "x",
         "bogus",
         "====",
         "\u00e9",
-        "\ud800",
         token(None),
         token(17),
         token([]),
@@ -699,8 +790,6 @@ def token(value: object) -> str:
         token(["PCSA:LIVING_WAGE", "2024-01-01", 17]),
         token(["PCSA:LIVING_WAGE", "2024-01-01", "17/1", "more"]),
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
-        base64.urlsafe_b64encode(b"[" * 50_000).decode(),
-        base64.urlsafe_b64encode(b"1" * 5_000).decode(),
     ],
     ids=lambda text: ascii(text[:24]),
 )
@@ -712,6 +801,24 @@ async def test_a_token_that_was_not_given_by_the_service_is_refused(desk: Desk, 
     assert answer.status.information == (Information(field_name="next"),)
 
 
+@HERE
+@pytest.mark.parametrize(
+    "bogus",
+    [
+        "",
+        "\ud800",
+        base64.urlsafe_b64encode(b"[" * 50_000).decode(),
+        base64.urlsafe_b64encode(b"1" * 5_000).decode(),
+    ],
+    ids=lambda text: ascii(text[:24]),
+)
+async def test_a_token_that_no_message_can_carry_is_refused_too(desk: Desk, bogus: str) -> None:
+    """A `next` that the contract has no room for is MSG00008 as well, should it ever come so far."""
+    answer = await desk.consult(ACTIVE, after=bogus)
+    assert (answer.status.value, answer.status.code) == ("NO_RESULT", "MSG00008")
+
+
+@HERE
 async def test_rule_30_a_token_of_another_customer_opens_nothing(desk: Desk) -> None:
     """A token says where a page begins and no more: another customer gets its own lines by it (rule 30)."""
     for month in ("01", "03", "05", "07"):
@@ -725,6 +832,7 @@ async def test_rule_30_a_token_of_another_customer_opens_nothing(desk: Desk) -> 
 # -- what is kept ----------------------------------------------------------------------------------------------------
 
 
+@EMBEDDED
 @pytest.mark.parametrize(
     ("ticket", "stored"),
     [
@@ -799,6 +907,7 @@ async def test_the_order_is_existence_context_period_line(desk: Desk) -> None:
     assert (await desk.delete(ACTIVE, JANUARY)).status.code == "CBI00403"
 
 
+@HERE
 async def test_a_line_set_has_a_limit(desk: Desk) -> None:
     """A write that would leave more lines than the limit is MSG00008 and writes nothing; one that leaves less can."""
     for year in range(2000, 2000 + LINES_MAX):

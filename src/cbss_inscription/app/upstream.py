@@ -55,6 +55,7 @@ def upstream_of(settings: Upstream, *, log: UpstreamLog) -> UpstreamRepertory:
 
 def dialect_of(name: DialectName) -> Dialect:
     """The dialect of that name, its schema compiled: not while the first caller waits."""
+    from cbss_inscription.client.adjustment import AdjustmentDialect, compiled
     from cbss_inscription.client.dialect import DoorDialect
     from cbss_inscription.contract.door import Door
     from cbss_inscription.contract.schema import schema_of
@@ -63,3 +64,6 @@ def dialect_of(name: DialectName) -> Dialect:
         case DialectName.KSZ:
             schema_of(Door.KSZ)
             return DoorDialect(Door.KSZ)
+        case DialectName.ADJUSTMENT:
+            compiled()
+            return AdjustmentDialect()

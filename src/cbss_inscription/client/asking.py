@@ -18,3 +18,5 @@ class DialectName(StrEnum):
 
     KSZ = "ksz"
     """Our reconstruction of InscriptionService [C]."""
+    ADJUSTMENT = "adjustment"
+    """One of our own making, as different as we could think of [D]: that another one has its place is shown by it."""

@@ -73,6 +73,8 @@ SOURCE: Final = "repertory"
 """The name of the repertory in health checks and logs."""
 _CODES: Final = frozenset(code.value for code in OutcomeCode)
 
+_RANDOM: Final = secrets.SystemRandom()
+
 RequestT = TypeVar("RequestT", bound=InscriptionRequest)
 
 
@@ -153,7 +155,7 @@ class UpstreamRepertory:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random_part: Callable[[], float] = secrets.SystemRandom().random,
+        random_part: Callable[[], float] = _RANDOM.random,
     ) -> None:
         self._sender = sender
         self._signer = signer
