@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import time
+from dataclasses import replace
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from lxml import etree
 
 from cbss_inscription.app.settings import Limits
+from cbss_inscription.domain.errors import TemporarilyUnavailable
+from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.outcome_codes import OutcomeCode
-from cbss_inscription.domain.requests import ConsultInscriptions
-from cbss_inscription.domain.results import ConsultResult, Status, StatusValue
+from cbss_inscription.domain.requests import ConsultInscriptions, Request
+from cbss_inscription.domain.results import ConsultResult, Result, Status, StatusValue
 from cbss_inscription.repertory.port import Admitted
 from tests.acceptance.conftest import PATH, PUBLIC_URL, BuildFacade, HttpReply, InProcessFacade, consult, insert
 
@@ -169,6 +174,35 @@ async def test_a_reply_does_not_wait_for_ever(build_facade: BuildFacade) -> None
         assert facade.log_lines()[-1]["reason"] == "deadline"
         repertory.go_on.set()
         assert (await facade.send(consult(facade.ssin("nr_active")))).summary == "MSG00100"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [(None, 15.0), ("3000", 3.0), ("60000", 15.0), ("0", 0.5), ("3 000", 15.0), ("-1", 15.0), ("1" * 8, 15.0)],
+)
+async def test_sec_10_a_caller_may_shorten_its_time_and_no_more(
+    facade: InProcessFacade, monkeypatch: pytest.MonkeyPatch, said: str | None, seconds: float
+) -> None:
+    """CBSS-Answer-Within in milliseconds shortens the time of an answer, down to half a second (SEC-10).
+
+    What cannot be read, and what is more than ours, changes nothing. The use case learns when the answer must be there.
+    """
+    seen: list[float | None] = []
+    still = SimpleNamespace(monotonic=lambda: 1_000.0, perf_counter=time.perf_counter)
+    monkeypatch.setattr("cbss_inscription.soap.pipeline.time", still)
+
+    class Noting:
+        async def perform(self, request: Request, exchange: Exchange) -> Result:
+            seen.append(exchange.answer_by)
+            raise TemporarilyUnavailable("noted")
+
+    facade.application._doors[PATH] = replace(facade.door, operations=Noting())
+    headers = [XML] if said is None else [XML, ("cbss-answer-within", said)]
+    body = facade.signed(consult(facade.ssin("nr_active")))
+    reply = await facade.request("POST", headers=headers, parts=[body])
+    assert reply.fault_code == "SOA-02002"
+    kept_for_the_record = min(1.0, seconds / 2)
+    assert seen == [1_000 + seconds - kept_for_the_record]
 
 
 async def test_a_long_content_type_is_refused_unread(facade: InProcessFacade) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -53,6 +53,7 @@ class MemoryLines:
     sets: dict[LineKey, dict[Span, datetime]] = field(default_factory=dict)
     history: list[Change] = field(default_factory=list)
     answered: dict[tuple[str, str], AnsweredBefore] = field(default_factory=dict)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def count(self, table: str) -> int:
         """How many rows the table of that name would have."""
@@ -102,7 +103,7 @@ class MemoryLines:
         fits = len(after) <= max(change.line_count_max, len(before))
         if not found or not fits:
             return Changed(found=found, fits=fits, changed=False, merged=False, lines=_own(key, before))
-        now = datetime.now(UTC)
+        now = self.now()
         new = {span: before.get(span, now) for span in sorted(after)}
         if set(new) != set(before):
             self.sets[key] = new

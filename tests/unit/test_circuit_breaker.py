@@ -32,7 +32,7 @@ class Trial:
 
 
 def test_sec_68_failures_in_a_row_open_the_circuit() -> None:
-    """As many failures in a row as set open it, and no call is let through; a success in between begins anew (SEC-68)."""
+    """So many failures in a row open it, and no call is let through; a success in between begins anew (SEC-68)."""
     trial = Trial()
     for fails in (True, False, True):
         assert trial.call(fails=fails)

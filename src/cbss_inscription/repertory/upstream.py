@@ -120,7 +120,13 @@ class _Failed(Exception):
     """A message without an answer; `reason` is a fixed word."""
 
     def __init__(
-        self, reason: str, *, is_undone: bool = False, may_help_again: bool = False, is_busy: bool = False
+        self,
+        reason: str,
+        *,
+        is_undone: bool = False,
+        may_help_again: bool = False,
+        is_busy: bool = False,
+        sent_at: float = 0.0,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -130,12 +136,22 @@ class _Failed(Exception):
         """Whether a consultation may be sent again."""
         self.is_busy = is_busy
         """Whether it was ourselves who had no room, or no time."""
+        self.sent_at = sent_at
+        """When it left, by our clock."""
 
     @property
     def outage(self) -> ServiceUnavailable:
         """What a caller learns when nothing was done: CBI00901, or SOA-02002 when the want is ours."""
         reason = f"{SOURCE}-{self.reason}"
         return TemporarilyUnavailable(reason) if self.is_busy else RepertoryUnavailable(reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """An answer, and when the message that it answers left, by our clock."""
+
+    answer: Answer[Result]
+    sent_at: float
 
 
 class UpstreamRepertory:
@@ -175,9 +191,10 @@ class UpstreamRepertory:
         """See `Repertory.consult`."""
         request = self._of_ours(asked.request, asked.exchange)
         try:
-            result, _ = await self._ask(asked, request, ends=self._end_of(asked.exchange))
+            answered = await self._ask(asked, request, ends=self._end_of(asked.exchange))
         except _Failed as failed:
             raise failed.outage from None
+        result = _consulted(answered)
         for context in request.inscription_contexts:
             if context not in asked.permission.readable_contexts and result.status.value is not StatusValue.NO_RESULT:
                 return _refused_consultation(context, result.ssin)
@@ -224,16 +241,16 @@ class UpstreamRepertory:
         if request.inscription_context not in asked.permission.inscription_contexts:
             return await self._refused_after_looking(asked, request)
         ends = self._end_of(asked.exchange)
-        sent_at = self._clock()
-        # What is left then is for looking at the lines.
-        first = max(sent_at + ATTEMPT_SECONDS_MIN, ends - min(self._timeout_seconds, (ends - sent_at) / 3))
+        # What is left after that is for looking at the lines.
+        left = ends - self._clock()
+        first = ends - min(self._timeout_seconds, left / 3)
         try:
-            answer = await self._send(request, asked.exchange, ends=first, check=lambda r: _check(asked, request, r))
+            answered = await self._send(request, asked.exchange, ends=first, check=lambda r: _check(asked, request, r))
         except _Failed as failed:
             if failed.is_undone:
                 raise failed.outage from None
-            return await self._reconciled(asked, request, sent_at=sent_at, ends=ends)
-        result = answer.result
+            return await self._reconciled(asked, request, sent_at=failed.sent_at, ends=ends)
+        result = answered.answer.result
         assert isinstance(result, WriteResult)
         return result
 
@@ -247,15 +264,16 @@ class UpstreamRepertory:
         began = self._clock()
         consultation = self._consultation_about(request)
         try:
-            consulted, received_at = await self._ask(asked, consultation, ends=ends, sent_again=True)
+            looked = await self._ask(asked, consultation, ends=ends, sent_again=True)
         except _Failed:
             raise TemporarilyUnavailable(f"{SOURCE}-outcome-unknown") from None
-        # The repertory's clock when it got the consultation, less what passed here between the two sendings: not before
-        # the declaration was sent, however far apart our clocks are.
         result = None
-        if received_at is not None:
-            since = received_at - timedelta(seconds=began - sent_at)
-            result = answer_after(request, consulted, since=since)
+        if looked.answer.information_cbss is not None:
+            # The repertory's clock when it got the consultation, less what passed here between the two sendings: not
+            # before the declaration was sent, however far apart our clocks are.
+            received = looked.answer.information_cbss.timestamp_receive
+            since = received - timedelta(seconds=looked.sent_at - sent_at)
+            result = answer_after(request, _consulted(looked), since=since)
         if result is None:
             raise TemporarilyUnavailable(f"{SOURCE}-outcome-unknown")
         self._tell(asked.exchange, request, "reconciled", began, code=result.status.code)
@@ -267,9 +285,10 @@ class UpstreamRepertory:
         The number is looked at for that, never written to. When the upstream does not let us look, it is told at once.
         """
         try:
-            consulted, _ = await self._ask(asked, self._consultation_about(request), ends=self._end_of(asked.exchange))
+            looked = await self._ask(asked, self._consultation_about(request), ends=self._end_of(asked.exchange))
         except _Failed as failed:
             raise failed.outage from None
+        consulted = _consulted(looked)
         if consulted.status.value is StatusValue.NO_RESULT and consulted.status.code in _OF_THE_NUMBER:
             return WriteResult(status=replace(consulted.status, value=StatusValue.NOK), ssin=consulted.ssin)
         return WriteResult(
@@ -298,8 +317,8 @@ class UpstreamRepertory:
         *,
         ends: float,
         sent_again: bool = False,
-    ) -> tuple[ConsultResult, datetime | None]:
-        """The answer to a consultation, and when the upstream got it, by its clock. Raises `_Failed`.
+    ) -> _Answered:
+        """The answer to a consultation. Raises `_Failed`.
 
         It is sent again, after a pause, when a connection broke or could not be had, or when the upstream says that it
         failed; `sent_again`: not at once, for something was sent just now that failed.
@@ -310,16 +329,12 @@ class UpstreamRepertory:
                 await self._pause(attempts, ends)
             attempts += 1
             try:
-                answer = await self._send(
+                return await self._send(
                     request, asked.exchange, ends=ends, check=lambda result: _check(asked, request, result)
                 )
             except _Failed as failed:
                 if not failed.may_help_again or attempts >= self._consult_attempts:
                     raise
-                continue
-            result = answer.result
-            assert isinstance(result, ConsultResult)
-            return result, answer.information_cbss.timestamp_receive if answer.information_cbss else None
 
     async def _pause(self, attempts: int, ends: float) -> None:
         longest = PAUSE_SECONDS * 2 ** max(0, attempts - 1)
@@ -332,26 +347,27 @@ class UpstreamRepertory:
         *,
         ends: float,
         check: Callable[[Result], None],
-    ) -> Answer[Result]:
+    ) -> _Answered:
         """The answer to one message, which `check` finds no fault with. Raises `_Failed`."""
         began = self._clock()
         seconds = min(self._timeout_seconds, ends - began)
         code: str | None = None
         try:
-            answer = await self._send_if_admitted(request, seconds=seconds, check=check)
+            answered = await self._send_if_admitted(request, seconds=seconds, check=check)
         except _Failed as failed:
             cause = failed.__cause__
             code = cause.code if isinstance(cause, FaultReceived) and cause.code in _CODES else None
             self._tell(exchange, request, failed.reason, began, code=code)
             raise
-        if isinstance(answer.result, ConsultResult | WriteResult):
-            code = answer.result.status.code
+        result = answered.answer.result
+        if isinstance(result, ConsultResult | WriteResult):
+            code = result.status.code
         self._tell(exchange, request, "answered", began, code=code)
-        return answer
+        return answered
 
     async def _send_if_admitted(
         self, request: Request, *, seconds: float, check: Callable[[Result], None]
-    ) -> Answer[Result]:
+    ) -> _Answered:
         if seconds < ATTEMPT_SECONDS_MIN:
             raise _Failed("no-time", is_undone=True, is_busy=True)
         if self._under_way >= self._calls_at_once_max:
@@ -361,12 +377,12 @@ class UpstreamRepertory:
             raise _Failed("circuit-open", is_undone=True)
         self._under_way += 1
         try:
-            answer = await self._send_now(request, seconds=seconds)
-            check(answer.result)
+            answered = await self._send_now(request, seconds=seconds, check=check)
         except _Failed as failed:
-            # What we did wrong says nothing against the other side: it answered.
             if failed.reason in _OURS:
-                self._breaker.succeeded(word)
+                self._breaker.succeeded(word)  # what we did wrong says nothing against the other side: it answered
+            elif failed.reason == Obstacle.TIMEOUT and seconds < self._timeout_seconds:
+                self._breaker.said_nothing(word)  # the want of time was our caller's
             else:
                 self._breaker.failed(word)
             raise
@@ -375,11 +391,11 @@ class UpstreamRepertory:
             raise
         else:
             self._breaker.succeeded(word)
-            return answer
+            return answered
         finally:
             self._under_way -= 1
 
-    async def _send_now(self, request: Request, *, seconds: float) -> Answer[Result]:
+    async def _send_now(self, request: Request, *, seconds: float, check: Callable[[Result], None]) -> _Answered:
         from cbss_inscription.client.call import prepare_in  # not for whoever only wants a setting's default from here
 
         try:
@@ -387,18 +403,25 @@ class UpstreamRepertory:
             call = prepare_in(self._dialect, request, signer=self._signer, now=self._now())
         except (MessageRejected, UsageError) as error:
             raise _Failed("request", is_undone=True) from error
+        sent_at = self._clock()
         try:
-            return await self._sender.send(call, seconds_max=seconds)
+            answer = await self._sender.send(call, seconds_max=seconds)
+            check(answer.result)
         except ServiceUnreachable as error:
             again = error.obstacle in {Obstacle.BROKEN, Obstacle.UNREACHABLE}
-            raise _Failed(error.obstacle.value, is_undone=not error.was_sent, may_help_again=again) from error
+            raise _Failed(
+                error.obstacle.value, is_undone=not error.was_sent, may_help_again=again, sent_at=sent_at
+            ) from error
         except FaultReceived as error:
-            if error.is_ours:
+            if error.fault_code in _FAULTS_OF_OURS:
                 # Our certificate, our rights there or our message: no caller can do anything about it.
                 raise _Failed("rejected", is_undone=True) from error
-            raise _Failed("fault", may_help_again=True) from error
+            raise _Failed("fault", may_help_again=True, sent_at=sent_at) from error
         except ReplyUnreadable as error:
-            raise _Failed("unreadable") from error
+            raise _Failed("unreadable", sent_at=sent_at) from error
+        except _Contradiction as error:
+            raise _Failed(error.reason, sent_at=sent_at) from error
+        return _Answered(answer=answer, sent_at=sent_at)
 
     def _of_ours(self, request: RequestT, exchange: Exchange) -> RequestT:
         """The same request, with a ticket: the customer's own, or that of this exchange.
@@ -437,6 +460,8 @@ class UpstreamRepertory:
         )
 
 
+_FAULTS_OF_OURS: Final = frozenset({"Client", "MustUnderstand", "VersionMismatch"})
+"""What SOAP 1.1 calls the fault of whoever sent the message: it was not processed. Any other word may mean anything."""
 _OURS: Final = frozenset({"rejected", "request"})
 """Failures of our own making."""
 _OF_THE_NUMBER: Final = frozenset(
@@ -446,12 +471,26 @@ _OF_THE_NUMBER: Final = frozenset(
 _FOUND: Final = {StatusValue.DATA_FOUND: OutcomeCode.SUCCESS, StatusValue.NO_DATA_FOUND: OutcomeCode.NO_DATA}
 
 
+class _Contradiction(Exception):
+    """A reply that cannot be the answer to what was asked; `reason` is a fixed word."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _consulted(answered: _Answered) -> ConsultResult:
+    result = answered.answer.result
+    assert isinstance(result, ConsultResult)  # see `_check`
+    return result
+
+
 def _check(asked: Admitted[InscriptionRequest], request: InscriptionRequest, result: Result) -> None:
-    """Nothing, when `result` can be an answer to `request`. Raises `_Failed`."""
+    """Nothing, when `result` can be an answer to `request`. Raises `_Contradiction`."""
     assert isinstance(result, ConsultResult | WriteResult)  # the answer is of the operation asked (client.dialect)
     reason = reason_against(asked, request, result)
     if reason is not None:
-        raise _Failed(reason)
+        raise _Contradiction(reason)
 
 
 def reason_against(
