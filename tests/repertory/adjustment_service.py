@@ -41,7 +41,7 @@ from cbss_inscription.repertory.port import Repertory
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.security.verify import verify
-from cbss_inscription.soap.pipeline import caller_of
+from cbss_inscription.soap.authentication import caller_of
 from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
 from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
 
@@ -70,7 +70,7 @@ class AdjustmentService:
             assert action == f"urn:cbss-inscription:adjustment:v1#{name}"
             if name == "Probe":
                 return 200, _envelope(etree.Element(f"{NS}ProbeReply"))
-            exchange = Exchange(ticket_cbss=ticket, timestamp_receive=now, caller=caller_of(verified))
+            exchange = Exchange(ticket_cbss=ticket, timestamp_receive=now, caller=caller_of(verified.caller))
             result = await self._perform(_read(request), exchange)
         except NotAuthenticated:
             return 500, _fault("Client", "NOT_KNOWN", ticket)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextvars import ContextVar
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, Self
@@ -22,6 +24,7 @@ from cbss_inscription import names
 from cbss_inscription.client.call import REPLY_BYTES_MAX, Answer, PreparedCall, read_answer
 from cbss_inscription.client.errors import Obstacle, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.client.profile import Profile
+from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.results import Result
 
@@ -31,6 +34,11 @@ CONNECTIONS_KEPT_MAX: Final = 20
 """Connections kept for the calls to come."""
 CONNECTION_KEPT_SECONDS: Final = 5.0
 """How long a connection is kept without a call."""
+
+# httpcore asks four times a call whether it runs under trio, through a package that only trio needs: where that is not
+# there, each time looks for it on disk, a third of all that a call does.
+if "sniffio" not in sys.modules and find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]  # Python's own way to say that there is none
 
 ANNOUNCED: Final = 0.9
 """The part of our patience that a service is told: its answer, also that it has none, needs time to come back."""
@@ -117,6 +125,7 @@ class AsyncTransport:
     ) -> None:
         _checked_url(profile.url)
         self._profile = profile
+        self._urls: dict[Door, httpx.URL] = {}
         self._timeout_seconds = profile.timeout_seconds
         self._http = httpx.AsyncClient(
             verify=tls_context(profile.ca),
@@ -135,7 +144,9 @@ class AsyncTransport:
 
         The service is told then how long we wait (`names.ANSWER_WITHIN`).
         """
-        url = _checked_url(self._profile.address_of(call.door))
+        url = self._urls.get(call.door)
+        if url is None:
+            url = self._urls[call.door] = httpx.URL(_checked_url(self._profile.address_of(call.door)))
         body = _Body(call.body)
         headers = {**call.headers, "Content-Length": str(len(call.body))}
         if seconds_max is not None:
@@ -266,7 +277,9 @@ def _answer(call: PreparedCall, response: httpx.Response, received: bytes) -> An
     return read_answer(call, status=response.status_code, charset=response.charset_encoding, body=received)
 
 
-def _unreachable(url: str, error: httpx.HTTPError | TimeoutError, *, was_sent: bool = True) -> ServiceUnreachable:
+def _unreachable(
+    url: httpx.URL | str, error: httpx.HTTPError | TimeoutError, *, was_sent: bool = True
+) -> ServiceUnreachable:
     host = httpx.URL(url).netloc.decode("ascii")
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return ServiceUnreachable(f"{host} did not reply in time", obstacle=Obstacle.TIMEOUT, was_sent=was_sent)
