@@ -2,8 +2,8 @@
 #
 #   make sandbox          a whole CBSSInscription on this machine; ONCE=1 proves it and stops
 #                         PORT=, PLAIN_PORT=, OPERATIONS_PORT=, WORKERS=, PERSONS=, INSCRIPTIONS=, SEED=, DIRECTORY=;
-#                         NATIONAL_REGISTER=1 and REPERTORY=1 have these as services of their own; ANEW=1 lets go
-#                         what was written before
+#                         NATIONAL_REGISTER=1 and REPERTORY=1 have these as services of their own; FAULTS=1 lets
+#                         requests go wrong on order; ANEW=1 lets go what was written before
 #   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP, .NET, nginx
 #   make vectors          messages with their verdicts, for whoever builds another implementation; DIRECTORY=
 #   make traceability     docs/security-traceability.md: which tests show which requirement
@@ -37,8 +37,7 @@ sandbox: .venv/.runtime
 	  $(if $(OPERATIONS_PORT),--operations-port $(OPERATIONS_PORT)) \
 	  $(if $(PERSONS),--persons $(PERSONS)) $(if $(SEED),--seed $(SEED)) $(if $(ONCE),--once) \
 	  $(if $(INSCRIPTIONS),--inscriptions $(INSCRIPTIONS)) $(if $(NATIONAL_REGISTER),--national-register) \
-	  $(if $(REPERTORY),--repertory) \
-	  $(if $(ANEW),--anew)
+	  $(if $(REPERTORY),--repertory) $(if $(FAULTS),--faults) $(if $(ANEW),--anew)
 
 # Two processes, one for each core of the machine we measure by; a file's tests stay together, and share its fixtures.
 test: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed

@@ -165,8 +165,11 @@ customer_identification = { cbe_number = "9000000290" }
 """
 
 
-def _register(settings: Path) -> None:
-    settings.write_text(settings.read_text(encoding="utf-8") + REGISTER, encoding="utf-8")
+def _append(text: str) -> Callable[[Path], object]:
+    return lambda settings: settings.write_text(f"{settings.read_text(encoding='utf-8')}\n{text}\n", encoding="utf-8")
+
+
+_register = _append(REGISTER)
 
 
 UNSAFE: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -191,6 +194,8 @@ UNSAFE: dict[str, tuple[Callable[[Path], object], str]] = {
         _all(IN_PRODUCTION, _add("synthetic_numbers = true")),
         "synthetic_numbers",
     ),
+    "production that goes wrong on order (SEC-77)": (_all(IN_PRODUCTION, _append("[faults]")), "go wrong on purpose"),
+    "faults by header for real numbers (SEC-77)": (_append("[faults]\nheader = true"), "synthetic_numbers"),
     "production under a test certificate (SEC-77)": (IN_PRODUCTION, "server's certificate is of a test PKI"),
     "production with test authorities (SEC-77)": (
         _all(IN_PRODUCTION, A_REAL_CERTIFICATE, _authorities_of("PRD")),

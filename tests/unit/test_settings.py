@@ -264,6 +264,8 @@ def test_sec_80_an_operations_listener_is_on_loopback_unless_it_is_said_otherwis
         with pytest.raises(UsageError, match="reachable_from_elsewhere"):
             read(tmp_path, text)
         assert read(tmp_path, f"{text}reachable_from_elsewhere = true\n").operations is not None
+        with pytest.raises(UsageError, match="stays on loopback"):
+            read(tmp_path, f"{text}reachable_from_elsewhere = true\n[faults]\n")
     with pytest.raises(UsageError, match="portal"):
         read(tmp_path, f'{LEAST}[operations]\nport = 9443\naddress = "portal.example"\n')
     with pytest.raises(UsageError, match="cannot share port 8443"):

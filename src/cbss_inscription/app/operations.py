@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -30,6 +30,9 @@ from cbss_inscription.app.settings import Settings, settings_of_worker
 from cbss_inscription.app.telemetry import StructuredClockLog, StructuredReloadLog, configure_logging
 from cbss_inscription.security.lifetimes import Kind, Lifetime
 from cbss_inscription.soap.http import Receive, Scope, Send, live, respond
+
+if TYPE_CHECKING:
+    from cbss_inscription.app.faults import FaultControl
 
 OPERATIONS_FACTORY: Final = "cbss_inscription.app.operations:operations_of_worker"
 """What the application server loads in the worker of the operations listener."""
@@ -53,14 +56,20 @@ def build_operations(settings: Settings, *, clock: Clock = utc_now) -> Operation
     trust = reloaded_trust(settings, log=log)
     checks = ServiceChecks(settings, trust=trust, clock_log=StructuredClockLog(), clock=clock)
     readiness = Readiness(checks=checks, failed=lambda kind: log.reload_failed(what="readiness", reason=kind))
-    return OperationsApplication(readiness, clock=clock)
+    control: FaultControl | None = None
+    if settings.faults is not None:
+        from cbss_inscription.app.faults import FaultControl
+
+        control = FaultControl(settings.faults)
+    return OperationsApplication(readiness, faults=control, clock=clock)
 
 
 class OperationsApplication:
-    """The ASGI application: three paths, GET only."""
+    """The ASGI application: three paths, GET only; and the control API of faults where there is one."""
 
-    def __init__(self, readiness: Readiness, *, clock: Clock = utc_now) -> None:
+    def __init__(self, readiness: Readiness, *, faults: FaultControl | None = None, clock: Clock = utc_now) -> None:
         self._readiness = readiness
+        self._faults = faults
         self._registry = CollectorRegistry()
         self._registry.register(_State(readiness, clock=clock))
         self._answers: Mapping[str, Callable[[], Answer]] = {
@@ -76,7 +85,9 @@ class OperationsApplication:
                 await live(self._lifespan, receive, send)
             case "http":
                 answer = self._answers.get(scope["path"])
-                if answer is None:
+                if self._faults is not None and scope["path"].startswith("/faults"):
+                    await respond(send, *await self._faults.answer(scope, receive), _JSON)
+                elif answer is None:
                     sentence = f"There is nothing at this path: try {', '.join(self._answers)}."
                     await respond(send, HTTPStatus.NOT_FOUND, sentence.encode(), _TEXT)
                 elif scope["method"] != "GET":

@@ -12,13 +12,14 @@ import fcntl
 import json
 import shutil
 import socket
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
+import msgspec
 import psycopg
 from cryptography.hazmat.primitives.asymmetric import rsa
 from psycopg import sql
@@ -44,6 +45,8 @@ from cbss_inscription.sandbox.demonstration import (
     demo_access_rules,
     demo_upstream_rules,
 )
+from cbss_inscription.sandbox.fault_scenarios import fault_scenarios
+from cbss_inscription.sandbox.faults import FaultRule
 from cbss_inscription.sandbox.pki import REVOCATION_LISTS, Credential, TestPki
 from cbss_inscription.sandbox.population import NumberSpace, Scenario
 from cbss_inscription.sandbox.population_files import Made, made_rows
@@ -93,6 +96,8 @@ class SandboxOptions:
     """Whether the National Register's persons are in a service of their own, which is asked."""
     repertory: bool = False
     """Whether lines and persons are in a service of their own, which the façade asks."""
+    faults: bool = False
+    """Whether requests go wrong on order: by number, by header, by the operations listeners."""
     database: str | None = None
     """A PostgreSQL ≥ 15 to use instead of the bundled one."""
     pg_bin: Path | None = None
@@ -288,13 +293,25 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     timestamp_url = _start_timestamping(directory, held)
     running: dict[Beside, Listeners] = {}
     urls: dict[Beside, str] = {}
+    operations_ports = {beside: _free_port() for beside in options.beside if options.faults}
     for beside in options.beside:
         urls[beside], running[beside] = _start_beside(
-            beside, directory, options, report, held, database=database, timestamp_url=timestamp_url, urls=urls
+            beside,
+            directory,
+            options,
+            report,
+            held,
+            database=database,
+            timestamp_url=timestamp_url,
+            urls=urls,
+            operations_port=operations_ports.get(beside),
         )
 
     port = options.port or _free_port()
-    operations_port = _free_port() if options.operations_port == 0 else options.operations_port
+    operations_port = options.operations_port
+    if operations_port == 0 or (operations_port is None and options.faults):
+        operations_port = _free_port()
+    fault_rules = fault_scenarios(population) if options.faults else ()
     _write_settings(
         directory,
         options,
@@ -303,6 +320,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         operations_port=operations_port,
         urls=urls,
         timestamp_url=timestamp_url,
+        fault_rules=fault_rules,
     )
     url = f"https://localhost:{port}{Door.FACADE.path}"
     # The feed stands beside whoever keeps the lines.
@@ -323,9 +341,15 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         operations_url=operations_url,
         database=database,
         scenarios=population.scenarios,
+        fault_rules=fault_rules,
         beside={
             beside: {
                 "url": urls[beside],
+                **(
+                    {"operations_url": f"http://localhost:{operations_ports[beside]}"}
+                    if beside in operations_ports
+                    else {}
+                ),
                 "settings": beside.settings,
                 "access_rules": beside.access_rules,
                 "log": beside.log,
@@ -370,6 +394,7 @@ def _start_beside(
     database: str,
     timestamp_url: str,
     urls: Mapping[Beside, str],
+    operations_port: int | None,
 ) -> tuple[str, Listeners]:
     """The address of a service that answers, and its listeners."""
     _prepare_certificate(directory, REPERTORY if beside is Beside.NATIONAL_REGISTER else FACADE)
@@ -382,6 +407,7 @@ def _start_beside(
         port=port,
         timestamp_url=timestamp_url,
         urls=urls,
+        operations_port=operations_port,
     )
     report.step(f"The {beside.title} starts")
     log = held.enter_context(_open_log(directory / beside.log))
@@ -466,6 +492,7 @@ _AUDIT_KEYS: Final = "audit-keys.toml"
 _PKI: Final = "pki"
 _REVOKED: Final = "revoked"
 _REFUSED: Final = ("expired", "unknown-urn", "other-environment", _REVOKED)
+_FAULTS: Final = "faults"
 
 
 @contextlib.contextmanager
@@ -623,6 +650,7 @@ def _write_settings(
     operations_port: int | None,
     urls: Mapping[Beside, str],
     timestamp_url: str,
+    fault_rules: Sequence[FaultRule],
 ) -> None:
     (directory / _ACCESS_RULES).write_bytes(write_access_rules(demo_access_rules()))
     lines = [
@@ -655,6 +683,8 @@ def _write_settings(
         lines += ["", "[upstream]", *_asked_lines(FACADE, urls[Beside.REPERTORY])]
     elif Beside.NATIONAL_REGISTER in urls:
         lines += _national_register_lines(urls[Beside.NATIONAL_REGISTER])
+    if options.faults:
+        lines += _faults_lines(_FAULTS, fault_rules)
     _write_text(directory / _SETTINGS, "\n".join(lines) + "\n", database=database)
 
 
@@ -667,6 +697,7 @@ def _write_settings_beside(
     port: int,
     timestamp_url: str,
     urls: Mapping[Beside, str],
+    operations_port: int | None,
 ) -> None:
     (directory / beside.access_rules).write_bytes(write_access_rules(beside.rules()))
     lines = [
@@ -693,6 +724,8 @@ def _write_settings_beside(
     ]
     if beside is Beside.REPERTORY and Beside.NATIONAL_REGISTER in urls:
         lines += _national_register_lines(urls[Beside.NATIONAL_REGISTER])
+    if operations_port is not None:
+        lines += ["", "[operations]", f"port = {operations_port}", *_faults_lines(f"{beside.service}-{_FAULTS}", ())]
     _write_text(directory / beside.settings, "\n".join(lines) + "\n", database=database)
 
 
@@ -726,6 +759,14 @@ def _audit_lines(timestamp_url: str) -> list[str]:
         f"url = {_toml(timestamp_url)}",
         f"ca = {_toml(f'{_PKI}/timestamp-ca.crt.pem')}",
     ]
+
+
+def _faults_lines(directory: str, rules: Sequence[FaultRule]) -> list[str]:
+    lines = ["", "[faults]", f"directory = {_toml(directory)}", "header = true"]
+    for rule in rules:
+        said = msgspec.to_builtins(rule)
+        lines += ["", "[[faults.rules]]", *(f"{key} = {json.dumps(value)}" for key, value in said.items())]
+    return lines
 
 
 def _connections_of_worker(options: SandboxOptions) -> int:
@@ -765,6 +806,7 @@ def _write_manifest(
     operations_url: str | None,
     database: str,
     scenarios: Mapping[str, Scenario],
+    fault_rules: Sequence[FaultRule],
     beside: Mapping[Beside, Mapping[str, str | int | None]],
 ) -> None:
     def paths(name: str) -> dict[str, str]:
@@ -796,6 +838,7 @@ def _write_manifest(
         ],
         "refused_certificates": {name: paths(name) for name in _REFUSED},
         "scenarios": {name: _scenario(scenario) for name, scenario in scenarios.items()},
+        **({"fault_scenarios": {rule.name: {"ssin": rule.ssin} for rule in fault_rules}} if fault_rules else {}),
     }
     _replace_manifest(directory, manifest)
 

@@ -80,6 +80,10 @@ class Listeners:
         listeners = listeners_of(settings)
         for listener in listeners:
             refuse_taken(*place_of(settings, listener))
+        if settings.faults is not None:
+            from cbss_inscription.app.faults import FaultFiles
+
+            FaultFiles(settings.faults).begin()
         # Before the workers: they would refuse calls for what waited while nothing ran (SEC-73).
         self._keeper = keeper
         keeper.start()

@@ -42,6 +42,7 @@ from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.disclosure import NotDisclosed
 from cbss_inscription.registers.national_register import CACHE_PERSONS_MAX, CACHE_SECONDS, TIMEOUT_SECONDS
+from cbss_inscription.sandbox.faults import FaultRule, check_rules
 from cbss_inscription.security.algorithms import SignatureAlgorithm
 from cbss_inscription.security.policy import MessageLimits
 from cbss_inscription.security.trust import (
@@ -431,6 +432,19 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return self.way in {KnownBy.TOKEN, KnownBy.TOKEN_AND_CLIENT_CERTIFICATE}
 
 
+class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That requests go wrong on order (docs/fault-injection.md): for tests of callers, and never in production."""
+
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 1
+    """The same seed and rules disturb the same requests, counted from the start of the service."""
+    directory: str = "faults"
+    """Where rules and counts are while the service runs; it is emptied at each start."""
+    header: bool = False
+    """Whether a caller may order a fault by a header of its own request: in a sandbox only."""
+    rules: tuple[FaultRule, ...] = ()
+    """What stands as long as the service does; others come by the operations listener."""
+
+
 class Governance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """That access rules and permissions are in the database, under four eyes (docs/governance.md)."""
 
@@ -469,6 +483,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     national_register: NationalRegister | None = None
     """Where the National Register is, for who keeps lines; absent, its files are in the own store."""
     authentication: Authentication = Authentication()
+    faults: Faults | None = None
+    """Absent, nothing goes wrong on order, and no code of it is in a request's way."""
     limits: Limits = Limits()
     security: Security = Security()
     tickets_kept_hours: Annotated[int, msgspec.Meta(ge=1, le=TICKETS_KEPT_HOURS_MAX)] = TICKETS_KEPT_HOURS
@@ -596,6 +612,13 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "the contract of a façade has a signature on each message: say facade_without_token = true to go without"
     if settings.plain is None and (said.certificate_header is not None or said.address_header is not None):
         yield "what a TLS terminator hands over comes by the plain listener: there is no [plain]"
+    if settings.faults is not None:
+        try:
+            check_rules(settings.faults.rules)
+        except UsageError as error:
+            yield str(error)
+        if settings.operations is not None and settings.operations.reachable_from_elsewhere:
+            yield "with [faults], the operations listener stays on loopback"
     yield from _contradictions_of_asked(settings)
 
 
@@ -620,6 +643,7 @@ def _below(folder: Path, settings: Settings) -> Settings:
     """The same settings, every path in them absolute."""
     return msgspec.structs.replace(
         settings,
+        faults=None if settings.faults is None else _faults_below(folder, settings.faults),
         upstream=None if settings.upstream is None else _asked_below(folder, settings.upstream),
         national_register=(
             None if settings.national_register is None else _asked_below(folder, settings.national_register)
@@ -657,6 +681,10 @@ def _asked_below(folder: Path, asked: AskedT) -> AskedT:
         certificate=str(folder / asked.certificate),
         private_key=str(folder / asked.private_key),
     )
+
+
+def _faults_below(folder: Path, faults: Faults) -> Faults:
+    return msgspec.structs.replace(faults, directory=str(folder / faults.directory))
 
 
 def _audit_below(folder: Path, audit: Audit) -> Audit:

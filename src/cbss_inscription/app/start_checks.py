@@ -52,6 +52,7 @@ def checks_of_start(settings: Settings, settings_path: Path) -> tuple[Callable[[
         *(partial(check_key_file, Path(path)) for path in settings.key_files),
         partial(_check_database_password, settings, settings_path),
         partial(_check_server_key, settings.tls.certificate),
+        partial(_check_faults, settings),
         partial(_check_production, settings),
     )
 
@@ -67,6 +68,8 @@ def warnings_of(settings: Settings, *, connect: bool) -> Iterator[str]:
 
     Raises `UsageError`.
     """
+    if settings.faults is not None:
+        yield "requests go wrong on order: [faults] is for tests of callers"
     if settings.audit.timestamping is None:
         yield (
             "the seals of the audit journal bear no time stamps: [audit.timestamping] names the authority that "
@@ -147,9 +150,16 @@ def _check_server_key(path: str) -> None:
     raise UsageError(f"the server's key in {path} is too small or of another kind: RSA-{RSA_KEY_BITS_MIN} or P-256")
 
 
+def _check_faults(settings: Settings) -> None:
+    if settings.faults is not None and settings.faults.header and not settings.synthetic_numbers:
+        raise UsageError("faults.header lets callers order faults: only where synthetic_numbers says a sandbox is")
+
+
 def _check_production(settings: Settings) -> None:
     if settings.environment != Environment.PRD:
         return
+    if settings.faults is not None:
+        raise UsageError("[faults] makes requests go wrong on purpose: it cannot serve the environment PRD")
     if settings.synthetic_numbers:
         raise UsageError("synthetic_numbers is for persons who do not exist: it cannot serve the environment PRD")
     for certificate in _certificates_in(settings.tls.certificate):

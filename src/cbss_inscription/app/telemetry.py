@@ -22,9 +22,11 @@ from cbss_inscription.domain.results import HealthCheckResult
 from cbss_inscription.governance.volumes import VolumeLevel
 
 if TYPE_CHECKING:
+    from cbss_inscription.contract.door import Door
     from cbss_inscription.domain.results import Result
     from cbss_inscription.governance.volumes import VolumeReached
     from cbss_inscription.repertory.upstream import UpstreamCall
+    from cbss_inscription.sandbox.faults import Disturbance
     from cbss_inscription.security.lifetimes import Lifetime
     from cbss_inscription.soap.pipeline import Progress
 
@@ -168,6 +170,23 @@ class StructuredReloadLog:
         told = [{"kind": one.kind.value, "name": one.name, "ends": one.ends.isoformat()} for one in ending]
         write = self._log.error if ended else self._log.warning
         write("trust ends", ending=told, without_revocation_list=list(unlisted), pid=os.getpid())
+
+
+class StructuredFaultLog:
+    """A `soap.faults.FaultLog` of JSON lines."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("faults")
+
+    def injected(self, *, door: Door, disturbance: Disturbance) -> None:
+        """See `FaultLog.injected`."""
+        self._log.warning(
+            "fault injected",
+            door=door.value,
+            rule=disturbance.rule or None,
+            fault=disturbance.kind.value,
+            code=disturbance.code,
+        )
 
 
 class StructuredVolumeLog:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cbss_inscription import __version__
 from cbss_inscription.app.addresses import Listener
@@ -65,6 +65,9 @@ from cbss_inscription.storage.replay import FORGET_INTERVAL_SECONDS, StoredRepla
 from cbss_inscription.storage.volumes import StoredVolumes
 from cbss_inscription.xml_limits import XmlLimits, XmlShape
 
+if TYPE_CHECKING:
+    from cbss_inscription.soap.faults import DisturbedApplication
+
 APPLICATION_FACTORIES: Final = {
     Listener.TLS: "cbss_inscription.app.wiring:application_of_tls_worker",
     Listener.PLAIN: "cbss_inscription.app.wiring:application_of_plain_worker",
@@ -76,21 +79,27 @@ FORGET_GRACE: Final = timedelta(minutes=5)
 """How long expired messages are still remembered: another replica's clock may be behind ours (SEC-52)."""
 
 
-def application_of_tls_worker() -> SoapApplication:
+def application_of_tls_worker() -> SoapApplication | DisturbedApplication:
     """The ASGI application of this worker process, from the settings file that its environment names."""
     return _application_of_worker(Listener.TLS)
 
 
-def application_of_plain_worker() -> SoapApplication:
+def application_of_plain_worker() -> SoapApplication | DisturbedApplication:
     """The same for a worker of the listener without TLS, which may believe what a TLS terminator says (SEC-02)."""
     return _application_of_worker(Listener.PLAIN)
 
 
-def _application_of_worker(listener: Listener) -> SoapApplication:
+def _application_of_worker(listener: Listener) -> SoapApplication | DisturbedApplication:
     forbid_memory_dumps()
     end_with_standard_input()
     configure_logging()
-    return build_application(settings_of_worker(), listener=listener)
+    settings = settings_of_worker()
+    application = build_application(settings, listener=listener)
+    if settings.faults is None:
+        return application
+    from cbss_inscription.app.faults import disturbed
+
+    return disturbed(application, faults=settings.faults)
 
 
 def policy_of(settings: Settings) -> SecurityPolicy:
@@ -167,10 +176,10 @@ def build_application(
         clock=clock,
         is_clock_wrong=lambda: clock_watch.is_wrong,
     )
-    doors: dict[str, SoapDoor] = {first.door.path: first}
+    secured = {first.door.path: first}
     if settings.keeps_lines:
         # Beside the door to the lines, with the same security, rules and limits.
-        doors[Door.MUTATIONS.path] = replace(
+        secured[Door.MUTATIONS.path] = replace(
             first,
             door=Door.MUTATIONS,
             operations=MutationOperations(access_rules=access_rules, volumes=meter, feed=StoredMutations(database)),
@@ -214,6 +223,11 @@ def build_application(
                     await other.close()
             await database.close()
 
+    doors: Mapping[str, SoapDoor] = secured
+    if settings.faults is not None:
+        from cbss_inscription.app.faults import disturbed_doors
+
+        doors = disturbed_doors(secured, faults=settings.faults, limits=policy_of(settings).xml_limits)
     return SoapApplication(
         doors=doors, limits=settings.limits, lifespan=lifespan, believed=believed_of(settings, listener)
     )

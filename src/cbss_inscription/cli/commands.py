@@ -13,6 +13,7 @@ from cbss_inscription.cli import (
     demo,
     disclosure,
     explain,
+    faults,
     governance,
     history,
     mutations,
@@ -55,6 +56,7 @@ application.command()(why.why)
 application.command()(disclosure.disclosure)
 application.add_typer(audit.audit, name="audit")
 application.add_typer(demo.demo, name="demo")
+application.add_typer(faults.faults, name="faults")
 application.add_typer(governance.governance, name="governance")
 application.add_typer(history.history, name="history")
 application.add_typer(operator_keys.operator_key, name="operator-key")

@@ -72,6 +72,9 @@ def sandbox(
     repertory: Annotated[
         bool, typer.Option("--repertory", help="The repertory as a service of its own, which the façade asks.")
     ] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Requests go wrong on order; implies an operations port.")
+    ] = False,
     anew: Annotated[
         bool, typer.Option("--anew", help="Let go what was written when another population takes its place.")
     ] = False,
@@ -98,6 +101,7 @@ def sandbox(
         workers=workers,
         national_register=national_register,
         repertory=repertory,
+        faults=faults,
         database=database,
         pg_bin=pg_bin,
         anew=anew,

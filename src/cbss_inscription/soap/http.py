@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
@@ -111,7 +111,7 @@ class SoapApplication:
     def __init__(
         self,
         *,
-        doors: dict[str, SoapDoor],
+        doors: Mapping[str, SoapDoor],
         limits: HttpLimits,
         lifespan: Callable[[], AbstractAsyncContextManager[None]],
         believed: BelievedOfSender = _NOTHING,
