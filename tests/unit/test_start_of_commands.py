@@ -17,7 +17,8 @@ from cbss_inscription import client
         ("import cbss_inscription.cli.commands", {"httpx", "lxml", "psycopg", "cryptography"}),
         ("import cbss_inscription.app.registers", {"httpx", "lxml", "structlog", "yaml"}),
         ("from cbss_inscription.client import FaultReceived", {"httpx", "lxml", "cryptography"}),
-        ("import cbss_inscription.app.wiring", {"typer", "rich", "pygments"}),
+        ("import cbss_inscription.app.wiring", {"typer", "rich", "pygments", "cbss_inscription.soap.faults"}),
+        ("import cbss_inscription.app.operations", {"cbss_inscription.soap.faults", "cbss_inscription.app.faults"}),
     ],
 )
 def test_nothing_is_imported_that_only_other_commands_need(statement: str, not_needed: set[str]) -> None:
