@@ -179,6 +179,7 @@ certificate = "server.crt.pem"
 private_key = "server.key.pem"
 [operations]
 port = {OPERATIONS_PORT}
+drain_seconds = 0
 [trust]
 application_authorities = "authorities.pem"
 revocation_lists = ["revocation-lists.pem"]

@@ -193,11 +193,13 @@ def test_rule_14_legal_data_are_compared_with_the_authority_s(services: Services
 
 
 def test_a_health_check_looks_at_the_national_register(services: Services) -> None:
-    """DEFAULT and DEEP ask it too, PING does not (contract.md 1)."""
+    """DEEP asks it too, DEFAULT looks at the façade's own parts alone, PING at nothing (contract.md 1, decision 32)."""
+    own = ["repertory", "database", "server-certificate", "signing-certificates", "revocation-lists", "clock"]
+    own.append("audit-journal")
     with InscriptionClient(services.sandbox.profile()) as client:
         for kind in HealthCheckType:
             result = client.health_check(kind).result
-            looked_at = [] if kind is HealthCheckType.PING else ["repertory", "national-register"]
+            looked_at = {HealthCheckType.PING: [], HealthCheckType.DEFAULT: own}.get(kind, [*own, "national-register"])
             assert [check.name for check in result.checks] == looked_at
             assert result.health is Health.OK
 
@@ -400,7 +402,7 @@ def _expect_outage(services: Services, nr_number: str, *, is_quick: bool) -> Non
             for ssin in (nr_number, services.sandbox.ssin("unknown")):
                 assert client.consult_inscriptions(ssin).result.status.code.value == "CBI00901"
             check = client.health_check(HealthCheckType.DEEP).result
-            assert check.health is Health.NOK
+            assert check.health is Health.DEGRADED
             assert [item.name for item in check.checks if item.health is Health.NOK] == ["national-register"]
         assert services.written() == before
         # E19: what needs no file of the National Register is served as ever.

@@ -22,12 +22,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cbss_inscription.app.addresses import Listener, answers
 from cbss_inscription.app.clock import utc_now
-from cbss_inscription.app.readiness import Check, Look, Reason, ServiceChecks
+from cbss_inscription.app.readiness import Check, Look, Readiness, Reason, ServiceChecks, is_degraded, is_ready
 from cbss_inscription.app.reloading import reloaded_trust
 from cbss_inscription.app.serving import Listeners
-from cbss_inscription.app.settings import PlainListener, Settings, read_settings
+from cbss_inscription.app.settings import NationalRegister, PlainListener, Settings, Upstream, read_settings
 from cbss_inscription.app.telemetry import StructuredClockLog, StructuredReloadLog
 from cbss_inscription.client import InscriptionClient
+from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.results import Health
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from tests.conftest import RunningSandbox, free_port
@@ -51,9 +52,10 @@ def test_sec_80_a_sandbox_is_alive_and_ready(sandbox: RunningSandbox) -> None:
     """Every check of a service that works is good, and the manifest says where to ask (SEC-80)."""
     assert sandbox.operations_url.startswith("http://localhost:")
     assert httpx.get(f"{sandbox.operations_url}/health/live", trust_env=False).json() == {"live": True}
-    names = [Check.LOOK, Check.DATABASE, Check.SCHEMA, Check.REVOCATION_LISTS, Check.CLOCK, Check.AUDIT_SEALS]
-    names += [Check.TLS, Check.PLAIN]
-    assert ready(sandbox) == {"ready": True, "checks": {name: {"ok": True} for name in names}}
+    names = [Check.LOOK, Check.DRAIN, Check.DATABASE, Check.SCHEMA, Check.REVOCATION_LISTS, Check.CLOCK]
+    names += [Check.AUDIT_SEALS, Check.TLS, Check.PLAIN, Check.SERVER_CERTIFICATE]
+    checks = {name: {"ok": True} for name in names}
+    assert ready(sandbox) == {"ready": True, "degraded": False, "checks": checks}
 
 
 def test_sec_05_metrics_of_a_sandbox(sandbox: RunningSandbox) -> None:
@@ -163,6 +165,67 @@ async def test_sec_80_each_check_fails_by_its_own_cause(sandbox: RunningSandbox,
 
     silent = msgspec.structs.replace(settings, plain=PlainListener(port=free_port()))
     assert failing(await checks_of(silent)()) == {Check.PLAIN: Reason.NO_ANSWER}
+
+
+async def test_decision_32_what_others_lack_is_shown_and_takes_nobody_out_of_service(sandbox: RunningSandbox) -> None:
+    """Others that are silent or somebody else, a certificate of ours that ended: degraded, and ready (decision 32)."""
+    settings = read_settings(sandbox.directory / "settings.toml")
+    web = sandbox.application("pcsa-web")
+    asked = {
+        "certificate": str(sandbox.path(web["certificate"])),
+        "private_key": str(sandbox.path(web["key"])),
+        "ca": str(sandbox.path(sandbox.manifest["ca"])),
+    }
+    for url, ca, found in (
+        (sandbox.url, asked["ca"], None),
+        (f"https://localhost:{free_port()}/x", asked["ca"], Reason.NO_ANSWER),
+        (sandbox.url, str(sandbox.path("pki/authorities.pem")), Reason.NO_ANSWER),
+        (sandbox.plain_url.replace("http:", "https:"), asked["ca"], Reason.NO_ANSWER),
+    ):
+        upstream = Upstream(**asked | {"ca": ca}, url=url)
+        look = await checks_of(msgspec.structs.replace(settings, upstream=upstream))()
+        assert failing(look) == ({} if found is None else {Check.UPSTREAM: found})
+        assert (is_ready(look.verdicts), is_degraded(look.verdicts)) == (True, found is not None)
+
+    register = NationalRegister(
+        **asked,
+        url=sandbox.url,
+        legal_context="A:B",
+        customer_identification=CustomerIdentification(sector=17, institution=1),
+    )
+    later = checks_of(
+        msgspec.structs.replace(
+            settings,
+            national_register=register,
+            trust=msgspec.structs.replace(settings.trust, revocation_required=False),
+        ),
+        clock=lambda: datetime.now(UTC) + timedelta(days=1_500),
+    )
+    look = await later()
+    assert failing(look) == {
+        Check.CLOCK: Reason.WRONG,
+        Check.SERVER_CERTIFICATE: Reason.ENDED,
+        Check.SIGNING_CERTIFICATES: Reason.ENDED,
+    }
+    assert not is_ready(look.verdicts)
+    assert is_ready({**look.verdicts, Check.CLOCK: None})
+
+
+def test_decision_32_a_service_that_is_to_stop_is_not_ready_at_once() -> None:
+    """Without waiting for a look, and before the first one (decision 32)."""
+    draining = False
+    readiness = Readiness(checks=_never, failed=lambda _: None, is_draining=lambda: draining)
+    readiness.look = Look(ticks=readiness.ticks(), verdicts={}, lifetimes=(), clock=None)
+    assert is_ready(readiness.verdicts())
+    draining = True
+    assert readiness.verdicts()[Check.DRAIN] is Reason.STOPPING
+    assert not is_ready(readiness.verdicts())
+    readiness.look = None
+    assert readiness.verdicts()[Check.DRAIN] is Reason.STOPPING
+
+
+async def _never() -> Look:
+    raise AssertionError("nobody looks here")
 
 
 async def test_sec_73_seals_that_stay_away_are_not_ready(sandbox: RunningSandbox) -> None:

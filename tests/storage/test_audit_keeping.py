@@ -122,6 +122,19 @@ def test_sec_72_what_is_new_is_sealed_under_a_time_stamp(
     ]
 
 
+def test_decision_32_what_came_last_is_sealed_before_a_service_ends(
+    connection: Connection, make_keeper: MakeKeeper
+) -> None:
+    """Long before the next seal is due, what was written since the last one is chained and sealed (decision 32)."""
+    write(connection)
+    keeper = make_keeper()
+    keeper.start()
+    assert [(first, last) for first, last, _, _ in seals(connection)] == [(1, 1)]
+    write(connection, 2)
+    keeper.finish()
+    assert [(first, last) for first, last, _, _ in seals(connection)] == [(1, 1), (2, 3)]
+
+
 def test_sec_72_without_an_authority_seals_bear_no_stamp(connection: Connection, make_keeper: MakeKeeper) -> None:
     """An installation that names no authority seals all the same, and the seal says that it is bare (SEC-72)."""
     write(connection)

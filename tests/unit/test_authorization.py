@@ -285,25 +285,42 @@ def test_sec_74_an_admitted_request_does_not_show_its_number() -> None:
 @pytest.mark.parametrize("kind", HealthCheckType)
 @pytest.mark.parametrize("health", Health)
 async def test_a_health_check_looks_as_deep_as_asked(kind: HealthCheckType, health: Health) -> None:
-    """PING is answered by the door alone; DEFAULT and DEEP are as well as the repertory (contract.md section 1)."""
-    repertory = FakeRepertory(health=health)
+    """PING is answered by the door alone, DEFAULT is as well as its own parts, DEEP asks others (contract.md 1)."""
+    own, other = FakeRepertory(health=health), FakeRepertory()
     result = await health_check(
         HealthCheck(type=kind),
         EXCHANGE,
         rules=RULES,
-        repertory=repertory,
+        own=[own],
+        others=[other],
         component="CBSSInscription",
         location="here",
     )
-    looks = kind is not HealthCheckType.PING
-    assert repertory.looked == len(result.checks) == int(looks)
+    looks, looks_deep = kind is not HealthCheckType.PING, kind is HealthCheckType.DEEP
+    assert (own.looked, other.looked, len(result.checks)) == (looks, looks_deep, looks + looks_deep)
     assert result.health is (health if looks else Health.OK)
     assert (result.component, result.location) == ("CBSSInscription", "here")
+
+
+@pytest.mark.parametrize("health", Health)
+async def test_decision_32_others_that_are_away_degrade_a_service(health: Health) -> None:
+    """What belongs to others makes the whole no worse than degraded; its own check says how it is (decision 32)."""
+    result = await health_check(
+        HealthCheck(type=HealthCheckType.DEEP),
+        EXCHANGE,
+        rules=RULES,
+        own=[FakeRepertory()],
+        others=[FakeRepertory(health=health)],
+        component="x",
+        location="here",
+    )
+    assert result.health is (Health.OK if health is Health.OK else Health.DEGRADED)
+    assert [check.health for check in result.checks] == [Health.OK, health]
 
 
 async def test_sec_56_a_health_check_needs_an_access_rule() -> None:
     """A caller without an access rule for healthCheck learns nothing (SEC-56)."""
     repertory = FakeRepertory()
     with pytest.raises(NotAuthorized, match="no-access-rule"):
-        await health_check(HealthCheck(), EXCHANGE, rules=NO_RULES, repertory=repertory, component="x", location="here")
+        await health_check(HealthCheck(), EXCHANGE, rules=NO_RULES, own=[repertory], component="x", location="here")
     assert repertory.looked == 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
 import ssl
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
 
 from cbss_inscription.app.settings import LOOPBACK, Settings
 
@@ -62,3 +64,21 @@ def answers(settings: Settings, listener: Listener) -> bool:
             return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
+
+
+def takes_tls(url: str, *, ca: str) -> bool:
+    """Whether another service takes a TLS connection, under a certificate that is believed. Blocks.
+
+    Nothing is asked over it: questions are signed, and who looks here has no key.
+    """
+    place = urlsplit(url)
+    host = place.hostname or ""
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        with (
+            socket.create_connection((host, place.port or 443), timeout=PROBE_SECONDS_MAX) as connection,
+            context.wrap_socket(connection, server_hostname=host),
+        ):
+            return True
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        return False

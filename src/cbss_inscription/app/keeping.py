@@ -45,6 +45,8 @@ MONTHS_SECONDS: Final = 3_600.0
 """How often it is looked whether the journal has room for the months to come."""
 BACKLOG_SECONDS: Final = 10.0
 """How often it is looked how long seals have stayed away."""
+FINISH_SECONDS_MAX: Final = 3.0
+"""How long a service that stops waits until what came last is chained and sealed; else the next start does it."""
 STOP_SECONDS_MAX: Final = 1.0
 """How long work in hand is waited for when the service stops; it leaves nothing by halves."""
 
@@ -96,6 +98,8 @@ class JournalKeeper:
         self._reasons: dict[str, str] = {}
         self._alarmed = False
         self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._is_last = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -104,9 +108,17 @@ class JournalKeeper:
         self._thread = threading.Thread(target=self._run, name="journal-keeper", daemon=True)
         self._thread.start()
 
+    def finish(self) -> None:
+        """Nothing; what came until now is chained and sealed, or `FINISH_SECONDS_MAX` are over. `stop` comes next."""
+        self._is_last = True
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join(FINISH_SECONDS_MAX)
+
     def stop(self) -> None:
         """Nothing; nothing begins any more. What is not sealed yet is the next start's."""
         self._stopping.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS_MAX)
             if self._thread.is_alive():
@@ -123,8 +135,16 @@ class JournalKeeper:
         self._do("backlog", BACKLOG_SECONDS, self._look_at_backlog)
 
     def _run(self) -> None:
-        while not self._stopping.wait(LINK_SECONDS):
+        while True:
+            self._woken.wait(LINK_SECONDS)
+            if self._stopping.is_set():
+                return
+            is_last = self._is_last
+            if is_last:
+                self._due.clear()
             self.look()
+            if is_last:
+                return
 
     def _do(self, what: str, every_seconds: float, work: Callable[[psycopg.Connection[tuple[Any, ...]]], None]) -> None:
         if self._stopping.is_set() or time.monotonic() < self._due.get(what, 0.0):

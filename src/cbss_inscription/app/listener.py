@@ -6,6 +6,7 @@ that it never outlives the process that started it, however that one ended.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import sys
@@ -18,14 +19,13 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from cbss_inscription.app.addresses import Listener, place_of
+from cbss_inscription.app.draining import ignore_draining, worker_stop_seconds
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
 from cbss_inscription.app.operations import OPERATIONS_FACTORY
 from cbss_inscription.app.settings import SETTINGS_VARIABLE, Settings, read_settings
 from cbss_inscription.app.wiring import APPLICATION_FACTORIES
 
-WORKER_STOP_SECONDS: Final = 10
-"""How long a worker may take to finish what it has in hand."""
 _BUFFER_BYTES: Final = 65_536
 """The application server's read buffer for one connection: headers larger than that never reach the application."""
 
@@ -43,7 +43,7 @@ def serve(settings: Settings, listener: Listener) -> None:
         address=address,
         port=port,
         workers=_workers_of(settings, listener),
-        workers_kill_timeout=WORKER_STOP_SECONDS,
+        workers_kill_timeout=math.ceil(worker_stop_seconds(settings)),
         respawn_failed_workers=True,  # a worker that dies is replaced; one that cannot start ends the listener
         ssl_cert=Path(tls.certificate) if listener is Listener.TLS else None,
         ssl_key=Path(tls.private_key) if listener is Listener.TLS else None,
@@ -69,6 +69,7 @@ def _workers_of(settings: Settings, listener: Listener) -> int:
 def main() -> None:
     """Serve until SIGTERM, SIGINT or the end of standard input."""
     settings_path, listener = sys.argv[1:3]
+    ignore_draining()
     forbid_memory_dumps()
     os.environ[SETTINGS_VARIABLE] = str(Path(settings_path).absolute())
     settings = read_settings(Path(settings_path))

@@ -22,9 +22,10 @@ from prometheus_client.registry import Collector
 
 from cbss_inscription.app.addresses import LIVE_PATH
 from cbss_inscription.app.clock import Clock, utc_now
+from cbss_inscription.app.draining import Draining
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
-from cbss_inscription.app.readiness import Readiness, ServiceChecks
+from cbss_inscription.app.readiness import Readiness, ServiceChecks, is_degraded, is_ready
 from cbss_inscription.app.reloading import reloaded_trust
 from cbss_inscription.app.settings import Settings, settings_of_worker
 from cbss_inscription.app.telemetry import StructuredClockLog, StructuredReloadLog, configure_logging
@@ -47,15 +48,22 @@ def operations_of_worker() -> OperationsApplication:
     forbid_memory_dumps()
     end_with_standard_input()
     configure_logging()
-    return build_operations(settings_of_worker())
+    draining = Draining()
+    return build_operations(settings_of_worker(), is_draining=lambda: draining.is_on)
 
 
-def build_operations(settings: Settings, *, clock: Clock = utc_now) -> OperationsApplication:
+def build_operations(
+    settings: Settings, *, clock: Clock = utc_now, is_draining: Callable[[], bool] = lambda: False
+) -> OperationsApplication:
     """What tells the state of the service that the settings describe. Raises `UsageError` for a file that is broken."""
     log = StructuredReloadLog()
     trust = reloaded_trust(settings, log=log)
     checks = ServiceChecks(settings, trust=trust, clock_log=StructuredClockLog(), clock=clock)
-    readiness = Readiness(checks=checks, failed=lambda kind: log.reload_failed(what="readiness", reason=kind))
+    readiness = Readiness(
+        checks=checks,
+        failed=lambda kind: log.reload_failed(what="readiness", reason=kind),
+        is_draining=is_draining,
+    )
     control: FaultControl | None = None
     if settings.faults is not None:
         from cbss_inscription.app.faults import FaultControl
@@ -108,13 +116,17 @@ class OperationsApplication:
 
     def _ready(self) -> Answer:
         verdicts = self._readiness.verdicts()
-        ready = not any(verdicts.values())
+        ready = is_ready(verdicts)
         checks = {
             check.value: {"ok": reason is None, **({"reason": reason.value} if reason else {})}
             for check, reason in verdicts.items()
         }
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return status, json.dumps({"ready": ready, "checks": checks}).encode() + b"\n", _JSON
+        return (
+            status,
+            json.dumps({"ready": ready, "degraded": is_degraded(verdicts), "checks": checks}).encode() + b"\n",
+            _JSON,
+        )
 
     def _metrics(self) -> Answer:
         return HTTPStatus.OK, generate_latest(self._registry), CONTENT_TYPE_LATEST
@@ -129,9 +141,12 @@ class _State(Collector):
 
     def collect(self) -> Iterator[Metric]:
         verdicts = self._readiness.verdicts()
-        ready = GaugeMetricFamily("cbss_inscription_ready", "Whether every check is good: 1 or 0.")
-        ready.add_metric([], float(not any(verdicts.values())))
+        ready = GaugeMetricFamily("cbss_inscription_ready", "Whether messages can be answered: 1 or 0.")
+        ready.add_metric([], float(is_ready(verdicts)))
         yield ready
+        degraded = GaugeMetricFamily("cbss_inscription_degraded", "Whether something that it needs is away: 1 or 0.")
+        degraded.add_metric([], float(is_degraded(verdicts)))
+        yield degraded
         checks = GaugeMetricFamily("cbss_inscription_check", "Whether this check is good: 1 or 0.", labels=["check"])
         for check, reason in verdicts.items():
             checks.add_metric([check.value], float(reason is None))
@@ -149,6 +164,12 @@ class _State(Collector):
             )
             offset.add_metric([], look.clock.offset_seconds)
             yield offset
+        if look.backlog_seconds is not None:
+            backlog = GaugeMetricFamily(
+                "cbss_inscription_audit_backlog_seconds", "For how long the audit journal waits for its seal."
+            )
+            backlog.add_metric([], look.backlog_seconds)
+            yield backlog
 
 
 def _expiries(lifetimes: tuple[Lifetime, ...], now: datetime) -> Metric:

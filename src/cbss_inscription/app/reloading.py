@@ -7,17 +7,19 @@ thread's work, and putting it in force one assignment. What cannot be made leave
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
+from cryptography import x509
 from cryptography.x509 import ObjectIdentifier
 
 from cbss_inscription.app.background import repeat
@@ -28,7 +30,7 @@ from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.governance.access import AccessRules, read_access_rules
 from cbss_inscription.governance.four_eyes import replay
 from cbss_inscription.governance.journal import AuditKeys, read_audit_keys
-from cbss_inscription.security.lifetimes import Lifetime, ending, server_lifetimes
+from cbss_inscription.security.lifetimes import Kind, Lifetime, ending, lifetime_of, server_lifetimes
 from cbss_inscription.security.policy import fields_of
 from cbss_inscription.security.trust import CertificateLimits, CertificateRules, CertifiedCaller, TrustStore
 from cbss_inscription.storage.governance import StoredRecord
@@ -427,3 +429,13 @@ def lifetimes_of_server(path: str) -> tuple[Lifetime, ...]:
         return server_lifetimes(read_file(Path(path)))
     except UsageError:  # it was whole when the listener started, and the listener reads it no more
         return ()
+
+
+def lifetimes_of_signing(settings: Settings) -> tuple[Lifetime, ...]:
+    """The validity of each certificate by which we ask another service, under that service's name in the settings."""
+    found = []
+    for name, path in settings.signing_certificates.items():
+        with contextlib.suppress(UsageError, ValueError):  # it was whole at the start, and is read no more
+            certificate = x509.load_pem_x509_certificates(read_file(Path(path)))[0]
+            found.append(replace(lifetime_of(certificate, Kind.SIGNING_CERTIFICATE), name=name))
+    return tuple(found)

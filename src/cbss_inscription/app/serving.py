@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from cbss_inscription.app.addresses import Listener, answers, listeners_of, place_of
+from cbss_inscription.app.draining import DRAIN_SIGNAL, worker_stop_seconds
 from cbss_inscription.app.fetching import RevocationFetcher
 from cbss_inscription.app.keeping import JournalKeeper
 from cbss_inscription.app.reloading import check_revocation
@@ -26,8 +27,8 @@ from cbss_inscription.storage.migration import check_schema
 
 START_SECONDS_MAX: Final = 20.0
 """How long a listener may take to its first answer."""
-STOP_SECONDS_MAX: Final = 15.0
-"""How long a listener may take to finish what it has in hand."""
+STOP_GRACE_SECONDS: Final = 3.0
+"""How long a listener may take to end when its workers have."""
 PROBE_SECONDS: Final = 10.0
 """How often a listener is asked whether it answers."""
 SILENT_SECONDS_MAX: Final = 45.0
@@ -144,21 +145,43 @@ class Listeners:
                 restarted.append(listener)
         return tuple(restarted)
 
+    def drain(self) -> None:
+        """Nothing; for `drain_seconds` the service answered on, said "not ready", and asked callers to close.
+
+        At once where no operations listener could say so.
+        """
+        if self._settings is None or self._settings.operations is None:
+            return
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, DRAIN_SIGNAL)
+        time.sleep(self._settings.operations.drain_seconds)
+
     def stop(self) -> None:
-        """Nothing; every listener finished its requests and ended, or was killed after `STOP_SECONDS_MAX`."""
+        """Nothing; every listener finished its requests and ended, or was killed when it took longer than an answer.
+
+        That of the operations ends last, and the journal is chained and sealed when no call can be recorded any more.
+        """
         if self._fetcher is not None:
             self._fetcher.stop()
+        self._end(Listener.TLS, Listener.PLAIN)
         if self._keeper is not None:
+            self._keeper.finish()
             self._keeper.stop()
-        for process in self._processes.values():
+        self._end(Listener.OPERATIONS)
+
+    def _end(self, *listeners: Listener) -> None:
+        processes = [self._processes.pop(one) for one in listeners if one in self._processes]
+        for process in processes:
             if process.poll() is None:
                 process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS_MAX
-        for process in self._processes.values():
+        deadline = time.monotonic() + STOP_GRACE_SECONDS
+        if self._settings is not None:
+            deadline += worker_stop_seconds(self._settings)
+        for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
             _kill_group(process)
-        self._processes.clear()
 
     def _spawn(self, listener: Listener) -> None:
         self._processes[listener] = subprocess.Popen(  # noqa: S603  # our own module, no shell

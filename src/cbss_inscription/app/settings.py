@@ -115,6 +115,11 @@ STOP_AFTER_SECONDS: Final = 14_400.0
 """After how long without a seal calls are refused (SEC-73): four hours, as in X-Road."""
 
 
+DRAIN_SECONDS: Final = 10.0
+"""Twice the five seconds in which whatever spreads the load usually asks [D]."""
+DRAIN_SECONDS_MAX: Final = 300.0
+"""Longer than any of them takes to notice [D]."""
+
 ANSWER_SECONDS_MOST: Final = 60
 """Longer than any caller of a synchronous service waits [D]."""
 
@@ -164,6 +169,8 @@ class OperationsListener(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     port: Port
     reachable_from_elsewhere: bool = False
     """Said on purpose for any other address than loopback: whoever reaches it may ask."""
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=DRAIN_SECONDS_MAX)] = DRAIN_SECONDS
+    """How long a service that is to stop still accepts messages while it says here that it is not ready."""
 
     def __post_init__(self) -> None:
         if not ip_address(self.address).is_loopback and not self.reachable_from_elsewhere:
@@ -506,6 +513,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def keeps_lines(self) -> bool:
         """Whether the service has inscriptions in its own database, and mutations to tell of them."""
         return self.service is Service.REPERTORY or (self.service is Service.FACADE and self.upstream is None)
+
+    @property
+    def signing_certificates(self) -> dict[str, str]:
+        """The files of the certificates by which we ask other services, by what these are to us."""
+        asked = {"upstream": self.upstream, "national-register": self.national_register}
+        return {name: one.certificate for name, one in asked.items() if one is not None}
 
     @property
     def key_files(self) -> tuple[str, ...]:

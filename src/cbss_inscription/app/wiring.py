@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,8 @@ from cbss_inscription.app.addresses import Listener
 from cbss_inscription.app.authentication import authenticator_of, believed_of
 from cbss_inscription.app.background import repeat
 from cbss_inscription.app.clock import Clock, ClockWatch, read_clock, utc_now
+from cbss_inscription.app.draining import Draining
+from cbss_inscription.app.health import own_parts
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
 from cbss_inscription.app.registers import Registers, number_life, registers_of
@@ -94,7 +96,8 @@ def _application_of_worker(listener: Listener) -> SoapApplication | DisturbedApp
     end_with_standard_input()
     configure_logging()
     settings = settings_of_worker()
-    application = build_application(settings, listener=listener)
+    draining = Draining()
+    application = build_application(settings, listener=listener, is_draining=lambda: draining.is_on)
     if settings.faults is None:
         return application
     from cbss_inscription.app.faults import disturbed
@@ -119,7 +122,11 @@ def addresses_of(settings: Settings, door: Door) -> DoorAddresses:
 
 
 def build_application(
-    settings: Settings, *, listener: Listener = Listener.TLS, clock: Clock = utc_now
+    settings: Settings,
+    *,
+    listener: Listener = Listener.TLS,
+    clock: Clock = utc_now,
+    is_draining: Callable[[], bool] = lambda: False,
 ) -> SoapApplication:
     """The service that the settings describe. Raises `UsageError` for a file that is missing or broken."""
     database = Database(settings.database, connections_max=settings.database_connections_max)
@@ -137,10 +144,15 @@ def build_application(
     volumes = VolumesInSight(meter=meter, stored=StoredVolumes(database), rules=access_rules, clock=clock)
     described = partial(WsdlDocuments, public_url=settings.public_url, is_signed=settings.authentication.is_signed)
     documents = described(settings.service.door)
+    own = own_parts(settings, database=database, trust=trust, clock_watch=clock_watch, clock=clock)
     operations: DoorOperations
     if registers is not None and settings.service is Service.NATIONAL_REGISTER:
         operations = PersonOperations(
-            access_rules=access_rules, volumes=meter, register=registers.national, location=documents.endpoint
+            access_rules=access_rules,
+            volumes=meter,
+            register=registers.national,
+            location=documents.endpoint,
+            own=own,
         )
     else:
         repertory: Repertory
@@ -155,7 +167,8 @@ def build_application(
             repertory=repertory,
             component=settings.service.door.service_name,
             location=documents.endpoint,
-            sources=() if registers is None or registers.remote is None else (registers.remote,),
+            own=own if upstream is not None else (repertory, *own),
+            others=tuple(one for one in (upstream, None if registers is None else registers.remote) if one is not None),
         )
     first = SecuredDoor(
         door=settings.service.door,
@@ -229,7 +242,11 @@ def build_application(
 
         doors = disturbed_doors(secured, faults=settings.faults, limits=policy_of(settings).xml_limits)
     return SoapApplication(
-        doors=doors, limits=settings.limits, lifespan=lifespan, believed=believed_of(settings, listener)
+        doors=doors,
+        limits=settings.limits,
+        lifespan=lifespan,
+        believed=believed_of(settings, listener),
+        is_draining=is_draining,
     )
 
 

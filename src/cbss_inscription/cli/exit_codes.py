@@ -46,7 +46,7 @@ _OF_STATUS = {
 def exit_code_of(result: Result) -> ExitCode:
     """The status with which a command ends that had this answer."""
     if isinstance(result, HealthCheckResult):
-        return ExitCode.DONE if result.health is Health.OK else ExitCode.UNAVAILABLE
+        return ExitCode.UNAVAILABLE if result.health is Health.NOK else ExitCode.DONE
     if result.status.code is OutcomeCode.SOURCE_UNREACHABLE:
         return ExitCode.UNAVAILABLE
     return _OF_STATUS[result.status.value]

@@ -166,7 +166,12 @@ def _serve(settings: Path, service: Service) -> None:
             for listener in listeners.restart_silent():
                 console.print(f"The {listener} listener gave no answer and was started anew.", highlight=False)
 
-        _wait(check)
+        try:
+            _wait(check)
+        except KeyboardInterrupt:
+            console.print("Draining: a second signal stops at once.", highlight=False)
+            listeners.drain()
+            raise
 
 
 def migrate(

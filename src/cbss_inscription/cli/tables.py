@@ -136,7 +136,7 @@ def _carries_on(mutation: Mutation) -> str:
 
 
 def _print_health(console: Console, result: HealthCheckResult) -> None:
-    colour = "green" if result.health is Health.OK else "red"
+    colour = {Health.OK: "green", Health.DEGRADED: "yellow", Health.NOK: "red"}[result.health]
     _print(console, (result.health, f"bold {colour}"), f"  {one_line(result.component)}  {one_line(result.location)}")
     for check in result.checks:
         _print(console, f"{check.health}  {one_line(check.name)}  {one_line(check.detail or '')}")

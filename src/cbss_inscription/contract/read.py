@@ -70,7 +70,8 @@ _MON_URL: Final = names.qname(names.MONITORING, "URL")
 _MON_SANITY_CHECK: Final = names.qname(names.MONITORING, "SanityCheck")
 _MON_RESOURCE: Final = names.qname(names.MONITORING, "Resource")
 _MON_TIME: Final = names.qname(names.MONITORING, "TimeInMillis")
-_WELL: Final = frozenset({"OK", "WARNING"})
+_HEALTH: Final = {"OK": Health.OK, "WARNING": Health.DEGRADED, "CRITICAL": Health.NOK, "FATAL": Health.NOK}
+"""Of each level of monitoring/v1."""
 """Levels without impact for who calls."""
 
 
@@ -246,8 +247,7 @@ def _sanity_check(element: _Element) -> SanityCheck:
 
 def _health(element: _Element) -> tuple[Health, str | None]:
     fields = fields_of(element)
-    health = Health.OK if text_of(fields[_MON_LEVEL]) in _WELL else Health.NOK
-    return health, text_of(fields[_MON_MESSAGE]) if _MON_MESSAGE in fields else None
+    return _HEALTH[text_of(fields[_MON_LEVEL])], text_of(fields[_MON_MESSAGE]) if _MON_MESSAGE in fields else None
 
 
 def _read_test_response(element: _Element) -> Response:

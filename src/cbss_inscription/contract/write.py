@@ -246,10 +246,14 @@ def _write_legal_data(parent: _Element, legal_data: LegalData) -> None:
         write_text(SubElement(element, "gender"), "genderCode", str(int(legal_data.gender)))
 
 
+_LEVELS: Final = {Health.OK: "OK", Health.DEGRADED: "WARNING", Health.NOK: "CRITICAL"}
+"""Of monitoring/v1."""
+
+
 def _write_health(root: _Element, result: HealthCheckResult, moment: datetime, deployment: Deployment) -> None:
     root.set("timestamp", timestamp(moment))
     # monitoring/v1 keeps FATAL for the whole and CRITICAL for one check.
-    _write_health_status(root, "OK" if result.health is Health.OK else "FATAL", None)
+    _write_health_status(root, "FATAL" if result.health is Health.NOK else _LEVELS[result.health], None)
     component = SubElement(root, _mon("Component"))
     write_text(component, _mon("Name"), result.component)
     write_text(component, _mon("Version"), deployment.version)
@@ -263,7 +267,7 @@ def _write_health(root: _Element, result: HealthCheckResult, moment: datetime, d
 
 def _write_sanity_check(root: _Element, check: SanityCheck) -> None:
     element = SubElement(root, _mon("SanityCheck"), {"id": check.name})
-    _write_health_status(element, "OK" if check.health is Health.OK else "CRITICAL", check.detail)
+    _write_health_status(element, _LEVELS[check.health], check.detail)
     SubElement(element, _mon("Resource"), {"name": check.name, "type": "OTHER"})
     write_text(element, _mon("TimeInMillis"), str(check.milliseconds))
 

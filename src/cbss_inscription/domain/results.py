@@ -112,6 +112,8 @@ class Health(StrEnum):
     """The verdict of a health check or of one of its checks (monitoring/v1)."""
 
     OK = "OK"
+    DEGRADED = "DEGRADED"
+    """It answers, and something is to be seen to: WARNING on the wire."""
     NOK = "NOK"
 
 

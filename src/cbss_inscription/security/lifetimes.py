@@ -24,6 +24,8 @@ class Kind(StrEnum):
     ROOT = "root"
     INTERMEDIATE = "intermediate"
     SERVER_CERTIFICATE = "server-certificate"
+    SIGNING_CERTIFICATE = "signing-certificate"
+    """Ours, as a caller of another service."""
     REVOCATION_LIST = "revocation-list"
 
 

@@ -115,8 +115,10 @@ class SoapApplication:
         limits: HttpLimits,
         lifespan: Callable[[], AbstractAsyncContextManager[None]],
         believed: BelievedOfSender = _NOTHING,
+        is_draining: Callable[[], bool] = lambda: False,
     ) -> None:
         self._doors = doors
+        self._is_draining = is_draining
         self._limits = limits
         self._believed = believed
         said = (believed.certificate_header, believed.address_header)
@@ -137,9 +139,15 @@ class SoapApplication:
         try:
             status, body, content_type = await self._answer(scope, receive)
         except _Refused as refused:
-            await respond(send, refused.status, refused.sentence.encode(), _TEXT, refused.headers)
+            await respond(
+                send, refused.status, refused.sentence.encode(), _TEXT, self._headers_of_reply(refused.headers)
+            )
         else:
-            await respond(send, status, body, content_type)
+            await respond(send, status, body, content_type, self._headers_of_reply({}))
+
+    def _headers_of_reply(self, headers: dict[str, str]) -> dict[str, str]:
+        """The same; and that the connection ends here, when the service is about to."""
+        return {**headers, "connection": "close"} if self._is_draining() else headers
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, str]:
         headers = self._headers(scope["headers"])

@@ -49,8 +49,10 @@ class InscriptionOperations:
     repertory: Repertory
     component: str
     location: str
-    sources: tuple[Source, ...] = ()
-    """What else a health check looks at."""
+    own: tuple[Source, ...] = ()
+    """What a health check looks at of this service."""
+    others: tuple[Source, ...] = ()
+    """What a deep one looks at besides: services of others."""
 
     async def perform(self, request: Request, exchange: Exchange) -> Result:
         """See `DoorOperations.perform`."""
@@ -77,8 +79,8 @@ class InscriptionOperations:
                     request,
                     exchange,
                     rules=rules,
-                    repertory=self.repertory,
-                    sources=self.sources,
+                    own=self.own,
+                    others=self.others,
                     component=self.component,
                     location=self.location,
                 )
@@ -94,6 +96,8 @@ class PersonOperations:
     volumes: Volumes
     register: PersonRegister
     location: str
+    own: tuple[Source, ...] = ()
+    """See `InscriptionOperations.own`."""
 
     async def perform(self, request: Request, exchange: Exchange) -> Result:
         """See `DoorOperations.perform`."""
@@ -109,7 +113,12 @@ class PersonOperations:
                 )
             case HealthCheck():
                 return await health_check(
-                    request, exchange, rules=rules, component=Door.PERSON.service_name, location=self.location
+                    request,
+                    exchange,
+                    rules=rules,
+                    own=self.own,
+                    component=Door.PERSON.service_name,
+                    location=self.location,
                 )
             case _:
                 raise WsdlViolation("operation")
