@@ -5,6 +5,7 @@
 #                         NATIONAL_REGISTER=1 and REPERTORY=1 have these as services of their own; FAULTS=1 lets
 #                         requests go wrong on order; ANEW=1 lets go what was written before
 #   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP, .NET, nginx
+#   make test-chaos       every service killed, paused and cut under load; SEED=, SECONDS=
 #   make vectors          messages with their verdicts, for whoever builds another implementation; DIRECTORY=
 #   make traceability     docs/security-traceability.md: which tests show which requirement
 #   make coverage-security  fails when a branch of the message security is taken by no test
@@ -28,7 +29,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security bench-governance bench-volumes check format audit sbom requirements wheel clean
+.PHONY: sandbox test test-chaos test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security bench-governance bench-volumes check format audit sbom requirements wheel clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -62,6 +63,11 @@ test-mutation: .venv/.development
 # What it finds goes to tests/fuzz/corpus, and is tried again by `make test`.
 fuzz: .venv/.development
 	@.venv/bin/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(TARGETS)
+
+# Everything killed, paused, cut and made wrong under load: make test-chaos SEED=7 SECONDS=300
+test-chaos: .venv/.development
+	CBSS_CHAOS_SEED=$(or $(SEED),1) CBSS_CHAOS_SECONDS=$(or $(SECONDS),60) \
+	  .venv/bin/pytest -n 0 -m "long or not long" -s -rA tests/chaos $(ARGS)
 
 # Foreign stacks with the recipes of examples/, at a running sandbox; those that cannot be installed are skipped, and why.
 test-peers: .venv/.development

@@ -40,7 +40,7 @@ ASK_SECONDS = 0.1
 """How old a caller's knowledge may be of which replica is ready: far younger than the drain is long."""
 SEEN_SECONDS = 5 * ASK_SECONDS
 """After which every caller knows that a replica is back, and the next may go."""
-READY_SECONDS_MAX = 40
+READY_SECONDS_MAX = 120
 CALLERS = 4
 ROUNDS = 5
 
