@@ -15,6 +15,7 @@ import msgspec
 
 from cbss_inscription.client import FaultReceived, InscriptionClient, Period, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.client.call import Answer
+from cbss_inscription.client.errors import Obstacle
 from cbss_inscription.client.profile import Profile
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.results import StatusValue, WriteResult
@@ -24,6 +25,8 @@ CALLER_SECONDS = 9.0
 TOLERANCE_SECONDS = 2.0
 """How much longer a call may take by the clock of a busy machine on which everything runs, the callers too."""
 PAUSE_SECONDS = 0.02
+AWAY_SECONDS = 0.5
+"""Before the next call of a caller that met nobody."""
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -32,7 +35,7 @@ class Told(StrEnum):
 
     DONE = "done"
     NOT_DONE = "not done"
-    """By an answer that refuses, or because the message never left."""
+    """By an answer that refuses, or because there was no connection at all."""
     UNKNOWN = "unknown"
     """No reply, no readable one, or a fault of the service's."""
 
@@ -127,7 +130,7 @@ class Caller:
             answer = declaration.send(client)
         except (FaultReceived, ServiceUnreachable, ReplyUnreadable) as error:
             declaration.reason = self._failed(error)
-            if isinstance(error, ServiceUnreachable) and not error.was_sent:
+            if isinstance(error, ServiceUnreachable) and error.obstacle is Obstacle.UNREACHABLE:
                 declaration.told = Told.NOT_DONE
         else:
             self._answered(answer)
@@ -149,6 +152,8 @@ class Caller:
                 self.unexpected.append(str(error))
         elif isinstance(error, ServiceUnreachable):
             reason = f"no reply: {error.obstacle}"
+            if error.obstacle is Obstacle.UNREACHABLE:
+                time.sleep(AWAY_SECONDS)
         else:
             reason = f"unreadable: {error.reason}"
         self.outcomes[reason] += 1

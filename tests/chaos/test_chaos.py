@@ -10,6 +10,7 @@ import io
 import itertools
 import os
 import shutil
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -63,9 +64,14 @@ def test_nothing_is_lost_doubled_or_untold(
     directory = reachable_directory / f"chaos-{'upstream' if repertory else 'embedded'}"
     try:
         with running_world(directory, repertory=repertory) as world:
-            _run(world, record_property)
+            _run(world, lambda name, value: _tell(record_property, name, value))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _tell(record: Record, name: str, value: object) -> None:
+    record(name, value)
+    sys.stdout.write(f"{name}: {value}\n")  # seen with `-s`, whatever becomes of the run
 
 
 def _run(world: World, record: Record) -> None:

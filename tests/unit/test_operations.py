@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cbss_inscription.app import readiness as readiness_module
 from cbss_inscription.app.operations import OperationsApplication
-from cbss_inscription.app.readiness import LOOK_AGE_SECONDS_MAX, Check, Look, Readiness, Reason
+from cbss_inscription.app.readiness import DEGRADING, LOOK_AGE_SECONDS_MAX, Check, Look, Readiness, Reason
 from cbss_inscription.domain.clock import ClockReading
 from cbss_inscription.security.lifetimes import Kind, Lifetime
 
@@ -77,8 +77,23 @@ async def test_sec_80_what_is_good_is_ready() -> None:
     operations = Operations(look_of())
     status, body, headers = await operations.ask("/health/ready")
     assert status == 200
-    assert json.loads(body) == {"ready": True, "checks": {name: {"ok": True} for name in [Check.LOOK, *GOOD]}}
+    assert json.loads(body) == {
+        "ready": True,
+        "degraded": False,
+        "checks": {name: {"ok": True} for name in [Check.LOOK, Check.DRAIN, *GOOD]},
+    }
     assert (headers["content-type"], headers["cache-control"]) == ("application/json", "no-store")
+
+
+async def test_decision_32_what_others_lack_degrades_and_is_ready() -> None:
+    """200, with the reason and `degraded`, for whatever another replica could do no better (decision 32)."""
+    for check in DEGRADING:
+        operations = Operations(look_of({**GOOD, check: Reason.NO_ANSWER}))
+        assert await operations.ready() == (200, {check.value: "no-answer"})
+        assert json.loads((await operations.ask("/health/ready"))[1])["degraded"] is True
+        metrics = (await operations.ask("/metrics"))[1]
+        assert "cbss_inscription_degraded 1.0" in metrics
+        assert "cbss_inscription_ready 1.0" in metrics
 
 
 @pytest.mark.parametrize("check", GOOD)
@@ -159,7 +174,9 @@ async def test_sec_05_metrics_say_when_everything_ends() -> None:
     prefix = "cbss_inscription_"
     assert found == {
         (f"{prefix}ready",): 0.0,
+        (f"{prefix}degraded",): 0.0,
         (f"{prefix}check", "look"): 1.0,
+        (f"{prefix}check", "drain"): 1.0,
         **{(f"{prefix}check", check.value): float(check is not Check.CLOCK) for check in GOOD},
         (f"{prefix}look_age_seconds",): 7.0,
         (f"{prefix}expiry_seconds", "", "server-certificate"): 30 * 86_400.0,
