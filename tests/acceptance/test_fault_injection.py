@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import shutil
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -28,6 +30,7 @@ from cbss_inscription.client import (
     ServiceUnreachable,
 )
 from cbss_inscription.client.errors import Obstacle
+from cbss_inscription.client.transport import tls_context
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode, Severity
 from cbss_inscription.sandbox.faults import FAULT_HEADER, WRONG_TICKET
 from cbss_inscription.security.sign import Signer, sign
@@ -42,7 +45,7 @@ NEW_YEAR = Period(begin_date=date(2026, 1, 1))
 def faulty(reachable_directory: Path) -> Iterator[RunningSandbox]:
     """A sandbox that goes wrong on order, its National Register too."""
     directory = reachable_directory / "faulty"
-    arguments = ("--port", "0", "--plain-port", str(free_port()), "--persons", "120", "--workers", "2", "--faults")
+    arguments = ("--port", "0", "--persons", "120", "--workers", "2", "--faults")
     process = start_sandbox(directory, *arguments, "--national-register")
     try:
         yield wait_for_sandbox(process, directory)
@@ -95,15 +98,22 @@ def signed(sandbox: RunningSandbox, content: str) -> bytes:
     return sign(envelope(content), signer=signer, now=datetime.now(UTC))
 
 
+def context_of(sandbox: RunningSandbox) -> ssl.SSLContext:
+    return tls_context(sandbox.path(sandbox.manifest["ca"]))
+
+
 def raw_reply(sandbox: RunningSandbox, content: str, order: str) -> bytes:
-    """Every byte that comes on a kept connection without TLS until the service closes it."""
-    host, port = "127.0.0.1", int(sandbox.plain_url.split(":")[2].split("/")[0])
+    """Every byte that comes on a kept connection, inside TLS, until the service closes it."""
+    port = urlsplit(sandbox.url).port or 0
     body = signed(sandbox, content)
     head = (
         f"POST /CBSSInscription/v1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
         f"Content-Length: {len(body)}\r\n{FAULT_HEADER}: {order}\r\n\r\n"
     )
-    with socket.create_connection((host, port), timeout=20) as connection:
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=20) as below,
+        context_of(sandbox).wrap_socket(below, server_hostname="localhost") as connection,
+    ):
         connection.sendall(head.encode() + body)
         received = b""
         while part := connection.recv(65_536):
@@ -209,7 +219,7 @@ def test_decision_31_a_request_orders_its_own_fault(faulty: RunningSandbox) -> N
     def send(order: str | None) -> httpx.Response:
         headers = {"content-type": "text/xml"} | ({} if order is None else {FAULT_HEADER: order})
         body = signed(faulty, insert(faulty.ssin("bis_active"), ticket=str(uuid4())))
-        return httpx.post(faulty.plain_url, content=body, headers=headers, trust_env=False)
+        return httpx.post(faulty.url, content=body, headers=headers, trust_env=False, verify=context_of(faulty))
 
     assert b"CBI00901" in send("code CBI00901").content
     assert WRONG_TICKET.encode() in send("wrong-ticket").content
