@@ -67,6 +67,9 @@ def strike(blow: Blow, world: World) -> None:
         match blow.what:
             case "kill":
                 target.kill()
+                if blow.target != "database":
+                    # Until it answers again nothing else would meet any load.
+                    after.callback(world.services[blow.target].await_ready)
                 after.callback(target.start)
             case "pause":
                 target.pause()
