@@ -29,6 +29,10 @@ CONTEXT = "PCSA:LIVING_WAGE"
 NEW_YEAR = Period(begin_date=date(2026, 1, 1))
 WAIT_SECONDS_MAX = 60
 
+pytestmark = (
+    pytest.mark.long
+)  # four databases and three services start for it; the repertory's suite asks a process too
+
 
 @pytest.fixture(scope="module")
 def chain(reachable_directory: Path) -> Iterator[RunningSandbox]:
@@ -127,7 +131,6 @@ def test_persons_are_worked_on_with_the_repertory_s_settings(chain: RunningSandb
     assert done["repertory.toml"].returncode == 0
 
 
-@pytest.mark.long
 def test_sec_70_a_repertory_that_hangs_and_ends_and_comes_back(chain: RunningSandbox) -> None:
     """Hanging: SOA-02002 to a declaration, CBI00901 to a consultation; back: done once; gone: CBI00901 (SEC-70).
 
