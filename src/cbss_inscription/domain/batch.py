@@ -6,13 +6,17 @@ decided on. `array_like`: in chunks a line is an array, without names of fields.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
 
 import msgspec
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.requests import Operation
+from cbss_inscription.domain.results import InscriptionResult
 
 
 class BatchParty(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,3 +75,79 @@ class BatchLegalData(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
 
     def __repr__(self) -> str:
         return "<BatchLegalData>"
+
+
+class BatchState(StrEnum):
+    """How far a batch is; it is known from the moment on that its file was read to the end."""
+
+    RUNNING = "running"
+    CANCELING = "canceling"
+    """No line after the cut begins any more; those before it are still worked on."""
+    CANCELED = "canceled"
+    """Every line up to the cut is answered, and none after it was touched."""
+    DONE = "done"
+    """Every line is answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """The batch that a file is now, or was already when the same file had been submitted before."""
+
+    batch_id: UUID
+    is_repeat: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeCount:
+    """How many lines ended with a code, and the numbers of the first of them."""
+
+    code: str
+    """Of the status, or of the fault that the line would be online."""
+    lines: int
+    first_lines: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchStatus:
+    """How a batch is going."""
+
+    batch_id: UUID
+    header: BatchHeader
+    digest: bytes = field(repr=False)
+    """SHA-256 of the file."""
+    application_urn: str
+    """Which application's certificate signed it."""
+    cbe_number: str
+    state: BatchState
+    line_count: int
+    lines_answered: int
+    lines_waiting: int
+    """Lines that an authentic source could not be asked about yet, and that will be tried again."""
+    cut_after: int | None
+    """The last line that is answered, of a batch that was canceled; 0 when none is."""
+    outcomes: tuple[OutcomeCount, ...]
+    """The most frequent first."""
+    submitted_at: datetime
+    began_at: datetime | None
+    """When the first lines were answered."""
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineAnswer:
+    """What became of a line: a result as online, or the code of the fault that it would be online; never both."""
+
+    line: BatchLine
+    ticket_cbss: UUID
+    timestamp: datetime
+    """When its turn came (UTC): what `timestampReceive` is online."""
+    result: InscriptionResult | None = None
+    fault: str | None = None
+
+    @property
+    def code(self) -> str:
+        """The code of the status, or of the fault."""
+        if self.result is not None:
+            return self.result.status.code.value
+        assert self.fault is not None
+        return self.fault

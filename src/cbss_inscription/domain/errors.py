@@ -9,6 +9,7 @@
     │   ├── WsdlViolation            SOA-03005
     │   ├── SchemaViolation          SOA-03006
     │   ├── ContentViolation         SOA-03007
+    │   │   └── SequenceViolation    SOA-03007: a batch out of its sender's order
     │   ├── NotAuthenticated         SOA-01001
     │   ├── NotAuthorized            SOA-01002
     │   ├── MustUnderstand           SOA-03004, faultcode soapenv:MustUnderstand
@@ -90,6 +91,17 @@ class ContentViolation(MessageRejected):
     """Valid against the schema, yet not to be read: a date that does not exist, for one."""
 
     code = "SOA-03007"
+
+
+class SequenceViolation(ContentViolation):
+    """A batch whose sequence number is not the sender's next; `reason` is `sequence-gap` or `sequence-used`.
+
+    `expected` is the next one.
+    """
+
+    def __init__(self, reason: str, *, expected: int) -> None:
+        super().__init__(reason)
+        self.expected = expected
 
 
 class NotAuthenticated(MessageRejected):
