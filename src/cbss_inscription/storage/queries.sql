@@ -1215,3 +1215,197 @@ LIMIT %(row_count_max)s::integer;
 -- name: archived_until
 -- The day with which the journal begins that is still in the database; NULL when no month was archived. One row.
 SELECT (max(month) + interval '1 month')::date FROM audit_archive;
+
+-- -- batches (docs/batch.md) --------------------------------------------------------------------------------------------
+
+-- name: batches_of_sender
+-- The batch of a sender with this sequence number, if any, and its last sequence number; one row.
+SELECT batch.batch_id, batch.digest, (SELECT max(sequence_number) FROM batch WHERE sender = %(sender)s::text)
+FROM (SELECT 1) AS always
+LEFT JOIN batch ON batch.sender = %(sender)s::text AND batch.sequence_number = %(sequence_number)s::bigint;
+
+-- name: insert_batch
+-- Nothing; the batch is there, as long as its lines are read for this transaction only.
+INSERT INTO batch (batch_id, sender, sequence_number, digest, header, application_urn, cbe_number, environment,
+                   certificate, state, line_count, submitted_at)
+VALUES (%(batch_id)s::uuid, %(sender)s::text, %(sequence_number)s::bigint, %(digest)s::bytea, %(header)s::text,
+        %(application_urn)s::text, %(cbe_number)s::text, %(environment)s::text, %(certificate)s::text, 'running', 0,
+        %(submitted_at)s::timestamptz);
+
+-- name: copy_chunks
+-- Chunks of a block as rows of COPY.
+COPY batch_chunk (batch_id, lane, block, last_line, line_count, lines) FROM STDIN WITH (FORMAT binary);
+
+-- name: open_lanes
+-- Nothing; the batch has its number of lines, and a lane for each that has lines. One without any line is done.
+WITH read AS (
+    UPDATE batch
+    SET line_count = %(line_count)s::bigint,
+        state = CASE WHEN %(line_count)s::bigint = 0 THEN 'done' ELSE state END,
+        finished_at = CASE WHEN %(line_count)s::bigint = 0 THEN submitted_at END
+    WHERE batch_id = %(batch_id)s::uuid
+)
+INSERT INTO batch_lane (batch_id, lane, next_block)
+SELECT batch_id, lane, min(block) FROM batch_chunk WHERE batch_id = %(batch_id)s::uuid GROUP BY batch_id, lane;
+
+-- name: numbers_that_carry_on
+-- For those of some numbers that were replaced: the number at which the replacements end, as far as they are followed. Where
+-- lines went goes before what a register says.
+WITH RECURSIVE chain (asked, ssin, hop) AS (
+    SELECT number, number, 0 FROM unnest(%(ssins)s::bigint[]) AS number
+  UNION ALL
+    SELECT chain.asked, coalesce(replacement.replaced_by, person.replaced_by), chain.hop + 1
+    FROM chain
+    LEFT JOIN replacement ON replacement.ssin = chain.ssin
+    LEFT JOIN person ON person.ssin = chain.ssin AND person.status = 'replaced'
+    WHERE coalesce(replacement.replaced_by, person.replaced_by) IS NOT NULL AND chain.hop <= %(hops_max)s::integer
+)
+SELECT DISTINCT ON (asked) asked, ssin FROM chain WHERE hop > 0 ORDER BY asked, hop DESC;
+
+-- name: claim_lane
+-- The next chunk that nobody works on, its lane locked until the transaction ends; no row when there is none. Batches take
+-- turns: first the one of which nothing was done for the longest time, so that a small one never waits behind a large one.
+SELECT lane.batch_id, lane.lane, chunk.block, lane.attempts, chunk.lines, chunk.answers, batch.header,
+       batch.application_urn, batch.cbe_number, batch.environment, batch.certificate, batch.digest
+FROM batch
+CROSS JOIN LATERAL (
+    SELECT max(worked_at) AS worked_at FROM batch_lane WHERE batch_lane.batch_id = batch.batch_id
+) AS latest
+JOIN batch_lane AS lane ON lane.batch_id = batch.batch_id
+JOIN batch_chunk AS chunk ON chunk.batch_id = lane.batch_id AND chunk.lane = lane.lane AND chunk.block = lane.next_block
+WHERE batch.state IN ('running', 'canceling')
+  AND (lane.not_before IS NULL OR lane.not_before <= clock_timestamp())
+  AND (batch.cut_after_block IS NULL OR lane.next_block <= batch.cut_after_block)
+ORDER BY latest.worked_at NULLS FIRST, batch.submitted_at, lane.next_block, lane.lane
+LIMIT 1
+FOR UPDATE OF lane SKIP LOCKED;
+
+-- name: cut_of_batch
+-- After which block a batch is cut off by now, if it is. To be asked after claim_lane, as a statement of its own: a
+-- cancellation that waited for no lane is seen, and one that is to come waits for this one.
+SELECT cut_after_block FROM batch WHERE batch_id = %(batch_id)s::uuid;
+
+-- name: answer_chunk
+-- Nothing; the chunk has these answers, and its lane goes on: with the next block when all lines are answered, else with the
+-- same one after a time.
+WITH answered AS (
+    UPDATE batch_chunk
+    SET answers = %(answers)s::bytea, lines_answered = %(lines_answered)s::integer, outcomes = %(outcomes)s::jsonb,
+        answered_at = clock_timestamp()
+    WHERE batch_id = %(batch_id)s::uuid AND lane = %(lane)s::integer AND block = %(block)s::integer
+    RETURNING lines_answered = line_count AS is_complete
+)
+UPDATE batch_lane AS lane
+SET next_block = CASE WHEN answered.is_complete
+                      THEN (SELECT min(block) FROM batch_chunk AS later
+                            WHERE later.batch_id = lane.batch_id AND later.lane = lane.lane
+                              AND later.block > %(block)s::integer)
+                      ELSE lane.next_block END,
+    attempts = CASE WHEN answered.is_complete THEN 0 ELSE lane.attempts + 1 END,
+    not_before = CASE WHEN answered.is_complete THEN NULL
+                      ELSE clock_timestamp() + make_interval(secs => %(wait_seconds)s::double precision) END,
+    worked_at = clock_timestamp()
+FROM answered
+WHERE lane.batch_id = %(batch_id)s::uuid AND lane.lane = %(lane)s::integer;
+
+-- name: finish_batches
+-- The batches that are finished now: every lane is at the end, or at the cut.
+UPDATE batch
+SET state = CASE state WHEN 'canceling' THEN 'canceled' ELSE 'done' END, finished_at = clock_timestamp()
+WHERE state IN ('running', 'canceling')
+  AND NOT EXISTS (
+      SELECT FROM batch_lane AS lane
+      WHERE lane.batch_id = batch.batch_id AND lane.next_block IS NOT NULL
+        AND (batch.cut_after_block IS NULL OR lane.next_block <= batch.cut_after_block)
+  )
+RETURNING batch_id;
+
+-- name: cancel_batch
+-- Nothing; of a batch that is running no block begins any more that nobody began: those of which some lines are answered, or
+-- worked on at this moment by those for whom this waited, are brought to their end.
+UPDATE batch
+SET state = 'canceling',
+    cut_after_block = coalesce(begun.block, -1),
+    cut_after = coalesce((
+        SELECT max(last_line) FROM batch_chunk AS chunk
+        WHERE chunk.batch_id = batch.batch_id AND chunk.block <= begun.block
+    ), 0)
+FROM (SELECT max(block) AS block FROM batch_chunk
+      WHERE batch_id = %(batch_id)s::uuid AND answers IS NOT NULL) AS begun
+WHERE batch_id = %(batch_id)s::uuid AND state = 'running';
+
+-- name: lock_lanes
+-- Nothing; nobody works on this batch now, and nobody will until the transaction ends.
+SELECT lane FROM batch_lane WHERE batch_id = %(batch_id)s::uuid ORDER BY lane FOR UPDATE;
+
+-- name: batch_status
+-- How a batch is going; no row when there is none. Outcomes: of each chunk an array of [code, lines, [first lines]].
+SELECT batch.header, batch.digest, batch.application_urn, batch.cbe_number, batch.state, batch.line_count,
+       batch.cut_after, batch.submitted_at, batch.finished_at, done.lines_answered, done.began_at,
+       (SELECT coalesce(sum(chunk.line_count - chunk.lines_answered), 0)::bigint
+        FROM batch_lane AS lane
+        JOIN batch_chunk AS chunk ON chunk.batch_id = lane.batch_id AND chunk.lane = lane.lane
+                                 AND chunk.block = lane.next_block
+        WHERE lane.batch_id = batch.batch_id AND lane.attempts > 0)
+FROM batch
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(lines_answered), 0)::bigint AS lines_answered, min(answered_at) AS began_at
+    FROM batch_chunk AS chunk
+    WHERE chunk.batch_id = batch.batch_id
+) AS done
+WHERE batch.batch_id = %(batch_id)s::uuid;
+
+-- name: batch_outcomes
+-- How many lines of a batch ended with each code, the most first, and the numbers of the first of them.
+WITH outcome AS MATERIALIZED (
+    SELECT part ->> 0 AS code, (part ->> 1)::bigint AS lines, part -> 2 AS first_lines
+    FROM batch_chunk
+    CROSS JOIN jsonb_array_elements(outcomes) AS part
+    WHERE batch_id = %(batch_id)s::uuid
+)
+SELECT code, sum(lines)::bigint AS lines,
+       ARRAY(SELECT line::bigint
+             FROM outcome AS one
+             CROSS JOIN jsonb_array_elements_text(one.first_lines) AS line
+             WHERE one.code = outcome.code
+             ORDER BY line::bigint
+             LIMIT %(first_lines)s::integer)
+FROM outcome
+GROUP BY code
+ORDER BY lines DESC, code;
+
+-- name: block_of_line
+-- The block that a line of a batch is in; no row when the batch has no such line.
+SELECT block FROM batch_chunk
+WHERE batch_id = %(batch_id)s::uuid
+GROUP BY block
+HAVING max(last_line) >= %(line)s::bigint
+ORDER BY block
+LIMIT 1;
+
+-- name: chunks_of_block
+-- The chunks of a block, answered or not.
+SELECT lines, answers FROM batch_chunk WHERE batch_id = %(batch_id)s::uuid AND block = %(block)s::integer ORDER BY lane;
+
+-- name: batch_of_sequence_number
+-- The batch of a sender with this sequence number.
+SELECT batch_id FROM batch WHERE sender = %(sender)s::text AND sequence_number = %(sequence_number)s::bigint;
+
+-- name: batches
+-- The batches, newest first.
+SELECT batch_id FROM batch ORDER BY submitted_at DESC, batch_id LIMIT %(row_count_max)s::integer;
+
+-- name: forget_chunks
+-- How many chunks of batches that finished before a time are gone now, and all that they say: the batches stay, so that their
+-- sequence numbers stay used.
+DELETE FROM batch_chunk
+WHERE (batch_id, lane, block) IN (
+    SELECT chunk.batch_id, chunk.lane, chunk.block
+    FROM batch JOIN batch_chunk AS chunk USING (batch_id)
+    WHERE batch.finished_at < %(before)s::timestamptz
+    LIMIT %(row_count_max)s::integer
+);
+
+-- name: wait_for_reader
+-- Nothing; in this session a transaction may be silent for long, as when it waits for a file.
+SELECT set_config('idle_in_transaction_session_timeout', '0', false);

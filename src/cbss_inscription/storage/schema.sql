@@ -446,6 +446,62 @@ CREATE TABLE volume_count (
 ) WITH (fillfactor = 70);
 CREATE INDEX volume_count_hour ON volume_count (hour);
 
+-- A batch (docs/batch.md): a file of declarations, once it was read to the end. Header: JSON of domain/batch.py. A batch that
+-- was canceled is answered up to the line cut_after, the last of the block cut_after_block, and nothing after it was touched.
+CREATE TABLE batch (
+    batch_id        uuid        PRIMARY KEY,
+    sender          text        NOT NULL,
+    sequence_number bigint      NOT NULL,
+    digest          bytea       NOT NULL CHECK (octet_length(digest) = 32),
+    header          text        NOT NULL,
+    application_urn text        NOT NULL,
+    cbe_number      text        NOT NULL,
+    environment     text        NOT NULL,
+    certificate     text        NOT NULL,
+    state           text        NOT NULL CHECK (state IN ('running', 'canceling', 'canceled', 'done')),
+    line_count      bigint      NOT NULL,
+    cut_after_block integer,
+    cut_after       bigint,
+    submitted_at    timestamptz NOT NULL,
+    finished_at     timestamptz,
+    CHECK ((cut_after IS NOT NULL) = (state IN ('canceling', 'canceled'))),
+    CHECK ((finished_at IS NOT NULL) = (state IN ('canceled', 'done'))),
+    UNIQUE (sender, sequence_number)
+);
+CREATE INDEX batch_unfinished ON batch (batch_id) WHERE state IN ('running', 'canceling');
+
+-- The lanes of a batch. All lines about one person are in one lane, and its blocks are worked on one after the other, so that
+-- what is said of one person is done in the order of the file. Whoever has the row locked works on next_block, and commits
+-- what came of it together with the row's change: NULL when the lane is at its end.
+CREATE TABLE batch_lane (
+    batch_id   uuid        NOT NULL REFERENCES batch ON DELETE CASCADE,
+    lane       integer     NOT NULL,
+    next_block integer,
+    attempts   integer     NOT NULL DEFAULT 0,
+    not_before timestamptz,
+    worked_at  timestamptz,
+    PRIMARY KEY (batch_id, lane)
+) WITH (fillfactor = 50);
+
+-- Chunks: the lines that one block of the file has in one lane, and their answers (batch/chunk.py says how they are packed, so
+-- that the database does not try again). A block is some thousand lines, dealt out to the lanes; none may be without lines.
+CREATE TABLE batch_chunk (
+    batch_id       uuid        NOT NULL REFERENCES batch ON DELETE CASCADE,
+    lane           integer     NOT NULL,
+    block          integer     NOT NULL,
+    last_line      bigint      NOT NULL,
+    line_count     integer     NOT NULL,
+    lines          bytea       NOT NULL,
+    answers        bytea,
+    lines_answered integer     NOT NULL DEFAULT 0,
+    outcomes       jsonb       NOT NULL DEFAULT '[]',
+    answered_at    timestamptz,
+    PRIMARY KEY (batch_id, lane, block),
+    CHECK (lines_answered <= line_count)
+);
+CREATE INDEX batch_chunk_block ON batch_chunk (batch_id, block);
+ALTER TABLE batch_chunk ALTER COLUMN lines SET STORAGE EXTERNAL, ALTER COLUMN answers SET STORAGE EXTERNAL;
+
 -- What the sandbox's population was made from, to know whether it must be made anew.
 CREATE TABLE population (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),

@@ -1,0 +1,81 @@
+"""How a chunk's lines and answers are packed: arrays without names of fields, for there are millions of them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from cbss_inscription.domain.batch import BatchLine, LineAnswer
+from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.results import ConsultResult, WriteResult
+
+_LEVEL: Final = 1
+"""zlib's fastest: a third of the bytes to write, for a tenth of the time that a line takes."""
+
+
+class PackedAnswer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """An answer without its line, which stands at the same place of the chunk."""
+
+    ticket_cbss: bytes
+    timestamp: datetime
+    consultation: ConsultResult | None
+    declaration: WriteResult | None
+    fault: str | None
+
+    @classmethod
+    def of(cls, answer: LineAnswer) -> PackedAnswer:
+        """The answer as it is packed."""
+        result = answer.result
+        return cls(
+            ticket_cbss=answer.ticket_cbss.bytes,
+            timestamp=answer.timestamp,
+            consultation=result if isinstance(result, ConsultResult) else None,
+            declaration=result if isinstance(result, WriteResult) else None,
+            fault=answer.fault,
+        )
+
+    def to(self, line: BatchLine) -> LineAnswer:
+        """The answer to this line."""
+        return LineAnswer(
+            line=line,
+            ticket_cbss=UUID(bytes=self.ticket_cbss),
+            timestamp=self.timestamp,
+            result=self.consultation or self.declaration,
+            fault=self.fault,
+        )
+
+
+def pack_lines(lines: Sequence[BatchLine]) -> bytes:
+    """The bytes that `unpack_lines` reads back as the same lines."""
+    return zlib.compress(_ENCODER.encode(lines), _LEVEL)
+
+
+def unpack_lines(packed: bytes) -> list[BatchLine]:
+    """The lines of a chunk, in the order of the file."""
+    return _LINES.decode(zlib.decompress(packed))
+
+
+def pack_answers(answers: Sequence[PackedAnswer | None]) -> bytes:
+    """The bytes that `unpack_answers` reads back as the same answers; None for a line that has none yet."""
+    return zlib.compress(_ENCODER.encode(answers), _LEVEL)
+
+
+def unpack_answers(packed: bytes) -> list[PackedAnswer | None]:
+    """The answers of a chunk, each at the place of its line."""
+    return _ANSWERS.decode(zlib.decompress(packed))
+
+
+def _read_text(kind: type[Any], value: object) -> object:
+    if kind is InscriptionContext and isinstance(value, str):
+        return InscriptionContext(value)
+    raise TypeError(f"{kind.__name__} is not packed like that")
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=str)  # contexts are texts of a kind of their own
+_LINES: Final = msgspec.msgpack.Decoder(list[BatchLine])
+_ANSWERS: Final = msgspec.msgpack.Decoder(list[PackedAnswer | None], dec_hook=_read_text)

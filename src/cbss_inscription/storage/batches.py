@@ -1,0 +1,320 @@
+"""Batches as the database keeps them: taken in whole, worked on chunk by chunk, and what can be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from cbss_inscription.domain.batch import BatchHeader, BatchState, BatchStatus, OutcomeCount
+from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.errors import SequenceViolation, TemporarilyUnavailable
+from cbss_inscription.domain.exchange import Caller
+from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.storage.database import Connection, Database, bounded
+from cbss_inscription.storage.queries import QUERIES
+
+FIRST_LINES: Final = 5
+"""Lines that are named of each outcome."""
+BATCHES_LISTED_MAX: Final = 1_000
+"""Batches that a list has."""
+CANCEL_MILLISECONDS_MAX: Final = 60_000
+"""How long a cancellation waits for the chunks that are worked on."""
+FORGOTTEN_CHUNKS_MAX: Final = 100
+"""Chunks that one statement forgets: each is some hundred kilobytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBatch:
+    """A batch that is to be taken in."""
+
+    batch_id: UUID
+    header: BatchHeader
+    digest: bytes = field(repr=False)
+    caller: Caller
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """The lines of a block that are in one lane, packed."""
+
+    lane: int
+    block: int
+    last_line: int
+    line_count: int
+    packed_lines: bytes = field(repr=False)
+
+
+class Intake:
+    """One transaction that takes a batch in: what it wrote is there when the block ends without an exception."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._batch_id: UUID | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._connection = psycopg.connect(bounded(self._conninfo))
+        except psycopg.OperationalError as error:
+            raise TemporarilyUnavailable("database") from error
+        # The file sets the pace here, not the database: a slow one may be silent for longer than a request may.
+        self._connection.execute(QUERIES["wait_for_reader"])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._connection.commit()
+        except psycopg.OperationalError as lost:
+            raise TemporarilyUnavailable("database") from lost
+        finally:
+            self._connection.close()
+        if isinstance(error, psycopg.OperationalError):
+            raise TemporarilyUnavailable("database") from error
+
+    def begin(self, batch: NewBatch) -> UUID | None:
+        """None when the batch is the sender's next; the batch that its file is already when it was taken in before.
+
+        The first batch of a sender may have any number. Raises `SequenceViolation`.
+        """
+        header = batch.header
+        sender = header.sender.organization_identification.key
+        sought = {"sender": sender, "sequence_number": header.sequence_number}
+        row = self._connection.execute(QUERIES["batches_of_sender"], sought).fetchone()
+        assert row is not None
+        batch_id, digest, last = row
+        if batch_id is not None:
+            if digest == batch.digest:
+                return UUID(str(batch_id))
+            raise SequenceViolation("sequence-used", expected=last + 1)
+        if last is not None and header.sequence_number != last + 1:
+            raise SequenceViolation("sequence-gap", expected=last + 1)
+        caller = batch.caller
+        said = {
+            "batch_id": batch.batch_id,
+            "digest": batch.digest,
+            "header": write_header(header),
+            "application_urn": caller.application_urn,
+            "cbe_number": caller.cbe_number,
+            "environment": caller.environment,
+            "certificate": caller.certificate_fingerprint,
+            "submitted_at": batch.submitted_at,
+        }
+        try:
+            self._connection.execute(QUERIES["insert_batch"], sought | said)
+        except (psycopg.errors.UniqueViolation, psycopg.errors.LockNotAvailable) as error:
+            raise TemporarilyUnavailable("batch-sequence") from error  # another one came first, at the same moment
+        self._batch_id = batch.batch_id
+        return None
+
+    def numbers_that_carry_on(self, numbers: list[int], hops_max: int) -> dict[int, int]:
+        """For those of these numbers that were replaced, the number at which the replacements end."""
+        parameters = {"ssins": numbers, "hops_max": hops_max}
+        rows = self._connection.execute(QUERIES["numbers_that_carry_on"], parameters).fetchall()
+        return dict(rows)
+
+    def write(self, chunks: Iterable[Chunk]) -> None:
+        """Nothing; the chunks are part of the batch."""
+        with self._connection.cursor() as cursor, cursor.copy(QUERIES["copy_chunks"]) as copy:
+            copy.set_types(("uuid", "int4", "int4", "int8", "int4", "bytea"))
+            for chunk in chunks:
+                copy.write_row(
+                    (self._batch_id, chunk.lane, chunk.block, chunk.last_line, chunk.line_count, chunk.packed_lines)
+                )
+
+    def end(self, line_count: int) -> None:
+        """Nothing; all that it needs to be worked on is there."""
+        self._connection.execute(QUERIES["open_lanes"], {"batch_id": self._batch_id, "line_count": line_count})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedChunk:
+    """A chunk that nobody else works on, for as long as its transaction."""
+
+    batch_id: UUID
+    lane: int
+    block: int
+    attempts: int
+    """How often some of its lines had to wait for a source."""
+    packed_lines: bytes = field(repr=False)
+    packed_answers: bytes | None = field(repr=False)
+    header: BatchHeader
+    caller: Caller
+    digest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkAnswers:
+    """What a chunk is answered by now; lines that wait for a source are missing."""
+
+    packed_answers: bytes = field(repr=False)
+    lines_answered: int
+    outcomes: tuple[OutcomeCount, ...]
+    wait_seconds: float
+    """How long lines that wait do so."""
+
+
+async def write_answers(connection: Connection, claimed: ClaimedChunk, answers: ChunkAnswers) -> None:
+    """Nothing; the chunk has these answers, and its lane goes on when the transaction commits."""
+    outcomes = [(outcome.code, outcome.lines, outcome.first_lines) for outcome in answers.outcomes]
+    parameters = {
+        "batch_id": claimed.batch_id,
+        "lane": claimed.lane,
+        "block": claimed.block,
+        "answers": answers.packed_answers,
+        "lines_answered": answers.lines_answered,
+        "outcomes": msgspec.json.encode(outcomes).decode("utf-8"),
+        "wait_seconds": answers.wait_seconds,
+    }
+    await connection.execute(QUERIES["answer_chunk"], parameters)
+
+
+class StoredBatches:
+    """The batches that were taken in."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, sender: CustomerIdentification, sequence_number: int) -> UUID | None:
+        """The batch of a sender with this number."""
+        sought = {"sender": sender.key, "sequence_number": sequence_number}
+        row = await self._database.row("batch_of_sequence_number", sought)
+        return None if row is None else row[0]
+
+    async def newest(self) -> list[UUID]:
+        """The batches, newest first, at most `BATCHES_LISTED_MAX`."""
+        return [batch_id for (batch_id,) in await self._database.rows("batches", {"row_count_max": BATCHES_LISTED_MAX})]
+
+    async def status(self, batch_id: UUID) -> BatchStatus | None:
+        """How a batch is going; None when there is none."""
+        row = await self._database.row("batch_status", {"batch_id": batch_id})
+        if row is None:
+            return None
+        header, digest, application_urn, cbe_number, state, line_count, cut_after, submitted_at, finished_at = row[:9]
+        lines_answered, began_at, lines_waiting = row[9:]
+        outcomes = await self._database.rows("batch_outcomes", {"batch_id": batch_id, "first_lines": FIRST_LINES})
+        return BatchStatus(
+            batch_id=batch_id,
+            header=read_header(header),
+            digest=digest,
+            application_urn=application_urn,
+            cbe_number=cbe_number,
+            state=BatchState(state),
+            line_count=line_count,
+            lines_answered=lines_answered,
+            lines_waiting=lines_waiting,
+            cut_after=cut_after,
+            outcomes=tuple(
+                OutcomeCount(code=code, lines=lines, first_lines=tuple(first)) for code, lines, first in outcomes
+            ),
+            submitted_at=submitted_at,
+            began_at=began_at,
+            finished_at=finished_at,
+        )
+
+    async def cancel(self, batch_id: UUID) -> None:
+        """Nothing; no block of the batch begins any more. One that is finished, or canceled already, stays as it is.
+
+        What others are working on is waited for: from then on it is known which line is the last.
+        """
+        async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(
+                QUERIES["wait_longer"],
+                {
+                    "lock_milliseconds": str(CANCEL_MILLISECONDS_MAX),
+                    "statement_milliseconds": str(CANCEL_MILLISECONDS_MAX),
+                },
+            )
+            await connection.execute(QUERIES["lock_lanes"], {"batch_id": batch_id})
+            await connection.execute(QUERIES["cancel_batch"], {"batch_id": batch_id})
+            await connection.execute(QUERIES["finish_batches"])
+
+    async def packed_blocks(self, batch_id: UUID, *, from_line: int) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
+        """The packed lines and answers of each block in order, from that with this line on; answers may lack."""
+        row = await self._database.row("block_of_line", {"batch_id": batch_id, "line": from_line})
+        block = None if row is None else row[0]
+        while block is not None:
+            rows = await self._database.rows("chunks_of_block", {"batch_id": batch_id, "block": block})
+            if not rows:
+                return
+            yield [(lines, answers) for lines, answers in rows]
+            block += 1
+
+    async def forget(self, *, before: datetime) -> int:
+        """How many chunks of batches that finished before then are gone now: lines and answers, not that they were."""
+        forgotten = 0
+        while True:
+            parameters = {"before": before, "row_count_max": FORGOTTEN_CHUNKS_MAX}
+            async with self._database.connection() as connection:
+                count = (await connection.execute(QUERIES["forget_chunks"], parameters)).rowcount
+            forgotten += count
+            if count < FORGOTTEN_CHUNKS_MAX:
+                return forgotten
+
+    @asynccontextmanager
+    async def claimed(self) -> AsyncIterator[tuple[Connection, ClaimedChunk] | None]:
+        """The next chunk that nobody works on, in a transaction that commits when the block ends; None: there is none.
+
+        What is done with it is done in this transaction: whoever is killed has done nothing of it.
+        """
+        async with self._database.connection() as connection, connection.transaction():
+            row = await (await connection.execute(QUERIES["claim_lane"])).fetchone()
+            if row is None:
+                yield None
+                return
+            batch_id, lane, block, attempts, lines, answers, header, *caller, digest = row
+            cut = await (await connection.execute(QUERIES["cut_of_batch"], {"batch_id": batch_id})).fetchone()
+            if cut is None or (cut[0] is not None and block > cut[0]):
+                yield None  # canceled between the two statements
+                return
+            application_urn, cbe_number, environment, certificate = caller
+            yield (
+                connection,
+                ClaimedChunk(
+                    batch_id=batch_id,
+                    lane=lane,
+                    block=block,
+                    attempts=attempts,
+                    packed_lines=lines,
+                    packed_answers=answers,
+                    header=read_header(header),
+                    caller=Caller(
+                        application_urn=application_urn,
+                        cbe_number=cbe_number,
+                        environment=environment,
+                        certificate_fingerprint=certificate,
+                    ),
+                    digest=digest,
+                ),
+            )
+
+    async def finish(self) -> int:
+        """How many batches are finished now: all their lines are answered, or those up to the cut."""
+        async with self._database.connection() as connection:
+            return (await connection.execute(QUERIES["finish_batches"])).rowcount
+
+
+def write_header(header: BatchHeader) -> str:
+    """The JSON that `read_header` reads back."""
+    return msgspec.json.encode(header, enc_hook=str).decode("utf-8")
+
+
+def read_header(text: str) -> BatchHeader:
+    """The header of a stored batch."""
+    return msgspec.json.decode(text, type=BatchHeader, dec_hook=_read_text)
+
+
+def _read_text(kind: type[Any], value: object) -> object:
+    if kind is LegalContext and isinstance(value, str):
+        return LegalContext(value)
+    raise TypeError(f"{kind.__name__} is not stored like that")
