@@ -39,6 +39,15 @@ class PackedAnswer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             fault=answer.fault,
         )
 
+    @property
+    def code(self) -> str:
+        """The code of the status, or of the fault."""
+        result = self.consultation or self.declaration
+        if result is not None:
+            return result.status.code.value
+        assert self.fault is not None
+        return self.fault
+
     def to(self, line: BatchLine) -> LineAnswer:
         """The answer to this line."""
         return LineAnswer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from uuid import UUID
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.exchange import Exchange
@@ -11,6 +12,7 @@ from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.period import GivenPeriod, Period
 from cbss_inscription.domain.requests import Operation
+from cbss_inscription.domain.spans import Spans
 from cbss_inscription.domain.ssin import Ssin
 
 
@@ -66,6 +68,19 @@ class Changed:
     changed: bool
     merged: bool
     lines: tuple[Inscription, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneChange:
+    """A change that was done: a row of the history."""
+
+    ssin: int
+    inscription_context: str
+    operation: str
+    before: Spans
+    after: Spans
+    ticket_cbss: UUID
+    customer_ticket: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,6 +199,14 @@ class VolumeMeter:
             self._tell(key, volume, count + calls, starts[volume.window])
         return None
 
+    def give_back(self, permission: Permission, operation: Operation, *, now: datetime, calls: int = 1) -> None:
+        """Nothing; calls that were admitted at that moment count for nothing: they came to nothing, and come again."""
+        key, own = VolumeKey.of(permission), self._own
+        for window, start in self._starts_at(now).items():
+            for counted in (operation, None):
+                place = (key, counted, window, start)
+                own[place] = own.get(place, 0) - calls
+
     def used(self, key: VolumeKey, volume: AgreedVolume, *, now: datetime) -> int:
         """How much of a volume is used in the window of this moment, as far as this worker knows."""
         return self._used(key, volume.operation, volume.window, window_start(volume.window, now))

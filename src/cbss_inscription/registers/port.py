@@ -10,8 +10,8 @@ from cbss_inscription.domain.person_search import PhoneticCriteria
 from cbss_inscription.domain.ssin import Ssin
 
 
-class PersonRegister(Protocol):
-    """Where persons' files are looked up (rule 14: legal data come from the authority register)."""
+class FilesByNumber(Protocol):
+    """Where a person's files are looked up by its number."""
 
     async def chain_of(self, ssin: Ssin, *, hops_max: int) -> tuple[Person, ...]:
         """The file of `ssin`, then the file that replaces it, and so on, at most `hops_max` + 1 further files.
@@ -20,6 +20,10 @@ class PersonRegister(Protocol):
         Raises `RepertoryUnavailable` when an authentic source does not answer: never an empty answer then (rule 54).
         """
         ...
+
+
+class PersonRegister(FilesByNumber, Protocol):
+    """Where persons' files are looked up (rule 14: legal data come from the authority register)."""
 
     async def like(self, criteria: PhoneticCriteria) -> tuple[Person, ...]:
         """The files, neither replaced nor canceled, of persons like the one looked for: at most `CANDIDATES_MAX`.

@@ -51,7 +51,7 @@ from cbss_inscription.domain.results import (
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import LegalDataProfile, ReplacedNumbers
 from cbss_inscription.registers.matching import Verdict, compare, fold_exact, fold_strict
-from cbss_inscription.registers.port import DataAnomalyLog, PersonRegister
+from cbss_inscription.registers.port import DataAnomalyLog, FilesByNumber
 from cbss_inscription.registers.resolution import HOPS_MAX, ChainFault, Found, NotActive, Resolution, Unknown, resolve
 from cbss_inscription.repertory.port import Admitted
 from cbss_inscription.repertory.tickets import Told, content_of, read_told, write_told
@@ -112,12 +112,12 @@ class Successions(Protocol):
 
 
 class EmbeddedRepertory:
-    """A `Repertory` on our own `LineStore` and `PersonRegister`; the contexts of a tenant are given to it (rule 28)."""
+    """A `Repertory` on our own `LineStore` and registers; the contexts of a tenant are given to it (rule 28)."""
 
     def __init__(
         self,
         *,
-        registers: PersonRegister,
+        registers: FilesByNumber,
         lines: LineStore,
         known_contexts: Callable[[str], Collection[InscriptionContext]],
         data_anomalies: DataAnomalyLog,

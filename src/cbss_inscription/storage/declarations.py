@@ -9,7 +9,7 @@ import msgspec
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
-from cbss_inscription.domain.line_set import AnsweredBefore, Changed
+from cbss_inscription.domain.line_set import AnsweredBefore, Changed, TicketClaim
 from cbss_inscription.domain.period import Period
 from cbss_inscription.storage.database import Database
 
@@ -41,7 +41,7 @@ def read_answer(content: bytes, answer: bytes, *, context: InscriptionContext) -
     A record that this version cannot read is an answer without lines: it still says that the declaration was done.
     """
     try:
-        stored = msgspec.json.decode(answer, type=_StoredAnswer)
+        stored = msgspec.json.decode(answer, type=StoredAnswer)
         lines = tuple(
             Inscription(
                 inscription_context=context,
@@ -58,7 +58,7 @@ def read_answer(content: bytes, answer: bytes, *, context: InscriptionContext) -
     return AnsweredBefore(content=content, changed=changed, told=bytes(stored.told))
 
 
-class _StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The record as the query writes it; a format that says other things has another version."""
 
     version: Literal[1]
@@ -68,3 +68,18 @@ class _StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     begin_dates: tuple[date, ...]
     end_dates: tuple[date | None, ...]
     last_changes: tuple[datetime, ...]
+
+
+def write_answer(claim: TicketClaim, changed: Changed) -> bytes:
+    """The record of a declaration that was done under a ticket, as `change_line_set` writes it."""
+    return msgspec.json.encode(
+        StoredAnswer(
+            version=1,
+            told=msgspec.Raw(claim.told),
+            changed=changed.changed,
+            merged=changed.merged,
+            begin_dates=tuple(line.period.begin_date for line in changed.lines),
+            end_dates=tuple(line.period.end_date for line in changed.lines),
+            last_changes=tuple(line.last_change for line in changed.lines if line.last_change is not None),
+        )
+    )

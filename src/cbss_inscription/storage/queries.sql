@@ -19,6 +19,23 @@ SELECT ssin, register, status, replaced_by, last_name, given_names, birth_date, 
 FROM chain
 ORDER BY hop;
 
+-- name: chains_of_files
+-- The same for many numbers together: the number asked, and each file of its chain, in order.
+WITH RECURSIVE chain AS (
+    SELECT asked.ssin AS asked, person.*, 0 AS hop, ARRAY[person.ssin] AS seen
+    FROM unnest(%(ssins)s::bigint[]) AS asked (ssin)
+    JOIN person ON person.ssin = asked.ssin AND person.register = ANY (%(registers)s::text[])
+  UNION ALL
+    SELECT chain.asked, person.*, chain.hop + 1, chain.seen || person.ssin
+    FROM chain
+    JOIN person ON person.ssin = chain.replaced_by AND person.register = ANY (%(registers)s::text[])
+    WHERE chain.status = 'replaced' AND chain.hop < %(hops_max)s::integer + 1 AND person.ssin <> ALL (chain.seen)
+)
+SELECT asked, ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date,
+       register_inception_date
+FROM chain
+ORDER BY asked, hop;
+
 -- name: files_like
 -- The active files whose last name has this phonetic key, in the order of their numbers; dates are compared part by
 -- part, and what is not asked (NULL, 00) or not known excludes none.
@@ -326,7 +343,8 @@ WHERE (customer, ticket) IN (
 
 -- name: lines
 -- The lines about one person, of a customer in these contexts and of others where it may see them, that overlap a
--- period, after where the page begins; or one row with the number that took the lines over.
+-- period, after where the page begins; or one row with the number that took the lines over. In the order of the code
+-- points, whatever the database's own is: as a batch puts them.
 SELECT replaced_by, NULL AS inscription_context, NULL AS customer, NULL AS begin_date, NULL AS end_date,
        NULL AS last_change
 FROM replacement
@@ -343,9 +361,9 @@ UNION ALL
                     AND (%(organizations)s::text[] IS NULL OR customer = ANY (%(organizations)s::text[])) END
       AND period && daterange(%(begin_date)s::date, %(end_date)s::date, '[]')
       AND (%(after_context)s::text IS NULL
-           OR (inscription_context, lower(period), customer)
+           OR (inscription_context COLLATE "C", lower(period), customer COLLATE "C")
               > (%(after_context)s::text, %(after_begin_date)s::date, %(after_customer)s::text))
-    ORDER BY inscription_context, begin_date, customer
+    ORDER BY inscription_context COLLATE "C", begin_date, customer COLLATE "C"
     LIMIT %(line_count_max)s::integer
 );
 
@@ -1409,3 +1427,92 @@ WHERE (batch_id, lane, block) IN (
 -- name: wait_for_reader
 -- Nothing; in this session a transaction may be silent for long, as when it waits for a file.
 SELECT set_config('idle_in_transaction_session_timeout', '0', false);
+
+-- name: lock_tickets
+-- Nothing; lock_ticket for many tickets of a customer. All in one order, so that two who take several cannot wait for each
+-- other in a circle.
+SELECT count(*)
+FROM (SELECT pg_advisory_xact_lock(customer, ticket)
+      FROM (SELECT DISTINCT hashtext(%(customer)s::text) AS customer, hashtext(ticket) AS ticket
+            FROM unnest(%(tickets)s::text[]) AS ticket
+            ORDER BY ticket
+            OFFSET 0) AS ordered) AS locked;
+
+-- name: lock_persons
+-- Nothing; lock_person for many numbers, in ascending order: after every ticket, as lock_person says.
+SELECT count(*)
+FROM (SELECT pg_advisory_xact_lock(ssin)
+      FROM (SELECT ssin FROM unnest(%(ssins)s::bigint[]) AS ssin ORDER BY ssin OFFSET 0) AS ordered) AS locked;
+
+-- name: replacements_of
+-- Those of some numbers whose lines went to another one, and to which.
+SELECT ssin, replaced_by FROM replacement WHERE ssin = ANY (%(ssins)s::bigint[]);
+
+-- name: line_sets_of_customer
+-- The line sets that a customer has of some persons, those without lines too.
+SELECT ssin, inscription_context, periods::text, last_changes
+FROM inscription
+WHERE ssin = ANY (%(ssins)s::bigint[]) AND customer = %(customer)s::text;
+
+-- name: line_sets_of_others
+-- The line sets that others have of some persons in these contexts.
+SELECT ssin, inscription_context, customer, periods::text, last_changes
+FROM inscription
+WHERE ssin = ANY (%(ssins)s::bigint[]) AND customer <> %(customer)s::text
+  AND inscription_context = ANY (%(inscription_contexts)s::text[]) AND NOT isempty(periods);
+
+-- name: answered_declarations
+-- What was answered under some tickets of a customer.
+SELECT ticket, content, answer
+FROM answered_declaration
+WHERE customer = %(customer)s::text AND ticket = ANY (%(tickets)s::text[]);
+
+-- name: copy_new_line_sets
+-- Line sets that there were none of, as rows of COPY. To be run under lock_persons.
+COPY inscription (ssin, customer, inscription_context, periods, last_changes) FROM STDIN;
+
+-- name: change_line_sets
+-- Nothing; line sets that were there are as given: a JSON text of [ssin, context, periods, last changes] each. To be run
+-- under lock_persons.
+UPDATE inscription
+SET periods = (changed ->> 2)::datemultirange, last_changes = (changed ->> 3)::timestamptz[]
+FROM json_array_elements(%(changed)s::json) AS changed
+WHERE ssin = (changed ->> 0)::bigint AND customer = %(customer)s::text AND inscription_context = changed ->> 1;
+
+-- name: copy_history
+-- Changes of line sets as rows of COPY, in the order in which they were done.
+COPY inscription_history (ssin, customer, inscription_context, operation, before, after, changed_at, ticket_cbss,
+                          customer_ticket, legal_context, application_urn, cbe_number)
+FROM STDIN;
+
+-- name: copy_answered_declarations
+-- Declarations that were done, with their answers, as rows of COPY. To be run under lock_tickets.
+COPY answered_declaration (customer, ticket, content, answer, answered_at) FROM STDIN;
+
+-- name: audit_record_numbers
+-- The numbers of so many records that are about to be written.
+SELECT nextval('audit_record_number') FROM generate_series(1, %(record_count)s::integer);
+
+-- name: copy_audit_records
+-- Records of the journal as rows of COPY.
+COPY audit_record (received_at, ticket_cbss, record_number, content) FROM STDIN;
+
+-- name: copy_audit_persons
+-- Which records persons are found in, as rows of COPY.
+COPY audit_person (person_hash, received_at, ticket_cbss) FROM STDIN;
+
+-- name: copy_audit_evidence
+-- Requests that are kept, as rows of COPY.
+COPY audit_evidence (ticket_cbss, received_at, key, sealed) FROM STDIN;
+
+-- name: count_calls
+-- Nothing; calls are counted for the volumes, as write_audit_records counts them: a JSON text of an array of objects.
+INSERT INTO volume_count AS counted
+    (hour, permission, application_urn, customer, legal_context, operation, worker, calls, refused)
+SELECT date_trunc('hour', %(received_at)s::timestamptz, 'UTC'), call.permission, call.application_urn, call.customer,
+       call.legal_context, call.operation, %(worker)s::bigint, call.calls, call.refused
+FROM json_to_recordset(%(calls)s::json)
+     AS call (permission text, application_urn text, customer text, legal_context text, operation text, calls bigint,
+              refused bigint)
+ON CONFLICT (permission, customer, hour, operation, application_urn, legal_context, worker)
+DO UPDATE SET calls = counted.calls + EXCLUDED.calls, refused = counted.refused + EXCLUDED.refused;

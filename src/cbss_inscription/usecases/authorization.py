@@ -6,11 +6,15 @@ What is not granted to the application at all raises `NotAuthorized` (SOA-01002)
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Collection
+from datetime import date
+from typing import Protocol, TypeVar
 
+from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import NotAuthorized
-from cbss_inscription.domain.exchange import Exchange
+from cbss_inscription.domain.exchange import Caller, Exchange
 from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
@@ -25,15 +29,44 @@ from cbss_inscription.domain.requests import (
 )
 from cbss_inscription.domain.results import Information, Status, StatusValue
 from cbss_inscription.domain.ssin import InvalidSsin, Ssin
-from cbss_inscription.governance.access import AccessRefusal, AccessRule, AccessRules, AgreedVolume, Permission
+from cbss_inscription.governance.access import (
+    AccessDecision,
+    AccessRefusal,
+    AccessRule,
+    AccessRules,
+    AgreedVolume,
+    Permission,
+)
 from cbss_inscription.repertory.port import Admitted
 from cbss_inscription.usecases.ports import Volumes
 
 RequestT = TypeVar("RequestT", bound=InscriptionRequest)
 
 
+class Decisions(Protocol):
+    """Access rules, as far as a request is decided by them: the rules themselves, or what they said before."""
+
+    @property
+    def version(self) -> int:
+        """The version of the rules."""
+        ...
+
+    def decide(
+        self,
+        caller: Caller,
+        operation: Operation,
+        customer: CustomerIdentification,
+        legal_context: LegalContext,
+        *,
+        today: date,
+        inscription_contexts: Collection[InscriptionContext] = (),
+    ) -> AccessDecision:
+        """See `AccessRules.decide`."""
+        ...
+
+
 def admit(
-    request: RequestT, exchange: Exchange, rules: AccessRules, volumes: Volumes | None = None
+    request: RequestT, exchange: Exchange, rules: Decisions, volumes: Volumes | None = None
 ) -> Admitted[RequestT] | Status:
     """The request with its permission and SSIN, or the status that refuses it: MSG00013, CBI00202, MSG00011.
 
@@ -50,7 +83,7 @@ def admit(
 
 
 def permit(
-    request: CustomerRequest, exchange: Exchange, rules: AccessRules, volumes: Volumes | None = None
+    request: CustomerRequest, exchange: Exchange, rules: Decisions, volumes: Volumes | None = None
 ) -> Permission | Status:
     """The permission under which `request` may be asked, or the status that refuses it: MSG00013, CBI00202.
 
@@ -85,7 +118,7 @@ def admit_application(exchange: Exchange, operation: Operation, rules: AccessRul
         raise NotAuthorized(str(AccessRefusal.NO_ACCESS_RULE))
 
 
-def _note(exchange: Exchange, rules: AccessRules, rule: AccessRule | None, permission: Permission | None) -> None:
+def _note(exchange: Exchange, rules: Decisions, rule: AccessRule | None, permission: Permission | None) -> None:
     """Nothing; the trail has the version of the rules, and what of them admits and grants."""
     exchange.trail.rules_version = rules.version
     exchange.trail.access_rule = None if rule is None else rule.dossier

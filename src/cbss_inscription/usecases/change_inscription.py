@@ -13,9 +13,8 @@ from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import DeleteInscription, InsertInscription, UpdateInscription, WriteRequest
 from cbss_inscription.domain.results import Status, StatusValue, WriteResult
-from cbss_inscription.governance.access import AccessRules
 from cbss_inscription.repertory.port import Admitted, Repertory
-from cbss_inscription.usecases.authorization import admit
+from cbss_inscription.usecases.authorization import Decisions, admit
 from cbss_inscription.usecases.ports import Volumes
 
 WriteT = TypeVar("WriteT", bound=WriteRequest)
@@ -25,7 +24,7 @@ async def insert_inscription(
     request: InsertInscription,
     exchange: Exchange,
     *,
-    rules: AccessRules,
+    rules: Decisions,
     repertory: Repertory,
     volumes: Volumes | None = None,
 ) -> WriteResult:
@@ -37,7 +36,7 @@ async def update_inscription(
     request: UpdateInscription,
     exchange: Exchange,
     *,
-    rules: AccessRules,
+    rules: Decisions,
     repertory: Repertory,
     volumes: Volumes | None = None,
 ) -> WriteResult:
@@ -49,7 +48,7 @@ async def delete_inscription(
     request: DeleteInscription,
     exchange: Exchange,
     *,
-    rules: AccessRules,
+    rules: Decisions,
     repertory: Repertory,
     volumes: Volumes | None = None,
 ) -> WriteResult:
@@ -60,7 +59,7 @@ async def delete_inscription(
 async def _declare(
     request: WriteT,
     exchange: Exchange,
-    rules: AccessRules,
+    rules: Decisions,
     volumes: Volumes | None,
     write: Callable[[Admitted[WriteT]], Awaitable[WriteResult]],
 ) -> WriteResult:

@@ -7,9 +7,8 @@ from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import ConsultInscriptions
 from cbss_inscription.domain.results import ConsultResult, Status, StatusValue
-from cbss_inscription.governance.access import AccessRules
 from cbss_inscription.repertory.port import Repertory
-from cbss_inscription.usecases.authorization import admit
+from cbss_inscription.usecases.authorization import Decisions, admit
 from cbss_inscription.usecases.ports import Volumes
 
 
@@ -17,7 +16,7 @@ async def consult_inscriptions(
     request: ConsultInscriptions,
     exchange: Exchange,
     *,
-    rules: AccessRules,
+    rules: Decisions,
     repertory: Repertory,
     volumes: Volumes | None = None,
 ) -> ConsultResult:

@@ -1,0 +1,217 @@
+"""What the lines of a chunk need from the database, fetched together, and what they did, written together.
+
+Everything is done on the connection, and in the transaction, of whoever calls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Final
+
+import msgspec
+
+from cbss_inscription.domain.exchange import Caller
+from cbss_inscription.domain.line_set import DoneChange
+from cbss_inscription.domain.spans import FOREVER, Spans
+from cbss_inscription.governance.volumes import CountedCall
+from cbss_inscription.storage.database import Connection
+from cbss_inscription.storage.journal import JournalEntry
+from cbss_inscription.storage.queries import QUERIES
+
+_SPAN: Final = re.compile(r"\[([0-9-]+),([0-9-]*)\)")
+_AFTER_THE_CALENDAR: Final = "10000-01-01"
+_NEEDS_ESCAPE: Final = re.compile(r"[\\\t\n\r]")
+_ESCAPES: Final = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_NULL: Final = "\\N"
+
+StoredSet = tuple[Spans, tuple[datetime, ...]]
+"""A line set: its spans, and when each came to be as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkDone:
+    """What the lines of a chunk did, all for one customer, under one legal context, by one application."""
+
+    customer: str
+    legal_context: str
+    caller: Caller
+    changed_at: datetime
+    new_sets: Sequence[tuple[int, str, StoredSet]] = field(repr=False)
+    """By number and context."""
+    changed_sets: Sequence[tuple[int, str, StoredSet]] = field(repr=False)
+    history: Sequence[DoneChange] = field(repr=False)
+    answered: Sequence[tuple[str, bytes, bytes]] = field(repr=False)
+    """Ticket, content and answer."""
+    received_at: datetime
+    records: Sequence[JournalEntry] = field(repr=False)
+    worker: int
+    """For whom the calls are counted."""
+
+
+async def lock(connection: Connection, *, customer: str, tickets: Collection[str], ssins: Collection[int]) -> datetime:
+    """The time, once no other transaction holds any of the tickets or persons, until this one ends.
+
+    The time is later than that of all that was done to them before.
+    """
+    if tickets:
+        await connection.execute(QUERIES["lock_tickets"], {"customer": customer, "tickets": list(tickets)})
+    if ssins:
+        await connection.execute(QUERIES["lock_persons"], {"ssins": list(ssins)})
+    row = await (await connection.execute(QUERIES["clock"])).fetchone()
+    assert row is not None
+    changed_at: datetime = row[0]
+    return changed_at
+
+
+async def replacements_of(connection: Connection, ssins: Collection[int]) -> dict[int, int]:
+    """For those of some numbers whose lines went to another one, which."""
+    return dict(await (await connection.execute(QUERIES["replacements_of"], {"ssins": list(ssins)})).fetchall())
+
+
+async def own_sets(connection: Connection, *, customer: str, ssins: Collection[int]) -> dict[int, dict[str, StoredSet]]:
+    """The line sets that a customer has of some persons, by number and context; those without lines too."""
+    found: dict[int, dict[str, StoredSet]] = {}
+    parameters = {"customer": customer, "ssins": list(ssins)}
+    cursor = await connection.execute(QUERIES["line_sets_of_customer"], parameters)
+    for ssin, context, periods, last_changes in await cursor.fetchall():
+        found.setdefault(ssin, {})[context] = (read_spans(periods), tuple(last_changes))
+    return found
+
+
+async def sets_of_others(
+    connection: Connection, *, customer: str, ssins: Collection[int], inscription_contexts: Collection[str]
+) -> dict[int, dict[tuple[str, str], StoredSet]]:
+    """The line sets that other customers have of some persons, by number, and context and customer."""
+    found: dict[int, dict[tuple[str, str], StoredSet]] = {}
+    parameters = {"customer": customer, "ssins": list(ssins), "inscription_contexts": list(inscription_contexts)}
+    cursor = await connection.execute(QUERIES["line_sets_of_others"], parameters)
+    for ssin, context, other, periods, last_changes in await cursor.fetchall():
+        found.setdefault(ssin, {})[context, other] = (read_spans(periods), tuple(last_changes))
+    return found
+
+
+async def answered_declarations(
+    connection: Connection, *, customer: str, tickets: Collection[str]
+) -> dict[str, tuple[bytes, bytes]]:
+    """What was answered under some tickets of a customer: content and answer."""
+    parameters = {"customer": customer, "tickets": list(tickets)}
+    cursor = await connection.execute(QUERIES["answered_declarations"], parameters)
+    return {ticket: (content, answer) for ticket, content, answer in await cursor.fetchall()}
+
+
+async def write(connection: Connection, done: WorkDone) -> None:
+    """Nothing; all of it stands in the tables when the transaction commits."""
+    changed_at, received_at = done.changed_at.isoformat(), done.received_at.isoformat()
+    customer = _escaped(done.customer)
+    if done.new_sets:
+        rows = (
+            f"{ssin}\t{customer}\t{_escaped(context)}\t{write_spans(spans)}\t{_times(times)}\n"
+            for ssin, context, (spans, times) in done.new_sets
+        )
+        await _copy(connection, "copy_new_line_sets", rows)
+    if done.changed_sets:
+        changed = [
+            (ssin, context, write_spans(spans), _times(times)) for ssin, context, (spans, times) in done.changed_sets
+        ]
+        parameters = {"customer": done.customer, "changed": msgspec.json.encode(changed).decode("utf-8")}
+        await connection.execute(QUERIES["change_line_sets"], parameters)
+    if done.history:
+        said = "\t".join(map(_escaped, (done.legal_context, done.caller.application_urn, done.caller.cbe_number)))
+        rows = (
+            f"{one.ssin}\t{customer}\t{_escaped(one.inscription_context)}\t{one.operation}\t{write_spans(one.before)}"
+            f"\t{write_spans(one.after)}\t{changed_at}\t{one.ticket_cbss}\t"
+            f"{_NULL if one.customer_ticket is None else _escaped(one.customer_ticket)}\t{said}\n"
+            for one in done.history
+        )
+        await _copy(connection, "copy_history", rows)
+    if done.answered:
+        rows = (
+            f"{customer}\t{_escaped(ticket)}\t\\\\x{content.hex()}\t\\\\x{answer.hex()}\t{changed_at}\n"
+            for ticket, content, answer in done.answered
+        )
+        await _copy(connection, "copy_answered_declarations", rows)
+    await _write_records(connection, done, received_at)
+
+
+async def _write_records(connection: Connection, done: WorkDone, received_at: str) -> None:
+    if not done.records:
+        return
+    cursor = await connection.execute(QUERIES["audit_record_numbers"], {"record_count": len(done.records)})
+    numbers = await cursor.fetchall()
+    rows = (
+        f"{received_at}\t{entry.ticket}\t{number}\t{_escaped(entry.content)}\n"
+        for entry, (number,) in zip(done.records, numbers, strict=True)
+    )
+    await _copy(connection, "copy_audit_records", rows)
+    rows = (
+        f"\\\\x{person.hex()}\t{received_at}\t{entry.ticket}\n" for entry in done.records for person in entry.hashes
+    )
+    await _copy(connection, "copy_audit_persons", rows)
+    kept = [
+        f"{entry.ticket}\t{received_at}\t{_escaped(entry.evidence.key)}\t\\\\x{entry.evidence.sealed.hex()}\n"
+        for entry in done.records
+        if entry.evidence is not None
+    ]
+    if kept:
+        await _copy(connection, "copy_audit_evidence", kept)
+    counted = Counter(entry.counted for entry in done.records if entry.counted is not None)
+    if counted:
+        calls = {replace(call, is_refused=False) for call in counted}
+        parameters = {
+            "received_at": done.received_at,
+            "worker": done.worker,
+            "calls": msgspec.json.encode([_counts(call, counted) for call in calls]).decode("utf-8"),
+        }
+        await connection.execute(QUERIES["count_calls"], parameters)
+
+
+def _counts(call: CountedCall, counted: Counter[CountedCall]) -> dict[str, object]:
+    return {
+        "permission": call.permission,
+        "application_urn": call.application_urn,
+        "customer": call.customer,
+        "legal_context": call.legal_context,
+        "operation": call.operation,
+        "calls": counted[call],
+        "refused": counted[replace(call, is_refused=True)],
+    }
+
+
+async def _copy(connection: Connection, query: str, rows: Iterable[str]) -> None:
+    async with connection.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
+        await copy.write("".join(rows))
+
+
+def _escaped(text: str) -> str:
+    """The text as a value of COPY's text format."""
+    if _NEEDS_ESCAPE.search(text) is None:
+        return text
+    return _NEEDS_ESCAPE.sub(lambda shape: _ESCAPES[shape[0]], text)
+
+
+def read_spans(periods: str) -> Spans:
+    """The spans that a multirange's text says."""
+    return tuple((_ordinal(begin), _ordinal(end) if end else FOREVER) for begin, end in _SPAN.findall(periods))
+
+
+def write_spans(spans: Spans) -> str:
+    """The text of a multirange."""
+    return "{" + ",".join(f"[{_day(begin)},{_day(end)})" for begin, end in spans) + "}"
+
+
+def _ordinal(day: str) -> int:
+    return date.max.toordinal() + 1 if day == _AFTER_THE_CALENDAR else date.fromisoformat(day).toordinal()
+
+
+def _day(ordinal: int) -> str:
+    if ordinal == FOREVER:
+        return ""
+    return _AFTER_THE_CALENDAR if ordinal > date.max.toordinal() else date.fromordinal(ordinal).isoformat()
+
+
+def _times(moments: Iterable[datetime]) -> str:
+    return "{" + ",".join(moment.isoformat() for moment in moments) + "}"

@@ -1,0 +1,189 @@
+"""A batch and the same lines as requests, one by one, are answered alike and leave the same behind (rule 37)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cbss_inscription.domain.batch import BatchLegalData, BatchLine
+from cbss_inscription.domain.period import IncompleteDate
+from cbss_inscription.domain.requests import Operation
+from cbss_inscription.governance.access import (
+    AgreedVolume,
+    LegalDataProfile,
+    ReplacedNumbers,
+    Visibility,
+    VolumeWindow,
+)
+from tests.batch.works import Works, plain, told
+from tests.repertory.office import (
+    AID,
+    DEBT,
+    GROUND,
+    OTHER,
+    OTHER_GROUND,
+    OWN,
+    WAGE,
+    permission_of,
+    person_of,
+    rules_of,
+    ssin_of,
+)
+
+PERSONS = (
+    person_of(1),
+    person_of(2, decease_date=IncompleteDate(2020, 1, 0)),
+    person_of(3, successor=1),
+    person_of(4, successor=3),
+    person_of(5, canceled=True),
+    person_of(6, successor=5),
+    person_of(7, successor=8),
+    person_of(8, successor=7),
+    person_of(10, birth_date=IncompleteDate(1985, 0, 0), given_names=()),
+)
+NUMBERS = (*(ssin_of(index).digits for index in (1, 2, 3, 4, 5, 6, 7, 9, 10)), "85073003329", "00000000000")
+"""Active, deceased, replaced once and twice, canceled, replaced by that, in a circle, unknown, without names, none."""
+FIRST = date(2024, 1, 1)
+FIRST_RULES = rules_of(permission_of(OWN), permission_of(OTHER))
+CONTEXTS = (*map(str, (WAGE, DEBT, AID)), "PCSA:UNHEARD_OF")
+
+days = st.integers(0, 6).map(lambda number: FIRST + timedelta(number))
+periods = st.tuples(days, st.none() | days)
+cuts = st.tuples(st.none() | days, st.none() | days)
+contexts = st.sampled_from((*(CONTEXTS[0],) * 6, *CONTEXTS))
+tickets = st.none() | st.sampled_from(["one", "two", "back\\slash\tand tab", "0" * 36])
+numbers = st.sampled_from((*NUMBERS[:1] * 10, *NUMBERS))
+legal_data = st.none() | st.builds(
+    BatchLegalData,
+    last_name=st.none() | st.sampled_from(["Vandenbroeckelaere", "VANDENBROECKELAERE", "Janssens"]),
+    given_names=st.sampled_from([(), ("Wilhelmina",), ("Wilhelmina", "Josephine"), ("Josephine",)]),
+    birth_date=st.none() | st.sampled_from(["1985-07-30", "1985-00-00", "1985-07-00"]),
+    gender=st.none() | st.integers(0, 2),
+)
+said = {"number": st.just(0), "ticket": tickets, "ssin": numbers}
+of_one_context = {**said, "inscription_contexts": st.tuples(contexts)}
+
+
+def operation(one: Operation) -> st.SearchStrategy[Operation]:
+    return st.just(one)
+
+
+lines = st.one_of(
+    st.builds(
+        BatchLine,
+        **of_one_context,
+        operation=operation(Operation.INSERT_INSCRIPTION),
+        period=periods,
+        legal_data=legal_data,
+    ),
+    st.builds(
+        BatchLine,
+        **of_one_context,
+        operation=operation(Operation.UPDATE_INSCRIPTION),
+        period=periods,
+        new_period=periods,
+    ),
+    st.builds(
+        BatchLine,
+        **of_one_context,
+        operation=operation(Operation.DELETE_INSCRIPTION),
+        period=st.none() | cuts,
+    ),
+    st.builds(
+        BatchLine,
+        **said,
+        operation=operation(Operation.CONSULT_INSCRIPTIONS),
+        inscription_contexts=st.lists(contexts, max_size=2).map(tuple),
+        period=st.none() | cuts,
+    ),
+    st.builds(BatchLine, number=st.just(0), refused=st.just("SOA-03006")),
+)
+
+
+def numbered(of_file: list[BatchLine]) -> list[BatchLine]:
+
+    return [msgspec.structs.replace(line, number=number) for number, line in enumerate(of_file, start=1)]
+
+
+files = st.lists(lines, max_size=25).map(numbered)
+permissions = st.fixed_dictionaries(
+    {
+        "replaced_numbers": st.sampled_from([ReplacedNumbers.FOLLOW, ReplacedNumbers.FOLLOW, ReplacedNumbers.REFUSE]),
+        "legal_data_profile": st.sampled_from(LegalDataProfile),
+        "visibility": st.none()
+        | st.just(Visibility(inscription_contexts=frozenset({WAGE, AID}), organizations=(OTHER,)))
+        | st.just(Visibility(inscription_contexts=frozenset({DEBT}))),
+        "volumes": st.just(())
+        | st.builds(AgreedVolume, window=st.just(VolumeWindow.DAY), limit=st.integers(1, 20)).map(lambda one: (one,)),
+        "operations": st.sampled_from([tuple(Operation), tuple(Operation), (Operation.INSERT_INSCRIPTION,)]),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Offices:
+    """The same office twice: one asks online, one sends batches."""
+
+    runner: asyncio.Runner
+    online: Works
+    batch: Works
+
+
+@pytest.fixture(scope="module")
+def offices(make_database: Callable[[str], str]) -> Iterator[Offices]:
+    with asyncio.Runner() as runner:
+        both = [Works(conninfo=make_database(name), rules=FIRST_RULES) for name in ("online", "batch")]
+        for works in both:
+            runner.run(works.__aenter__())
+            works.load(PERSONS)
+        yield Offices(runner, *both)
+        for works in both:
+            runner.run(works.__aexit__(None, None, None))
+
+
+@given(
+    before=st.lists(lines, max_size=8).map(numbered),
+    file=files,
+    permission=permissions,
+    legal_context=st.sampled_from([GROUND, GROUND, GROUND, OTHER_GROUND]),
+    chunk_lines=st.integers(1, 12),
+)
+@settings(deadline=None)
+def test_rule_37_a_batch_is_answered_as_its_lines_would_be_online(
+    offices: Offices,
+    before: list[BatchLine],
+    file: list[BatchLine],
+    permission: dict[str, Any],
+    legal_context: Any,
+    chunk_lines: int,
+) -> None:
+    """Every line gets the answer that it would get online after those before it, and lines, history, tickets, volumes
+    and records are the same afterwards; whatever numbers, contexts and permissions, and however it is cut (rules 37,
+    38, 50).
+    """
+    permitted = permission_of(OWN, **permission, legal_contexts=frozenset({GROUND}))
+    rules = rules_of(permitted, permission_of(OTHER))
+
+    async def left_by(works: Works) -> Any:
+        works.empty()
+        works.rules, works.chunk_lines = FIRST_RULES, chunk_lines
+        # Under another customer's name too, so that there is something to see.
+        await works.online(before)
+        await works.online(before, sender=OTHER)
+        works.rules = rules
+        if works is offices.batch:
+            got = [told(answer) for answer in await works.batch(file, legal_context=legal_context)]
+        else:
+            got = [plain(ending) for ending in await works.online(file, legal_context=legal_context)]
+        return got, works.state(), works.log.reasons, works.log.failed
+
+    left = [offices.runner.run(left_by(works)) for works in (offices.online, offices.batch)]
+    assert left[1] == left[0]
