@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cbss_inscription.domain.batch import BatchLegalData, BatchLine
@@ -113,6 +113,61 @@ def numbered(of_file: list[BatchLine]) -> list[BatchLine]:
     return [msgspec.structs.replace(line, number=number) for number, line in enumerate(of_file, start=1)]
 
 
+def without_tickets(of_file: list[BatchLine]) -> list[BatchLine]:
+    return [msgspec.structs.replace(line, ticket=None) for line in of_file]
+
+
+def line(ssin: int, operation: Operation, *periods: Any, ticket: str | None = None, **more: Any) -> BatchLine:
+    """A line about one of PERSONS in the first context; periods by the numbers of their days."""
+    read = [
+        None if one is None else tuple(None if day is None else FIRST + timedelta(day) for day in one)
+        for one in periods
+    ]
+    values = {"inscription_contexts": (CONTEXTS[0],), "period": None, "new_period": None} | dict(
+        zip(("period", "new_period"), read, strict=False)
+    )
+    return BatchLine(number=0, ssin=ssin_of(ssin).digits, operation=operation, ticket=ticket, **(values | more))
+
+
+INSERT, UPDATE, DELETE, CONSULT = (
+    Operation.INSERT_INSCRIPTION,
+    Operation.UPDATE_INSCRIPTION,
+    Operation.DELETE_INSCRIPTION,
+    Operation.CONSULT_INSCRIPTIONS,
+)
+STORY = numbered(
+    [
+        line(1, INSERT, (0, 1), ticket="a"),
+        line(1, CONSULT),
+        line(1, INSERT, (0, 1), ticket="a"),  # sent again
+        line(1, INSERT, (5, 6), ticket="a"),  # a ticket for another content
+        line(2, INSERT, (0, 1), ticket="a"),  # and for another person
+        line(1, INSERT, (2, 3), ticket="b"),  # adjacent
+        line(3, INSERT, (5, None)),  # by a number that was replaced
+        line(4, CONSULT),
+        line(1, UPDATE, (5, None), (6, 6), ticket="c"),
+        line(1, UPDATE, (5, None), (6, 7), ticket="d"),  # is no line any more
+        line(1, UPDATE, (5, None), (6, 6), ticket="c"),
+        line(1, DELETE, (1, 2), ticket="e"),
+        line(1, INSERT, (3, 3)),  # stands there
+        line(1, INSERT, (0, 6), inscription_contexts=(CONTEXTS[1],)),
+        line(1, CONSULT, inscription_contexts=CONTEXTS[:2]),
+        line(1, DELETE, ticket="f"),
+        line(1, DELETE),
+        line(1, CONSULT),
+        line(1, INSERT, (0, 0), ticket="f"),
+        *(line(2, INSERT, (day, day)) for day in (0, 2, 4, 6, 8)),  # one too many
+        line(5, INSERT, (0, 0), ticket="g"),
+        line(1, INSERT, (0, 0), ticket="g", legal_data=BatchLegalData(last_name="Janssens")),
+        line(1, INSERT, (4, 4), ticket="g", legal_data=BatchLegalData(last_name="vandenbroeckelaere", gender=2)),
+        line(10, INSERT, (4, 4), legal_data=BatchLegalData(given_names=("W",), birth_date="1985-07-30")),
+        line(1, INSERT, (9, None), ticket="back\\slash and\ttab"),
+        line(1, CONSULT, (None, 3)),
+    ]
+)
+"""What a chunk has to get right though all of it is about the same person."""
+ANYTHING: dict[str, Any] = {"volumes": ()}
+
 files = st.lists(lines, max_size=25).map(numbered)
 permissions = st.fixed_dictionaries(
     {
@@ -149,8 +204,10 @@ def offices(make_database: Callable[[str], str]) -> Iterator[Offices]:
             runner.run(works.__aexit__(None, None, None))
 
 
+@example(before=[], file=STORY, permission=ANYTHING, legal_context=GROUND, chunk_lines=100)
+@example(before=[], file=STORY, permission=ANYTHING, legal_context=GROUND, chunk_lines=3)
 @given(
-    before=st.lists(lines, max_size=8).map(numbered),
+    before=st.lists(lines, max_size=8).map(without_tickets),
     file=files,
     permission=permissions,
     legal_context=st.sampled_from([GROUND, GROUND, GROUND, OTHER_GROUND]),

@@ -33,6 +33,8 @@ PROBE_SECONDS: Final = 10.0
 """How often a listener is asked whether it answers."""
 SILENT_SECONDS_MAX: Final = 45.0
 """How long a listener may give no answer before it is started anew: longer than any honest crowd needs."""
+BATCH_PAUSE_SECONDS: Final = 5.0
+"""How long a batch worker that ended stays away: one that cannot work must not be started without end."""
 _LOOK_SECONDS: Final = 0.02
 
 
@@ -55,6 +57,8 @@ class Listeners:
         self._silent_seconds_max = silent_seconds_max
         self._settings: Settings | None = None
         self._processes: dict[Listener, subprocess.Popen[bytes]] = {}
+        self._batch_workers: list[subprocess.Popen[bytes]] = []
+        self._batch_started = 0.0
         self._answered: dict[Listener, float] = {}
         self._probed = 0.0
         self._fetcher: RevocationFetcher | None = None
@@ -100,6 +104,7 @@ class Listeners:
             self._answered[listener] = time.monotonic()
         self._fetcher = fetcher
         fetcher.start()
+        self._restart_batch_workers()
 
     @property
     def process_ids(self) -> tuple[int, ...]:
@@ -130,6 +135,7 @@ class Listeners:
         To be called again and again; it looks once in `probe_seconds`, and that may take `PROBE_SECONDS_MAX` for each
         listener. The application server does not come back by itself from more connections than it has files for.
         """
+        self._restart_batch_workers()
         now = time.monotonic()
         if self._settings is None or now - self._probed < self._probe_seconds:
             return ()
@@ -164,14 +170,17 @@ class Listeners:
         """
         if self._fetcher is not None:
             self._fetcher.stop()
-        self._end(Listener.TLS, Listener.PLAIN)
+        self._end([*self._batch_workers, *self._taken(Listener.TLS, Listener.PLAIN)])
+        self._batch_workers.clear()
         if self._keeper is not None:
             self._keeper.finish()
             self._keeper.stop()
-        self._end(Listener.OPERATIONS)
+        self._end(self._taken(Listener.OPERATIONS))
 
-    def _end(self, *listeners: Listener) -> None:
-        processes = [self._processes.pop(one) for one in listeners if one in self._processes]
+    def _taken(self, *listeners: Listener) -> list[subprocess.Popen[bytes]]:
+        return [self._processes.pop(one) for one in listeners if one in self._processes]
+
+    def _end(self, processes: list[subprocess.Popen[bytes]]) -> None:
         for process in processes:
             if process.poll() is None:
                 process.terminate()
@@ -184,8 +193,24 @@ class Listeners:
             _kill_group(process)
 
     def _spawn(self, listener: Listener) -> None:
-        self._processes[listener] = subprocess.Popen(  # noqa: S603  # our own module, no shell
-            [sys.executable, "-m", "cbss_inscription.app.listener", str(self._path), listener],
+        self._processes[listener] = self._run("cbss_inscription.app.listener", str(self._path), listener)
+
+    def _restart_batch_workers(self) -> None:
+        """Nothing; as many batch workers run as the settings say, those that ended after a pause.
+
+        None of them is needed to answer callers: what is wrong with them stands in the log, and the service serves.
+        """
+        batch = None if self._settings is None else self._settings.batch
+        if batch is None or time.monotonic() - self._batch_started < BATCH_PAUSE_SECONDS:
+            return
+        self._batch_workers = [process for process in self._batch_workers if process.poll() is None]
+        for _ in range(batch.workers - len(self._batch_workers)):
+            self._batch_workers.append(self._run("cbss_inscription.app.batch_work", str(self._path)))
+            self._batch_started = time.monotonic()
+
+    def _run(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  # our own module, no shell
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,

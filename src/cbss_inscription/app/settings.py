@@ -35,6 +35,7 @@ from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, DialectN
 from cbss_inscription.client.asking import TIMEOUT_SECONDS as UPSTREAM_TIMEOUT_SECONDS
 from cbss_inscription.client.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, PROBES
 from cbss_inscription.contract.door import Door
+from cbss_inscription.domain.batch import CHUNK_LINES
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.exchange import KnownBy
@@ -119,6 +120,16 @@ DRAIN_SECONDS: Final = 10.0
 """Twice the five seconds in which whatever spreads the load usually asks [D]."""
 DRAIN_SECONDS_MAX: Final = 300.0
 """Longer than any of them takes to notice [D]."""
+BATCH_SHARE: Final = 0.25
+"""Which part of the time a batch worker works while online calls are answered [D]."""
+BATCH_SHARE_MIN: Final = 0.01
+"""The smallest such part."""
+BATCHES_KEPT_DAYS: Final = 30
+"""How long lines and answers of a finished batch are kept [D]."""
+BATCHES_KEPT_DAYS_MAX: Final = 366
+"""The longest such time; beyond it journal and history answer [D]."""
+CHUNK_LINES_MAX: Final = 10_000
+"""Lines of the largest chunk: two locks for each, and none of its persons can be changed online meanwhile."""
 
 ANSWER_SECONDS_MOST: Final = 60
 """Longer than any caller of a synchronous service waits [D]."""
@@ -277,6 +288,19 @@ class Disclosure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         for key in self.organizations:
             CustomerIdentification.of_key(key)
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How batches are worked on (docs/batch.md)."""
+
+    workers: Annotated[int, msgspec.Meta(ge=0)] = 1
+    """Processes that the façade starts for it; 0, when others do the work (`cbss-inscription batch work`)."""
+    chunk_lines: Annotated[int, msgspec.Meta(ge=1, le=CHUNK_LINES_MAX)] = CHUNK_LINES
+    """Lines that one transaction answers, about."""
+    share: Annotated[float, msgspec.Meta(ge=BATCH_SHARE_MIN, le=1)] = BATCH_SHARE
+    """See `BATCH_SHARE`; while nobody calls, it is all of the time."""
+    kept_days: Annotated[int, msgspec.Meta(ge=1, le=BATCHES_KEPT_DAYS_MAX)] = BATCHES_KEPT_DAYS
+    """See `BATCHES_KEPT_DAYS`."""
 
 
 class Limits(HttpLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -492,6 +516,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     authentication: Authentication = Authentication()
     faults: Faults | None = None
     """Absent, nothing goes wrong on order, and no code of it is in a request's way."""
+    batch: Batch | None = None
+    """How a façade works on batches; absent, it starts nobody to do so."""
     limits: Limits = Limits()
     security: Security = Security()
     tickets_kept_hours: Annotated[int, msgspec.Meta(ge=1, le=TICKETS_KEPT_HOURS_MAX)] = TICKETS_KEPT_HOURS
@@ -620,6 +646,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield f"two listeners cannot share port {port}"
     if (settings.access_rules is None) == (settings.governance is None):
         yield "the rules are in a file or in the database: name access_rules or [governance]"
+    if settings.batch is not None and (settings.service is not Service.FACADE or settings.upstream is not None):
+        yield "only a façade that keeps the lines works on batches"
     said = settings.authentication
     if settings.service is Service.FACADE and not said.is_signed and not said.facade_without_token:
         yield "the contract of a façade has a signature on each message: say facade_without_token = true to go without"

@@ -151,6 +151,40 @@ class StructuredUpstreamLog:
         write("circuit", service=service, circuit=circuit.value, pid=os.getpid())
 
 
+class StructuredBatchLog:
+    """A `batch.engine.BatchLog`, and what its registers tell, of JSON lines."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("batch")
+
+    def line_failed(self, *, batch_id: UUID, line: int, error: Exception) -> None:
+        """See `BatchLog.line_failed`."""
+        self._log.error("line failed", batch_id=str(batch_id), line=line, exceptions=_told(error))
+
+    def worked(self, *, batch_id: UUID, lines_answered: int, lines_waiting: int, seconds: float) -> None:
+        """One line: a chunk was answered, or that part of it whose sources answered."""
+        milliseconds = round(seconds * 1000, 1)
+        self._log.info(
+            "worked",
+            batch_id=str(batch_id),
+            lines_answered=lines_answered,
+            lines_waiting=lines_waiting,
+            milliseconds=milliseconds,
+        )
+
+    def work_failed(self, *, reason: str) -> None:
+        """One line: a chunk could not be worked on; it is tried again, and said again when the reason changes."""
+        self._log.error("work failed", reason=reason)
+
+    def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
+        """See `registers.port.DataAnomalyLog`."""
+        self._log.error("data anomaly", ticket_cbss=str(ticket_cbss), reason=reason)
+
+    def found_source_unavailable(self, *, source: str, reason: str) -> None:
+        """See `registers.national_register.SourceLog`."""
+        self._log.warning("source unavailable", source=source, reason=reason)
+
+
 class StructuredReloadLog:
     """An `app.reloading.ReloadLog` of JSON lines; each line says which process wrote it, for every worker does."""
 

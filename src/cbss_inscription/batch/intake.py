@@ -10,7 +10,7 @@ from typing import Final
 from uuid import uuid4
 
 from cbss_inscription.batch.chunk import pack_lines
-from cbss_inscription.domain.batch import BatchHeader, BatchLine, Submitted
+from cbss_inscription.domain.batch import CHUNK_LINES, BatchHeader, BatchLine, Submitted
 from cbss_inscription.domain.errors import NotAuthorized
 from cbss_inscription.domain.exchange import Caller
 from cbss_inscription.domain.requests import Operation
@@ -20,8 +20,6 @@ from cbss_inscription.registers.resolution import HOPS_MAX
 from cbss_inscription.storage.batches import Chunk, Intake, NewBatch
 from cbss_inscription.usecases.ports import AccessRulesSource
 
-CHUNK_LINES: Final = 1_000
-"""Lines that one transaction answers, about: so long may an online declaration wait for one about the same person."""
 LANES: Final = 16
 """Lanes of a batch that is longer than a chunk: so many workers can be at one batch."""
 OPERATIONS: Final = (

@@ -10,6 +10,7 @@ import typer
 from cbss_inscription import __version__
 from cbss_inscription.cli import (
     audit,
+    batch,
     demo,
     disclosure,
     explain,
@@ -55,6 +56,7 @@ application.command()(explain.explain)
 application.command()(why.why)
 application.command()(disclosure.disclosure)
 application.add_typer(audit.audit, name="audit")
+application.add_typer(batch.batch, name="batch")
 application.add_typer(demo.demo, name="demo")
 application.add_typer(faults.faults, name="faults")
 application.add_typer(governance.governance, name="governance")

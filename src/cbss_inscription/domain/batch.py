@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -17,6 +18,9 @@ from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.domain.results import InscriptionResult
+
+CHUNK_LINES: Final = 1_000
+"""Lines that one transaction answers, about: so long may an online declaration wait for one about the same person."""
 
 
 class BatchParty(msgspec.Struct, frozen=True, kw_only=True):

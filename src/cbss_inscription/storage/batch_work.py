@@ -112,7 +112,7 @@ async def write(connection: Connection, done: WorkDone) -> None:
             f"{ssin}\t{customer}\t{_escaped(context)}\t{write_spans(spans)}\t{_times(times)}\n"
             for ssin, context, (spans, times) in done.new_sets
         )
-        await _copy(connection, "copy_new_line_sets", rows)
+        await _copy(connection, QUERIES["copy_new_line_sets"], rows)
     if done.changed_sets:
         changed = [
             (ssin, context, write_spans(spans), _times(times)) for ssin, context, (spans, times) in done.changed_sets
@@ -127,13 +127,13 @@ async def write(connection: Connection, done: WorkDone) -> None:
             f"{_NULL if one.customer_ticket is None else _escaped(one.customer_ticket)}\t{said}\n"
             for one in done.history
         )
-        await _copy(connection, "copy_history", rows)
+        await _copy(connection, QUERIES["copy_history"], rows)
     if done.answered:
         rows = (
             f"{customer}\t{_escaped(ticket)}\t\\\\x{content.hex()}\t\\\\x{answer.hex()}\t{changed_at}\n"
             for ticket, content, answer in done.answered
         )
-        await _copy(connection, "copy_answered_declarations", rows)
+        await _copy(connection, QUERIES["copy_answered_declarations"], rows)
     await _write_records(connection, done, received_at)
 
 
@@ -146,18 +146,18 @@ async def _write_records(connection: Connection, done: WorkDone, received_at: st
         f"{received_at}\t{entry.ticket}\t{number}\t{_escaped(entry.content)}\n"
         for entry, (number,) in zip(done.records, numbers, strict=True)
     )
-    await _copy(connection, "copy_audit_records", rows)
+    await _copy(connection, QUERIES["copy_audit_records"], rows)
     rows = (
         f"\\\\x{person.hex()}\t{received_at}\t{entry.ticket}\n" for entry in done.records for person in entry.hashes
     )
-    await _copy(connection, "copy_audit_persons", rows)
+    await _copy(connection, QUERIES["copy_audit_persons"], rows)
     kept = [
         f"{entry.ticket}\t{received_at}\t{_escaped(entry.evidence.key)}\t\\\\x{entry.evidence.sealed.hex()}\n"
         for entry in done.records
         if entry.evidence is not None
     ]
     if kept:
-        await _copy(connection, "copy_audit_evidence", kept)
+        await _copy(connection, QUERIES["copy_audit_evidence"], kept)
     counted = Counter(entry.counted for entry in done.records if entry.counted is not None)
     if counted:
         calls = {replace(call, is_refused=False) for call in counted}
@@ -181,8 +181,8 @@ def _counts(call: CountedCall, counted: Counter[CountedCall]) -> dict[str, objec
     }
 
 
-async def _copy(connection: Connection, query: str, rows: Iterable[str]) -> None:
-    async with connection.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
+async def _copy(connection: Connection, statement: str, rows: Iterable[str]) -> None:
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
         await copy.write("".join(rows))
 
 

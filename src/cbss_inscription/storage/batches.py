@@ -18,9 +18,15 @@ from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import SequenceViolation, TemporarilyUnavailable
 from cbss_inscription.domain.exchange import Caller
 from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.storage.database import Connection, Database, bounded
+from cbss_inscription.storage.database import APPLICATION_NAME, Connection, Database, bounded
 from cbss_inscription.storage.queries import QUERIES
 
+BATCH_SESSIONS: Final = "cbss-inscription batch"
+"""What the server calls the sessions that work on batches."""
+SILENT_MILLISECONDS_MAX: Final = 300_000
+"""How long the transaction of a chunk may be silent: while registers elsewhere are asked about its persons."""
+_RECORDING: Final = QUERIES["write_audit_records"].partition("\n")[0]
+"""How the statement begins that each call ends with."""
 FIRST_LINES: Final = 5
 """Lines that are named of each outcome."""
 BATCHES_LISTED_MAX: Final = 1_000
@@ -66,7 +72,7 @@ class Intake:
         except psycopg.OperationalError as error:
             raise TemporarilyUnavailable("database") from error
         # The file sets the pace here, not the database: a slow one may be silent for longer than a request may.
-        self._connection.execute(QUERIES["wait_for_reader"])
+        self._connection.execute(QUERIES["be_silent"], {"milliseconds": "0"})
         return self
 
     def __exit__(
@@ -268,6 +274,7 @@ class StoredBatches:
         What is done with it is done in this transaction: whoever is killed has done nothing of it.
         """
         async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(QUERIES["be_silent"], {"milliseconds": str(SILENT_MILLISECONDS_MAX)})
             row = await (await connection.execute(QUERIES["claim_lane"])).fetchone()
             if row is None:
                 yield None
@@ -297,6 +304,11 @@ class StoredBatches:
                     digest=digest,
                 ),
             )
+
+    async def are_calls_answered(self) -> bool:
+        """Whether a call online was recorded within the last second, as far as we may see other sessions."""
+        sought: dict[str, object] = {"application_name": APPLICATION_NAME, "statement": _RECORDING}
+        return await self._database.row("calls_answered", sought) is not None
 
     async def finish(self) -> int:
         """How many batches are finished now: all their lines are answered, or those up to the cut."""

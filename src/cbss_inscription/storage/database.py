@@ -31,6 +31,8 @@ CONNECT_SECONDS_MAX: Final = 5
 TCP_UNACKNOWLEDGED_MILLISECONDS: Final = 15_000
 """How long data may stay unacknowledged before a connection counts as lost."""
 
+APPLICATION_NAME: Final = "cbss-inscription"
+"""What the server calls our sessions, but those that say otherwise."""
 UNREADABLE: Final = "the database's connection string is none: key=value …, or postgresql://…"
 """Instead of libpq's words, which quote the string, and so perhaps half a password (SEC-78)."""
 
@@ -41,9 +43,11 @@ Row = tuple[Any, ...]
 class Database:
     """Connections to one PostgreSQL database; `open` before use, `close` after."""
 
-    def __init__(self, conninfo: str, *, connections_max: int = CONNECTIONS_MAX) -> None:
+    def __init__(
+        self, conninfo: str, *, connections_max: int = CONNECTIONS_MAX, application_name: str = APPLICATION_NAME
+    ) -> None:
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            bounded(conninfo),
+            bounded(conninfo, application_name=application_name),
             min_size=1,
             max_size=connections_max,
             timeout=WAIT_SECONDS_MAX,
@@ -109,7 +113,7 @@ class Database:
                 return deleted
 
 
-def bounded(conninfo: str) -> str:
+def bounded(conninfo: str, *, application_name: str = APPLICATION_NAME) -> str:
     """The connection string with our bounds; what the operator says of the same goes first. Raises `UsageError`."""
     try:
         said = conninfo_to_dict(conninfo)
@@ -122,7 +126,7 @@ def bounded(conninfo: str) -> str:
         f" {said.get('options') or ''} -c timezone=UTC"
     )
     ours: dict[str, str | int] = {
-        "application_name": "cbss-inscription",
+        "application_name": application_name,
         "connect_timeout": CONNECT_SECONDS_MAX,
         # A peer that is gone without a word is noticed within a minute when idle, and sooner when something is sent.
         "keepalives_idle": 30,

@@ -95,6 +95,8 @@ _SETTINGS: Final = (
     ("shared_buffers", "256MB"),
     # Workers times pool size, the batch and a psql or two.
     ("max_connections", "100"),
+    # A chunk of a batch locks each of its persons and tickets: two for each line, of several workers at once.
+    ("max_locks_per_transaction", "512"),
     # A bulk load would otherwise force a checkpoint every few seconds; recovery stays a matter of seconds.
     ("max_wal_size", "2GB"),
     # Laptops and servers of today have no seek time: let the planner take the index.

@@ -1424,9 +1424,17 @@ WHERE (batch_id, lane, block) IN (
     LIMIT %(row_count_max)s::integer
 );
 
--- name: wait_for_reader
--- Nothing; in this session a transaction may be silent for long, as when it waits for a file.
-SELECT set_config('idle_in_transaction_session_timeout', '0', false);
+-- name: be_silent
+-- Nothing; this transaction may be silent for so long, as when it waits for a file; 0: for any time.
+SELECT set_config('idle_in_transaction_session_timeout', %(milliseconds)s::text, true);
+
+-- name: calls_answered
+-- One row, when sessions of this name ran a statement that begins like this within the last second.
+SELECT true
+FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = %(application_name)s::text
+  AND starts_with(query, %(statement)s::text) AND state_change > clock_timestamp() - interval '1 second'
+LIMIT 1;
 
 -- name: lock_tickets
 -- Nothing; lock_ticket for many tickets of a customer. All in one order, so that two who take several cannot wait for each
