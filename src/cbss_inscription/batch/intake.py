@@ -73,7 +73,7 @@ class BatchIntake:
                 if len(read) > self._chunk_lines:
                     lanes = self._lanes
                 line_count += len(read)
-                intake.write(_deal(read, block, lanes, intake.numbers_that_carry_on))
+                intake.write(list(_deal(read, block, lanes, intake.numbers_that_carry_on)))
             intake.end(line_count)
         return Submitted(batch_id=batch.batch_id, is_repeat=False)
 

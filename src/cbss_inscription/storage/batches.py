@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -129,7 +129,7 @@ class Intake:
         rows = self._connection.execute(QUERIES["numbers_that_carry_on"], parameters).fetchall()
         return dict(rows)
 
-    def write(self, chunks: Iterable[Chunk]) -> None:
+    def write(self, chunks: Sequence[Chunk]) -> None:
         """Nothing; the chunks are part of the batch."""
         with self._connection.cursor() as cursor, cursor.copy(QUERIES["copy_chunks"]) as copy:
             copy.set_types(("uuid", "int4", "int4", "int8", "int4", "bytea"))

@@ -1270,7 +1270,11 @@ SELECT batch_id, lane, min(block) FROM batch_chunk WHERE batch_id = %(batch_id)s
 -- For those of some numbers that were replaced: the number at which the replacements end, as far as they are followed. Where
 -- lines went goes before what a register says.
 WITH RECURSIVE chain (asked, ssin, hop) AS (
-    SELECT number, number, 0 FROM unnest(%(ssins)s::bigint[]) AS number
+    SELECT number, coalesce(replacement.replaced_by, person.replaced_by), 1
+    FROM unnest(%(ssins)s::bigint[]) AS number
+    LEFT JOIN replacement ON replacement.ssin = number
+    LEFT JOIN person ON person.ssin = number AND person.status = 'replaced'
+    WHERE coalesce(replacement.replaced_by, person.replaced_by) IS NOT NULL
   UNION ALL
     SELECT chain.asked, coalesce(replacement.replaced_by, person.replaced_by), chain.hop + 1
     FROM chain
@@ -1278,7 +1282,7 @@ WITH RECURSIVE chain (asked, ssin, hop) AS (
     LEFT JOIN person ON person.ssin = chain.ssin AND person.status = 'replaced'
     WHERE coalesce(replacement.replaced_by, person.replaced_by) IS NOT NULL AND chain.hop <= %(hops_max)s::integer
 )
-SELECT DISTINCT ON (asked) asked, ssin FROM chain WHERE hop > 0 ORDER BY asked, hop DESC;
+SELECT DISTINCT ON (asked) asked, ssin FROM chain ORDER BY asked, hop DESC;
 
 -- name: claim_lane
 -- The next chunk that nobody works on, its lane locked until the transaction ends; no row when there is none. Batches take

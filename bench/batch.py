@@ -1,0 +1,346 @@
+# ruff: noqa: INP001 - a program, in no package
+"""How fast batches are taken in, worked on and answered, with how much memory, and what the limit was.
+
+    .venv/bin/python bench/batch.py [--lines 10000 --lines 1000000] [--workers 1 --workers 2 --workers 4]
+
+Runs the bundled PostgreSQL in a temporary directory, with a population of which a part has inscriptions, and workers as
+processes of their own, as the façade starts them. Of the lines 38 % insert, 22 % update, 10 % delete and 30 % consult;
+10 % give legal data, and 2 % are wrong: unknown numbers, wrong check digits, contexts that are not granted, legal data of
+somebody else. CPU is read from /proc: of the workers, and of the database's processes. Ends with 1 when two workers
+answer fewer lines a second than `LINES_A_SECOND_MIN`, or one of them takes more memory than `MEMORY_MIB_MAX`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import psycopg
+from volumes import cpu_of_tree
+
+from cbss_inscription.batch.answers import answers
+from cbss_inscription.batch.intake import BatchIntake
+from cbss_inscription.domain.batch import BatchHeader, BatchLegalData, BatchLine, BatchParty
+from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.exchange import Caller
+from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.requests import Operation
+from cbss_inscription.governance.access import AccessRule, AccessRules, Permission, write_access_rules
+from cbss_inscription.governance.journal import new_audit_keys
+from cbss_inscription.storage.batches import StoredBatches
+from cbss_inscription.storage.database import Database
+from cbss_inscription.storage.embedded_server import EmbeddedServer
+from cbss_inscription.storage.migration import migrate
+
+LINES_A_SECOND_MIN = 20_000
+MEMORY_MIB_MAX = 300
+SEQUENCES = 997
+"""Numbers of one day: the population takes as many days as it needs."""
+SENDER = CustomerIdentification(sector=17, institution=1)
+CALLER = Caller(
+    application_urn="urn:app:bench", cbe_number="0200000012", environment="LOCAL", certificate_fingerprint="00" * 32
+)
+WAGE, DEBT, UNGRANTED = "PCSA:LIVING_WAGE", "PCSA:DEBT_MEDIATION", "PCSA:OTHER_AID"
+GROUND = LegalContext("PCSA:SOCIAL_INQUIRY")
+POPULATION = """
+    WITH number AS (
+        SELECT n, to_char(date '1950-01-01' + (n / 997), 'YYMMDD') || lpad((n %% 997 + 1)::text, 3, '0') AS nine
+        FROM generate_series(0, %(persons)s - 1) AS n
+    )
+    INSERT INTO person (ssin, register, status, last_name, given_names, birth_date, gender_code, phonetic_key)
+    SELECT (nine || lpad((97 - nine::bigint %% 97)::text, 2, '0'))::bigint, 'nr', 'active', 'Peeters',
+           '{Anna,Maria}', to_char(date '1950-01-01' + (n / 997), 'YYYY-MM-DD'), 2, 'PTRS'
+    FROM number
+"""
+INSCRIPTIONS = """
+    INSERT INTO inscription (ssin, customer, inscription_context, periods, last_changes)
+    SELECT ssin, '17/1', 'PCSA:DEBT_MEDIATION', '{[2020-01-01,2024-01-01)}', ARRAY[timestamptz '2020-01-01']
+    FROM person WHERE ssin % 100 < 50
+"""
+
+
+def rules() -> AccessRules:
+    """Access rules that let the caller do everything in two contexts."""
+    application = {"application_urn": CALLER.application_urn, "cbe_number": CALLER.cbe_number}
+    rule = AccessRule(
+        dossier="UD-1",
+        **application,
+        environment=CALLER.environment,
+        operations=tuple(Operation),
+        valid_from=date(2000, 1, 1),
+    )
+    permission = Permission(
+        reference="KSZ-1",
+        customer_identification=SENDER,
+        cbe_number=CALLER.cbe_number,
+        application_urns=(CALLER.application_urn,),
+        legal_contexts=frozenset({GROUND}),
+        inscription_contexts=frozenset({InscriptionContext(WAGE), InscriptionContext(DEBT)}),
+        operations=tuple(Operation),
+        valid_from=date(2000, 1, 1),
+    )
+    return AccessRules(version=1, access_rules=(rule,), permissions=(permission,))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """An `AccessRulesSource` of one set of rules."""
+
+    rules: AccessRules
+
+    def current(self) -> AccessRules:
+        """See `AccessRulesSource`."""
+        return self.rules
+
+
+def digits_of(index: int) -> str:
+    """The number of a person of the population."""
+    day = date(1950, 1, 1) + timedelta(index // SEQUENCES)
+    nine = f"{day:%y%m%d}{index % SEQUENCES + 1:03d}"
+    return nine + f"{97 - int(nine) % 97:02d}"
+
+
+def mixed_lines(count: int, persons: int, *, seed: int, first_number: int = 1) -> Iterator[BatchLine]:
+    """So many lines in the mixture that the module describes; another seed makes others."""
+    chance = random.Random(seed)  # noqa: S311  # a benchmark's, the same each time
+    for number in range(first_number, first_number + count):
+        index = chance.randrange(persons)
+        ssin, context = digits_of(index), WAGE
+        begin = date(2024, 1, 1) + timedelta(chance.randrange(600))
+        period = (begin, begin + timedelta(chance.randrange(300)))
+        kind, error = chance.random(), chance.random()
+        given = BatchLegalData(last_name="Peeters", given_names=("Anna",), gender=2)
+        ticket = f"{seed}-{number}"
+        if error < 0.005:
+            ssin = ssin[:9] + ("00" if ssin[9:] != "00" else "01")
+        elif error < 0.010:
+            ssin = "98123199759"
+        elif error < 0.015:
+            context = UNGRANTED
+        elif error < 0.020:
+            given = BatchLegalData(last_name="Janssens", gender=1)
+            kind = 0.0
+        if kind < 0.10:
+            yield BatchLine(
+                number=number, ticket=ticket, operation=Operation.INSERT_INSCRIPTION, ssin=ssin,
+                inscription_contexts=(context,), period=period, legal_data=given,
+            )  # fmt: skip
+        elif kind < 0.38:
+            yield BatchLine(
+                number=number, ticket=ticket, operation=Operation.INSERT_INSCRIPTION, ssin=ssin,
+                inscription_contexts=(context,), period=period,
+            )  # fmt: skip
+        elif kind < 0.60:
+            if int(ssin) % 100 >= 50 and error >= 0.020:  # where there is one to update
+                ssin = next(one for step in range(persons) if int(one := digits_of((index + step) % persons)) % 100 < 50)
+            yield BatchLine(
+                number=number, ticket=ticket, operation=Operation.UPDATE_INSCRIPTION, ssin=ssin,
+                inscription_contexts=(DEBT if context == WAGE else context,),
+                period=(date(2020, 1, 1), date(2023, 12, 31)), new_period=(date(2020, 1, 1), date(2023, 12, 31)),
+            )  # fmt: skip
+        elif kind < 0.70:
+            yield BatchLine(
+                number=number, ticket=ticket, operation=Operation.DELETE_INSCRIPTION, ssin=ssin,
+                inscription_contexts=(context,), period=(begin, None),
+            )  # fmt: skip
+        else:
+            yield BatchLine(
+                number=number, ticket=ticket, operation=Operation.CONSULT_INSCRIPTIONS, ssin=ssin,
+                inscription_contexts=(context,),
+            )  # fmt: skip
+
+
+def header(sequence_number: int) -> BatchHeader:
+    """The header of a batch."""
+    return BatchHeader(
+        sender=BatchParty(organization_identification=SENDER),
+        receiver=BatchParty(organization_identification=CustomerIdentification(sector=25, institution=0)),
+        legal_context=GROUND,
+        sequence_number=sequence_number,
+    )
+
+
+def write_settings(directory: Path, conninfo: str, chunk_lines: int) -> Path:
+    """The settings file of a façade whose workers are asked for everything they have."""
+    (directory / "rules.yaml").write_bytes(write_access_rules(rules()))
+    (directory / "audit.toml").write_bytes(new_audit_keys("bench"))
+    path = directory / "facade.toml"
+    path.write_text(
+        f'environment = "LOCAL"\npublic_url = "https://localhost"\ndatabase = "{conninfo}"\n'
+        'access_rules = "rules.yaml"\n'
+        '[tls]\ncertificate = "none"\nprivate_key = "none"\n[trust]\napplication_authorities = "none"\n'
+        f'[audit]\nkeys = "audit.toml"\n[batch]\nshare = 1\nchunk_lines = {chunk_lines}\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What one batch took."""
+
+    lines: int
+    workers: int
+    intake_seconds: float
+    work_seconds: float
+    answer_seconds: float
+    intake_cpu: float
+    worker_cpu: float
+    answer_cpu: float
+    server_cpu: float
+    memory_mib: float
+
+    @property
+    def seconds(self) -> float:
+        """From the first line read to the last answer written."""
+        return self.intake_seconds + self.work_seconds + self.answer_seconds
+
+    def text(self) -> str:
+        """One line of the table."""
+        micros = 1e6 / self.lines
+        return (
+            f"{self.lines:>9} lines, {self.workers} workers: {self.lines / self.seconds:>7.0f}/s in all, "
+            f"{self.lines / self.work_seconds:>7.0f}/s at work; CPU µs a line: intake {self.intake_cpu * micros:.1f}, "
+            f"workers {self.worker_cpu * micros:.1f}, database {self.server_cpu * micros:.1f}, "
+            f"answers {self.answer_cpu * micros:.1f}; {self.memory_mib:.0f} MiB a worker; limit: {self.limit()}"
+        )
+
+    def limit(self) -> str:
+        """What was busy while the workers worked."""
+        cores = os.cpu_count() or 1
+        busy = (self.worker_cpu + self.server_cpu) / (self.work_seconds * cores)
+        if busy > 0.85:
+            larger = "the workers" if self.worker_cpu > self.server_cpu else "the database"
+            return f"all {cores} cores ({busy:.0%} busy), most of it {larger}"
+        one = self.worker_cpu / self.work_seconds / self.workers
+        return f"workers that wait for the database ({one:.0%} of a core each; {busy:.0%} of all cores busy)"
+
+
+class Bench:
+    """A database with a population, and the workers that are tried on it."""
+
+    def __init__(self, directory: Path, server: EmbeddedServer, *, persons: int, chunk_lines: int) -> None:
+        assert server.process_id is not None
+        self._conninfo = server.connection_string
+        self._postmaster = server.process_id
+        self._persons = persons
+        self._chunk_lines = chunk_lines
+        self._settings = write_settings(directory, server.connection_string, chunk_lines)
+        self._sequence = 0
+
+    def prepare(self) -> None:
+        """Nothing; the population is there."""
+        with psycopg.connect(self._conninfo) as connection:
+            connection.execute(POPULATION, {"persons": self._persons})
+            connection.execute(INSCRIPTIONS)
+        with psycopg.connect(self._conninfo, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
+
+    def run(self, lines: int, workers: int) -> Figures:
+        """What a batch of so many lines takes with so many workers."""
+        self._sequence += 1
+        seed = self._sequence
+        made = list(mixed_lines(lines, self._persons, seed=seed)) if lines <= 2_000_000 else None
+        began, cpu, server = time.perf_counter(), time.process_time(), self._server_cpu()
+        intake = BatchIntake(self._conninfo, rules=Rules(rules()), chunk_lines=self._chunk_lines)
+        submitted = intake.submit(
+            header(seed),
+            digest=hashlib.sha256(str(seed).encode()).digest(),
+            caller=CALLER,
+            lines=made if made is not None else mixed_lines(lines, self._persons, seed=seed),
+        )
+        del made
+        intake_seconds, intake_cpu = time.perf_counter() - began, time.process_time() - cpu
+        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        server_before = self._server_cpu()
+        running = [self._start() for _ in range(workers)]
+        if any(process.wait() != 0 for process in running):
+            raise SystemExit("a worker failed")
+        work_seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+        server_cpu = self._server_cpu() - server_before
+        worker_cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        began, cpu = time.perf_counter(), time.process_time()
+        counted = asyncio.run(self._read(submitted.batch_id))
+        if counted != lines:
+            raise SystemExit(f"{counted} answers to {lines} lines")
+        return Figures(
+            lines=lines,
+            workers=workers,
+            intake_seconds=intake_seconds,
+            work_seconds=work_seconds,
+            answer_seconds=time.perf_counter() - began,
+            intake_cpu=intake_cpu,
+            worker_cpu=worker_cpu,
+            answer_cpu=time.process_time() - cpu,
+            server_cpu=server_cpu,
+            memory_mib=after.ru_maxrss / 1024,
+        )
+
+    def _server_cpu(self) -> float:
+        return cpu_of_tree(self._postmaster) - time.process_time()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "cbss_inscription.cli.main", "batch", "work", "--until-idle"]
+        return subprocess.Popen(  # noqa: S603  # our own command
+            [*command, "--settings", str(self._settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL if "BENCH_LOG" not in os.environ else None
+        )
+
+    async def _read(self, batch_id: object) -> int:
+        database = Database(self._conninfo, connections_max=1)
+        await database.open()
+        try:
+            return len([None async for _ in answers(StoredBatches(database), batch_id)])  # type: ignore[arg-type]
+        finally:
+            await database.close()
+
+
+def main() -> int:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=int, action="append")
+    parser.add_argument("--workers", type=int, action="append")
+    parser.add_argument("--persons", type=int, default=500_000)
+    parser.add_argument("--chunk-lines", type=int, default=1_000)
+    given = parser.parse_args()
+    found: list[Figures] = []
+    with tempfile.TemporaryDirectory(prefix="cbss-bench-") as directory:
+        Path(directory).chmod(0o711)
+        with EmbeddedServer(Path(directory)) as server:
+            migrate(server.connection_string)
+            bench = Bench(Path(directory), server, persons=given.persons, chunk_lines=given.chunk_lines)
+            bench.prepare()
+            for lines in given.lines or (10_000, 1_000_000):
+                for workers in given.workers or (1, 2, 4):
+                    found.append(bench.run(lines, workers))
+                    sys.stdout.write(found[-1].text() + "\n")
+                    sys.stdout.flush()
+    return verdict(found)
+
+
+def verdict(found: Sequence[Figures]) -> int:
+    """1 when a target is missed, and which."""
+    missed = [f"{one.memory_mib:.0f} MiB a worker at {one.lines} lines" for one in found if one.memory_mib > MEMORY_MIB_MAX]
+    with_two = [one.lines / one.work_seconds for one in found if one.workers == 2 and one.lines >= 100_000]
+    if with_two and max(with_two) < LINES_A_SECOND_MIN:
+        missed.append(f"{max(with_two):.0f} lines/s with two workers")
+    for what in missed:
+        sys.stdout.write(f"missed: {what}\n")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
