@@ -40,6 +40,9 @@ KSZ_PATH: Final = "/InscriptionService/v1/inscription"  # [C]
 MUTATIONS: Final = "urn:cbss-inscription:mutations:v1"  # [D] nothing of the owners has this operation
 MUTATIONS_ACTION: Final = "urn:cbss-inscription:mutations:v1/"  # [D] followed by the operation
 MUTATIONS_PATH: Final = "/InscriptionMutations/v1"  # [D]
+BATCH: Final = "http://kszbcss.fgov.be/intf/InscriptionService/batch/v1"  # [C]
+BATCH_MANIFEST: Final = "urn:cbss-inscription:batch-manifest:v1"  # [D] how a file is signed is said nowhere
+BATCH_PATH: Final = "/InscriptionBatch/v1"  # [D]
 PERSON: Final = "http://kszbcss.fgov.be/intf/PersonService/v1"  # [C]
 PERSON_ACTION: Final = "http://kszbcss.fgov.be/PersonService/"  # [C] without version, followed by the operation
 PERSON_PATH: Final = "/PersonService/v1/person"  # [C]
@@ -98,3 +101,6 @@ ECDSA_SHA384: Final = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384"
 # root elements of the contract
 HEALTH_CHECK_REQUEST: Final = qname(MONITORING, "HealthCheckRequest")
 HEALTH_CHECK_RESPONSE: Final = qname(MONITORING, "HealthCheckResponse")
+BATCH_REQUEST: Final = qname(BATCH, "inscriptionBatchRequest")
+BATCH_RESPONSE: Final = qname(BATCH, "inscriptionBatchResponse")
+BATCH_FILE_MANIFEST: Final = qname(BATCH_MANIFEST, "inscriptionBatchManifest")

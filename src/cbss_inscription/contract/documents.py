@@ -23,6 +23,8 @@ SCHEMA_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "PersonServiceV1.xsd": "be/fgov/kszbcss/intf/PersonService/PersonServiceV1.xsd",
         "PersonV1.xsd": "be/fgov/kszbcss/types/Person/PersonV1.xsd",
         "InscriptionMutations_v1.xsd": "cbss-inscription/mutations/v1/InscriptionMutations_v1.xsd",
+        "InscriptionServiceBatchV1.xsd": "be/fgov/kszbcss/intf/InscriptionService/InscriptionServiceBatchV1.xsd",
+        "InscriptionBatchManifest_v1.xsd": "cbss-inscription/batch/v1/InscriptionBatchManifest_v1.xsd",
         "CommonV3.xsd": "be/fgov/kszbcss/types/common/CommonV3.xsd",
         "socsec-errors-schema-v1.xsd": "be/socialsecurity/errors/v1/socsec-errors-schema-v1.xsd",
         "monitoring-v1.xsd": "be/fgov/services/monitoring/v1/monitoring-v1.xsd",
@@ -58,6 +60,9 @@ DOOR_SCHEMAS: Final[Mapping[Door, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """The schemas that hold the root elements of each door; they import the rest."""
+
+BATCH_SCHEMAS: Final = ("InscriptionServiceBatchV1.xsd", "InscriptionBatchManifest_v1.xsd")
+"""The schemas of batches: both files, and the manifest that is signed."""
 
 
 def read_document(path: str) -> bytes:

@@ -45,6 +45,7 @@ from cbss_inscription.domain.requests import (
     DeleteInscription,
     HealthCheck,
     HealthCheckType,
+    InscriptionRequest,
     InsertInscription,
     Operation,
     Request,
@@ -98,6 +99,14 @@ def read_request(element: _Element) -> Request:
     if reader is None:
         raise WsdlViolation("operation")
     return reader(element)
+
+
+def read_declared(operation: Operation, header: Header, element: _Element) -> InscriptionRequest:
+    """What a valid declaration, or the criteria of a consultation, ask for under the header of another place.
+
+    `operation` is one of the four on inscriptions. Raises `ContentViolation`.
+    """
+    return _DECLARED_READERS[operation](header, element)
 
 
 def read_response(element: _Element) -> Response:
@@ -268,12 +277,17 @@ def _given_period(element: _Element) -> GivenPeriod:
     )
 
 
-_CONTENT_READERS: Final[Mapping[Operation, Callable[[Header, _Element], Request]]] = MappingProxyType(
+_DECLARED_READERS: Final[Mapping[Operation, Callable[[Header, _Element], InscriptionRequest]]] = MappingProxyType(
     {
         Operation.CONSULT_INSCRIPTIONS: _read_consult,
         Operation.INSERT_INSCRIPTION: _read_insert,
         Operation.UPDATE_INSCRIPTION: _read_update,
         Operation.DELETE_INSCRIPTION: _read_delete,
+    }
+)
+_CONTENT_READERS: Final[Mapping[Operation, Callable[[Header, _Element], Request]]] = MappingProxyType(
+    {
+        **_DECLARED_READERS,
         Operation.CONSULT_MUTATIONS: read_mutation_criteria,
         Operation.SEARCH_PERSON_BY_SSIN: read_ssin_criteria,
         Operation.SEARCH_PERSON_PHONETICALLY: read_phonetic_criteria,

@@ -11,7 +11,7 @@ from lxml import etree
 from lxml.etree import _Element
 
 from cbss_inscription import names
-from cbss_inscription.contract.documents import DOOR_SCHEMAS, SCHEMA_PATHS, read_document
+from cbss_inscription.contract.documents import BATCH_SCHEMAS, DOOR_SCHEMAS, SCHEMA_PATHS, read_document
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import SchemaViolation, WsdlViolation
 from cbss_inscription.domain.requests import Operation
@@ -53,18 +53,17 @@ class _PackagedFiles(etree.Resolver):
         return self.resolve_string(read_document(SCHEMA_PATHS[name]), context, base_url=system_url)
 
 
-class Schema:
-    """The compiled schema of one door; safe to use from several threads.
+class _CompiledSchema:
+    """Packaged schemas compiled as one; safe to use from several threads.
 
-    Compiling costs as much as a thousand validations, so it is done once a process: see `schema_of`.
+    Compiling costs as much as a thousand validations, so it is done once a process.
     """
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
+    def __init__(self, schema_names: tuple[str, ...]) -> None:
         # Ours, not foreign: the packaged files do not pass through safe_xml, whose limits are for messages.
         parser = etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False)
         parser.resolvers.add(_PackagedFiles())
-        driver = etree.fromstring(_driver(door), parser, base_url=_DRIVER_URL)
+        driver = etree.fromstring(_driver(schema_names), parser, base_url=_DRIVER_URL)
         self._compiled = etree.XMLSchema(driver)
         self._names = frozenset(
             name
@@ -74,6 +73,29 @@ class Schema:
         )
         # lxml keeps one error log for each XMLSchema: without the lock a thread could read another's errors.
         self._lock = threading.Lock()
+
+    def check(self, element: _Element, reason: str) -> None:
+        """Returns when `element` is valid. Raises `SchemaViolation` with that reason and `paths`."""
+        with self._lock:
+            if self._compiled.validate(element):
+                return
+            # Only path and type: libxml2's messages quote the offending values.
+            found = [(entry.path, entry.type_name) for entry in self._compiled.error_log]
+        paths = dict.fromkeys(f"{self._known(path)}: {_RULES.get(rule, rule)}" for path, rule in found)
+        raise SchemaViolation(reason, tuple(paths)[:PATHS_MAX])
+
+    def _known(self, path: str | None) -> str:
+        # A sender can choose element names and prefixes too, so that only names of the contract are repeated.
+        steps = (_INDEX.sub("", step).rpartition(":")[2] for step in (path or "/*").split("/")[1:])
+        return "/".join(step if step in self._names else "*" for step in steps)
+
+
+class Schema:
+    """The compiled schema of one door; safe to use from several threads. See `schema_of`."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self._compiled = _CompiledSchema(DOOR_SCHEMAS[door])
         self._requests = door.requests
         self._responses = frozenset(map(door.response_element, door.requests.values()))
         self._faults = frozenset(
@@ -100,7 +122,7 @@ class Schema:
         that the contract does not know; never a value (SEC-74).
         """
         self.operation_of(element)
-        self._check(element, "schema")
+        self._compiled.check(element, "schema")
 
     def validate_response(self, element: _Element) -> None:
         """Returns when `element` is a valid response of this door.
@@ -109,27 +131,13 @@ class Schema:
         """
         if element.tag not in self._responses:
             raise SchemaViolation("response-schema", ("*: root",))
-        self._check(element, "response-schema")
+        self._compiled.check(element, "response-schema")
 
     def validate_fault(self, element: _Element) -> None:
         """Returns when `element` is a valid detail of this door's faults; raises `SchemaViolation` (`fault-schema`)."""
         if element.tag not in self._faults:
             raise SchemaViolation("fault-schema", ("*: root",))
-        self._check(element, "fault-schema")
-
-    def _check(self, element: _Element, reason: str) -> None:
-        with self._lock:
-            if self._compiled.validate(element):
-                return
-            # Only path and type: libxml2's messages quote the offending values.
-            found = [(entry.path, entry.type_name) for entry in self._compiled.error_log]
-        paths = dict.fromkeys(f"{self._known(path)}: {_RULES.get(rule, rule)}" for path, rule in found)
-        raise SchemaViolation(reason, tuple(paths)[:PATHS_MAX])
-
-    def _known(self, path: str | None) -> str:
-        # A sender can choose element names and prefixes too, so that only names of the contract are repeated.
-        steps = (_INDEX.sub("", step).rpartition(":")[2] for step in (path or "/*").split("/")[1:])
-        return "/".join(step if step in self._names else "*" for step in steps)
+        self._compiled.check(element, "fault-schema")
 
 
 @cache
@@ -138,9 +146,28 @@ def schema_of(door: Door) -> Schema:
     return Schema(door)
 
 
-def _driver(door: Door) -> bytes:
+class BatchSchema:
+    """The compiled schema of batches; safe to use from several threads. See `batch_schema`."""
+
+    def __init__(self) -> None:
+        self._compiled = _CompiledSchema(BATCH_SCHEMAS)
+
+    def validate(self, element: _Element, root: str) -> None:
+        """Returns when `element` is a valid `root` (Clark notation). Raises `SchemaViolation`, as `Schema.validate`."""
+        if element.tag != root:
+            raise SchemaViolation("schema", ("*: root",))
+        self._compiled.check(element, "schema")
+
+
+@cache
+def batch_schema() -> BatchSchema:
+    """The schema of batches, compiled once a process."""
+    return BatchSchema()
+
+
+def _driver(schema_names: tuple[str, ...]) -> bytes:
     root = etree.Element(names.qname(names.XSD, "schema"), nsmap={"xsd": names.XSD})
-    for name in DOOR_SCHEMAS[door]:
+    for name in schema_names:
         target = etree.fromstring(read_document(SCHEMA_PATHS[name])).get("targetNamespace", "")
         etree.SubElement(
             root,

@@ -12,6 +12,7 @@
     │   │   └── SequenceViolation    SOA-03007: a batch out of its sender's order
     │   ├── NotAuthenticated         SOA-01001
     │   ├── NotAuthorized            SOA-01002
+    │   ├── FileRejected             a batch's file as a whole; the code of what is wrong with it
     │   ├── MustUnderstand           SOA-03004, faultcode soapenv:MustUnderstand
     │   └── VersionMismatch          SOA-03002, faultcode soapenv:VersionMismatch
     ├── ServiceUnavailable           ours or the source's fault: server fault, 503, retry in batch
@@ -39,7 +40,7 @@ class MessageRejected(CbssInscriptionError):
     short fixed word for the operator's log (`signature-digest`, `certificate-expired`): data, never message text.
     """
 
-    code: ClassVar[str] = "SOA-03001"
+    code: str = "SOA-03001"
     fault_code: ClassVar[str] = "Client"
 
     def __init__(self, reason: str) -> None:
@@ -114,6 +115,27 @@ class NotAuthorized(MessageRejected):
     """The caller is known and may not do this: no access rule, or another organisation's identity (SEC-56, SEC-58)."""
 
     code = "SOA-01002"
+
+
+class FileRejected(MessageRejected):
+    """A file that cannot be processed as a whole: why, by the code of `because`, and in which line of it.
+
+    `line` counts lines of text and `number` declarations, both from 1; None where the file as such is wrong.
+    """
+
+    def __init__(self, because: MessageRejected, *, line: int | None = None, number: int | None = None) -> None:
+        super().__init__(because.reason)
+        self.code = because.code
+        self.line = line
+        self.number = number
+        self.paths = because.paths if isinstance(because, SchemaViolation) else ()
+
+    @property
+    def place(self) -> str:
+        """Where it is wrong, in words; an empty text where no line is to blame."""
+        if self.line is None:
+            return ""
+        return f"line {self.line}" + (f", declaration {self.number}" if self.number is not None else "")
 
 
 class MustUnderstand(MessageRejected):
