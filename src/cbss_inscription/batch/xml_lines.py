@@ -55,6 +55,7 @@ _FILLING: Final = (
 """A valid declaration, in whose place head and end of a file are judged."""
 
 _B: Final = r"[ \t\r\n]*+"
+_BLANKS: Final = re.compile(_B)
 _SSIN: Final = rf"<ssin>({SSIN})</ssin>"
 _CONTEXT: Final = rf"<inscriptionContext>({CONTEXT})</inscriptionContext>"
 _BEGIN: Final = rf"<beginDate>({DAY})</beginDate>"
@@ -238,7 +239,8 @@ class XmlLines:
         self._buffer = "".join(parts)
 
     def _rejected(self, error: MessageRejected, *, number: int | None = -1) -> FileRejected:
-        line = self._line + self._buffer.count("\n", 0, self._position)
+        blanks = _BLANKS.match(self._buffer, self._position)
+        line = self._line + self._buffer.count("\n", 0, self._position if blanks is None else blanks.end())
         return FileRejected(error, line=line, number=self._number + 1 if number == -1 else number)
 
 
