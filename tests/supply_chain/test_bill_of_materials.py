@@ -60,7 +60,9 @@ def test_sec_82_the_bill_names_the_program_and_what_it_needs_and_no_more(bill: d
     """Each dependency is in the bill, at the version that runs, with its licence; no tool is (SEC-82)."""
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     assert bill["metadata"]["component"]["name"] == "cbss-inscription"
-    packages = {component["name"].lower().replace("_", "-"): component for component in bill["components"]}
+    packages = {
+        component["name"].lower().replace("_", "-").replace(".", "-"): component for component in bill["components"]
+    }
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     direct = {line.partition(">=")[0].partition("[")[0] for line in project["dependencies"]}
     assert direct < packages.keys()

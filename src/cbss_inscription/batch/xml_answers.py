@@ -1,0 +1,215 @@
+"""Answers as an XML file, `inscriptionBatchResponse`: texts put together by hand, for there are millions of them.
+
+What is written is what lxml would write of the same answer online, and valid (tests/batch/test_batch_answers.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Final
+
+from lxml import etree
+
+from cbss_inscription import names
+from cbss_inscription.contract.batch import WORDS, write_batch_header
+from cbss_inscription.contract.common_v3 import (
+    AUTHOR_CODES,
+    DETAILS_MAX,
+    FIELD_NAME_CHARS_MAX,
+    FIELD_VALUE_CHARS_MAX,
+    INFORMATION_MAX,
+)
+from cbss_inscription.domain.batch import BatchHeader, BatchLegalData, BatchLine, LineAnswer
+from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.inscription import Inscription
+from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
+from cbss_inscription.domain.period import timestamp
+from cbss_inscription.domain.requests import Operation
+from cbss_inscription.domain.results import Anomaly, ConsultResult, Information, SsinAnswer, Status, WriteResult
+
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_OF_A_LINE: Final = frozenset({Operation.INSERT_INSCRIPTION, Operation.UPDATE_INSCRIPTION})
+
+
+class XmlAnswers:
+    """The texts of an XML file of answers: `head`, any number of `answer`, `foot`."""
+
+    def __init__(self, header: BatchHeader) -> None:
+        root = etree.Element(names.BATCH_RESPONSE, nsmap={"bat": names.BATCH})
+        write_batch_header(root, header)
+        etree.SubElement(root, "responses").text = "\n"
+        text = etree.tostring(root, encoding="unicode")
+        place = text.index("</responses>")
+        self._head = f'<?xml version="1.0" encoding="UTF-8"?>\n{text[:place]}'
+        self._foot = f"{text[place:]}\n"
+
+    def head(self) -> str:
+        """What comes before the first answer."""
+        return self._head
+
+    def foot(self) -> str:
+        """What comes after the last answer."""
+        return self._foot
+
+    def answer(self, answer: LineAnswer) -> str:
+        """One `response`."""
+        line, result = answer.line, answer.result
+        ticket = "" if line.ticket is None else f"<customerTicket>{_escaped(line.ticket)}</customerTicket>"
+        if result is None:
+            outcome = _fault(OutcomeCode(answer.code))
+        elif isinstance(result, WriteResult):
+            outcome = (
+                f"<writeOutcome>{_status(result.status)}{_ssin(result.ssin)}"
+                f"{_details('validationErrors', result.validation_errors)}{_details('anomalies', result.anomalies)}"
+                f"{_inscriptions(result.inscriptions)}</writeOutcome>"
+            )
+        else:
+            outcome = _consulted(result)
+        return (
+            f"<response><requestCorrelation>{ticket}<cbssTicket>{answer.ticket_cbss}</cbssTicket>"
+            f"<timestamp>{moment(answer.timestamp)}</timestamp></requestCorrelation>"
+            f"{'' if line.operation is None else _declaration(line, line.operation)}{outcome}</response>\n"
+        )
+
+
+def moment(at: datetime) -> str:
+    """The moment as `domain.period.timestamp` spells it."""
+    # As most are; `timestamp` converts first, which takes longer.
+    return at.isoformat(timespec="milliseconds")[:-6] + "Z" if at.tzinfo is UTC else timestamp(at)
+
+
+def _escaped(text: str) -> str:
+    if "&" in text or "<" in text or ">" in text:
+        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    if text.isprintable():
+        return text
+    # No text that comes in has a letter that XML has not; what a source says of its own may not spoil a whole file.
+    return _FORBIDDEN.sub("\ufffd", text).replace("\r", "&#13;")
+
+
+def _declaration(line: BatchLine, operation: Operation) -> str:
+    word = WORDS[operation]
+    contexts = "".join([f"<inscriptionContext>{context}</inscriptionContext>" for context in line.inscription_contexts])
+    about = f"{contexts}{_dates('period', line.period)}"
+    if operation in _OF_A_LINE:
+        about = (
+            f"<inscription>{about}</inscription>{_dates('newPeriod', line.new_period)}{_legal_data(line.legal_data)}"
+        )
+    return f"<declaration><{word}><ssin>{line.ssin}</ssin>{about}</{word}></declaration>"
+
+
+def _dates(name: str, dates: tuple[date | None, date | None] | None) -> str:
+    return "" if dates is None else _period(name, *dates)
+
+
+def _period(name: str, begin: date | None, end: date | None) -> str:
+    begun = "" if begin is None else f"<beginDate>{begin.isoformat()}</beginDate>"
+    ended = "" if end is None else f"<endDate>{end.isoformat()}</endDate>"
+    return f"<{name}>{begun}{ended}</{name}>"
+
+
+def _legal_data(given: BatchLegalData | None) -> str:
+    if given is None:
+        return ""
+    name, birth, gender = "", "", ""
+    if given.last_name is not None:
+        given_names = "".join([f"<givenName>{_escaped(one)}</givenName>" for one in given.given_names])
+        name = f"<name><lastName>{_escaped(given.last_name)}</lastName>{given_names}</name>"
+    if given.birth_date is not None:
+        birth = f"<birth><birthDate>{given.birth_date}</birthDate></birth>"
+    if given.gender is not None:
+        gender = f"<gender><genderCode>{given.gender}</genderCode></gender>"
+    return f"<legalData>{name}{birth}{gender}</legalData>"
+
+
+def _consulted(result: ConsultResult) -> str:
+    filters = "".join([f"<filteredElement>{_escaped(name)}</filteredElement>" for name in result.data_filters])
+    following = "" if result.next is None else f"<next>{_escaped(result.next)}</next>"
+    return (
+        f"<consultOutcome>{_status(result.status)}{_ssin(result.ssin)}"
+        f"{f'<dataFilters>{filters}</dataFilters>' if filters else ''}"
+        f"{_inscriptions(result.inscriptions)}{following}</consultOutcome>"
+    )
+
+
+def _status(status: Status) -> str:
+    about = _information(status.information) if status.information else ""
+    return (
+        f"<status><value>{status.value.value}</value><code>{status.code.value}</code>"
+        f"<description>{_text(status.code)}</description>{about}</status>"
+    )
+
+
+@cache
+def _text(code: OutcomeCode) -> str:
+    return _escaped(CATALOGUE[code].texts["en"])
+
+
+def _information(information: Iterable[Information]) -> str:
+    parts = []
+    for _, field in zip(range(INFORMATION_MAX), information, strict=False):
+        value = field.field_value
+        parts.append(
+            f"<information><fieldName>{_escaped(field.field_name[:FIELD_NAME_CHARS_MAX])}</fieldName>"
+            f"{'' if value is None else f'<fieldValue>{_escaped(value[:FIELD_VALUE_CHARS_MAX])}</fieldValue>'}"
+            f"</information>"
+        )
+    return "".join(parts)
+
+
+def _ssin(answer: SsinAnswer | None) -> str:
+    if answer is None:
+        return ""
+    canceled = ' canceled="true"' if answer.canceled else ""
+    replaces = "" if answer.replaces is None else f' replaces="{answer.replaces.digits}"'
+    return f"<ssin{canceled}{replaces}>{answer.current.digits}</ssin>"
+
+
+def _details(name: str, anomalies: tuple[Anomaly, ...]) -> str:
+    if not anomalies:
+        return ""
+    details = "".join(
+        [f"<detail>{_message(one.code)}{_information(one.information)}</detail>" for one in anomalies[:DETAILS_MAX]]
+    )
+    return f"<{name}>{details}</{name}>"
+
+
+@cache
+def _message(code: OutcomeCode) -> str:
+    entry = CATALOGUE[code]
+    return (
+        f"<severity>{entry.severity.value}</severity><reasonCode>{code.value}</reasonCode>"
+        f"<diagnostic>{_text(code)}</diagnostic><authorCode>{_escaped(AUTHOR_CODES[entry.origin])}</authorCode>"
+    )
+
+
+@cache
+def _fault(code: OutcomeCode) -> str:
+    return f"<fault>{_message(code)}</fault>"
+
+
+def _inscriptions(inscriptions: tuple[Inscription, ...]) -> str:
+    if not inscriptions:
+        return ""
+    return f"<inscriptions>{''.join(map(_inscription, inscriptions))}</inscriptions>"
+
+
+def _inscription(line: Inscription) -> str:
+    organization = "" if line.organization is None else _organization(line.organization)
+    changed = "" if line.last_change is None else f"<lastChange>{moment(line.last_change)}</lastChange>"
+    return (
+        f"<inscription><inscriptionContext>{line.inscription_context}</inscriptionContext>"
+        f"{_period('period', line.period.begin_date, line.period.end_date)}{organization}{changed}</inscription>"
+    )
+
+
+def _organization(organization: CustomerIdentification) -> str:
+    if organization.cbe_number is not None:
+        return f"<organization><cbeNumber>{organization.cbe_number}</cbeNumber></organization>"
+    return (
+        f"<organization><sector>{organization.sector}</sector><institution>{organization.institution}</institution>"
+        f"</organization>"
+    )
