@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
+from collections.abc import Callable
 from datetime import date
+from functools import cache
 from typing import Final
 
 from cbss_inscription.batch.csv_lines import BETWEEN_SEVERAL, COLUMNS
-from cbss_inscription.batch.xml_answers import moment
+from cbss_inscription.batch.xml_answers import moment, ticket_text
 from cbss_inscription.contract.batch import WORDS
 from cbss_inscription.domain.batch import BatchLegalData, LineAnswer
 from cbss_inscription.domain.inscription import Inscription
@@ -42,8 +43,8 @@ class CsvAnswers:
     """The texts of a CSV file of answers: `head`, any number of `answer`, `foot`."""
 
     def __init__(self) -> None:
-        self._text = io.StringIO(newline="")
-        self._writer = csv.writer(self._text, lineterminator="\r\n")
+        # A writer's `writerow` gives what its file's `write` gave: here, the row.
+        self._row: Callable[[tuple[str, ...]], str] = csv.writer(_Row(), lineterminator="\r\n").writerow
 
     def head(self) -> str:
         """The names of the columns."""
@@ -69,17 +70,18 @@ class CsvAnswers:
             _day(new_end),
             *(_NOTHING if line.legal_data is None else _legal_data(line.legal_data)),
         )
-        code = OutcomeCode(answer.code)
+        code = answer.fault if result is None else result.status.code
+        assert code is not None
         ssin = None if result is None else result.ssin
         return self._row(
             (
                 *asked,
                 str(line.number),
-                str(answer.ticket_cbss),
+                ticket_text(answer.ticket_cbss),
                 moment(answer.timestamp),
-                FAULT if result is None else result.status.value.value,
-                code.value,
-                CATALOGUE[code].texts["en"],
+                FAULT if result is None else result.status.value,
+                code,
+                _text(code),
                 "" if ssin is None else ssin.current.digits,
                 "" if ssin is None or ssin.replaces is None else ssin.replaces.digits,
                 "true" if ssin is not None and ssin.canceled else "",
@@ -91,12 +93,15 @@ class CsvAnswers:
             )
         )
 
-    def _row(self, cells: tuple[str, ...]) -> str:
-        self._writer.writerow(cells)
-        row = self._text.getvalue()
-        self._text.seek(0)
-        self._text.truncate()
-        return row
+
+class _Row:
+    def write(self, text: str, /) -> str:
+        return text
+
+
+@cache
+def _text(code: str) -> str:
+    return CATALOGUE[OutcomeCode(code)].texts["en"]
 
 
 def _day(day: date | None) -> str:
@@ -113,7 +118,7 @@ def _legal_data(given: BatchLegalData) -> tuple[str, str, str, str]:
 
 
 def _codes(anomalies: tuple[Anomaly, ...]) -> str:
-    return BETWEEN_SEVERAL.join([one.code.value for one in anomalies])
+    return BETWEEN_SEVERAL.join([one.code for one in anomalies])
 
 
 def _inscription(line: Inscription) -> str:

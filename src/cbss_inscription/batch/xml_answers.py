@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Final
+from uuid import UUID
 
 from lxml import etree
 
@@ -28,7 +29,15 @@ from cbss_inscription.domain.inscription import Inscription
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 from cbss_inscription.domain.period import timestamp
 from cbss_inscription.domain.requests import Operation
-from cbss_inscription.domain.results import Anomaly, ConsultResult, Information, SsinAnswer, Status, WriteResult
+from cbss_inscription.domain.results import (
+    Anomaly,
+    ConsultResult,
+    Information,
+    SsinAnswer,
+    Status,
+    StatusValue,
+    WriteResult,
+)
 
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _OF_A_LINE: Final = frozenset({Operation.INSERT_INSCRIPTION, Operation.UPDATE_INSCRIPTION})
@@ -69,7 +78,7 @@ class XmlAnswers:
         else:
             outcome = _consulted(result)
         return (
-            f"<response><requestCorrelation>{ticket}<cbssTicket>{answer.ticket_cbss}</cbssTicket>"
+            f"<response><requestCorrelation>{ticket}<cbssTicket>{ticket_text(answer.ticket_cbss)}</cbssTicket>"
             f"<timestamp>{moment(answer.timestamp)}</timestamp></requestCorrelation>"
             f"{'' if line.operation is None else _declaration(line, line.operation)}{outcome}</response>\n"
         )
@@ -77,8 +86,16 @@ class XmlAnswers:
 
 def moment(at: datetime) -> str:
     """The moment as `domain.period.timestamp` spells it."""
-    # As most are; `timestamp` converts first, which takes longer.
-    return at.isoformat(timespec="milliseconds")[:-6] + "Z" if at.tzinfo is UTC else timestamp(at)
+    # Most are in UTC; `timestamp` converts first, which takes longer.
+    if at.tzinfo is UTC:
+        return at.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return timestamp(at)
+
+
+def ticket_text(ticket: UUID) -> str:
+    """What `str` gives, a little sooner."""
+    digits = f"{ticket.int:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _escaped(text: str) -> str:
@@ -137,13 +154,14 @@ def _consulted(result: ConsultResult) -> str:
 
 def _status(status: Status) -> str:
     about = _information(status.information) if status.information else ""
-    return (
-        f"<status><value>{status.value.value}</value><code>{status.code.value}</code>"
-        f"<description>{_text(status.code)}</description>{about}</status>"
-    )
+    return f"<status>{_plain_status(status.value, status.code)}{about}</status>"
 
 
 @cache
+def _plain_status(value: StatusValue, code: OutcomeCode) -> str:
+    return f"<value>{value}</value><code>{code}</code><description>{_text(code)}</description>"
+
+
 def _text(code: OutcomeCode) -> str:
     return _escaped(CATALOGUE[code].texts["en"])
 
@@ -181,7 +199,7 @@ def _details(name: str, anomalies: tuple[Anomaly, ...]) -> str:
 def _message(code: OutcomeCode) -> str:
     entry = CATALOGUE[code]
     return (
-        f"<severity>{entry.severity.value}</severity><reasonCode>{code.value}</reasonCode>"
+        f"<severity>{entry.severity}</severity><reasonCode>{code}</reasonCode>"
         f"<diagnostic>{_text(code)}</diagnostic><authorCode>{_escaped(AUTHOR_CODES[entry.origin])}</authorCode>"
     )
 
