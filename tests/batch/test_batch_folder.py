@@ -1,0 +1,372 @@
+"""The watched folder and the signed manifest: one process takes a batch, and nothing is half done (rules 37, 38)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
+from cbss_inscription.batch.folder_work import FolderWork
+from cbss_inscription.batch.signed_manifest import (
+    SignedManifest,
+    sign_manifest,
+    verify_fresh_manifest,
+    verify_manifest,
+)
+from cbss_inscription.contract.batch import Manifest, ManifestFile
+from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchState, BatchStatus, LineAnswer, Submitted
+from cbss_inscription.domain.errors import (
+    MessageRejected,
+    NotAuthenticated,
+    SchemaViolation,
+    SequenceViolation,
+    TemporarilyUnavailable,
+)
+from cbss_inscription.domain.exchange import Caller
+from cbss_inscription.sandbox.pki import TestPki
+from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.security.sign import Signer
+from cbss_inscription.security.trust import TrustStore
+from tests.batch.files import CONSULT, HEADER, INSERT, LIMITS, xml_file
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+POLICY = SecurityPolicy()
+FILE = xml_file(INSERT.format(number=1), CONSULT, "<request/>")
+
+
+class Office:
+    """One PKI, an application that signs, and who judges what it signed."""
+
+    def __init__(self) -> None:
+        self.pki = TestPki.generate(environment="LOCAL", now=NOW - timedelta(days=30))
+        self.credential = self.pki.issue_application_certificate(
+            application_urn="pcsa:web",
+            cbe_number="0206731645",
+            organization_name="PCSA",
+            not_before=NOW - timedelta(days=30),
+        )
+        self.signer = Signer.from_pem(self.credential.certificate_pem, self.credential.private_key_pem)
+
+    def trust(self, *, revoked: bool = False) -> TrustStore:
+        numbers = [self.credential.certificate.serial_number] if revoked else []
+        revoked_now = self.pki.issue_revocation_list(numbers, now=NOW - timedelta(hours=1))
+        return TrustStore(authorities_pem=self.pki.authorities_pem, environment="LOCAL", revocation_lists=[revoked_now])
+
+    def sign(self, data: bytes = FILE, *, name: str = "b.xml", at: datetime = NOW, **changes: Any) -> bytes:
+        stated: dict[str, Any] = {
+            "name": name,
+            "format": "xml",
+            "size_bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        file = ManifestFile(**(stated | changes))
+        return sign_manifest(Manifest(header=HEADER, file=file), signer=self.signer, now=at)
+
+
+@pytest.fixture(scope="module")
+def office() -> Office:
+    return Office()
+
+
+def _verify(office: Office, data: bytes, *, now: datetime = NOW, revoked: bool = False) -> SignedManifest:
+    return verify_manifest(data, policy=POLICY, trust=office.trust(revoked=revoked), now=now)
+
+
+# -- the manifest ------------------------------------------------------------------------------------------------------
+
+
+def test_manifest_says_who_sends_which_file(office: Office) -> None:
+    """A manifest that was signed is read back, with its signer, days later too (SEC-39, rule 38)."""
+    signed = _verify(office, office.sign(), now=NOW + timedelta(days=6))
+    assert signed.manifest.header == HEADER
+    assert signed.manifest.file.sha256 == hashlib.sha256(FILE).hexdigest()
+    assert signed.caller.application_urn == "pcsa:web"
+    assert signed.signed_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"<sector>17", b"<sector>18", "signature-digest"),
+        (b"b.xml", b"c.xml", "signature-digest"),
+        (b"<sha256>", b"<sha256> ", "signature-digest"),
+        (b"rsa-sha256", b"rsa-sha512", "algorithm"),
+    ],
+)
+def test_manifest_that_was_changed_is_refused(office: Office, old: bytes, new: bytes, reason: str) -> None:
+    """Whatever of a manifest is changed after it was signed, it is nobody's (SEC-37, SEC-39)."""
+    data = office.sign()
+    assert old in data
+    with pytest.raises(NotAuthenticated) as caught:
+        _verify(office, data.replace(old, new, 1))
+    assert caught.value.reason == reason
+
+
+def test_certificate_is_judged_when_the_manifest_arrives(office: Office) -> None:
+    """A certificate that was revoked, or ended, since it signed is not believed (SEC-44, SEC-46)."""
+    data = office.sign()
+    with pytest.raises(NotAuthenticated) as caught:
+        _verify(office, data, revoked=True)
+    assert caught.value.reason == "certificate-revoked"
+
+
+@pytest.mark.parametrize(
+    ("age", "reason"), [(timedelta(days=8), "timestamp-age"), (-timedelta(minutes=2), "timestamp-future")]
+)
+def test_manifest_has_its_time(office: Office, age: timedelta, reason: str) -> None:
+    """A manifest that was signed too long ago, or will be signed, is refused (SEC-51)."""
+    with pytest.raises(NotAuthenticated) as caught:
+        _verify(office, office.sign(at=NOW - age))
+    assert caught.value.reason == reason
+
+
+def test_what_opens_an_upload_is_signed_just_now(office: Office) -> None:
+    """For an upload a manifest keeps the time rules of messages online (SEC-51)."""
+    data, trust = office.sign(), office.trust()
+    fresh = verify_fresh_manifest(data, policy=POLICY, trust=trust, now=NOW + timedelta(seconds=30))
+    assert fresh.manifest.header == HEADER
+    with pytest.raises(NotAuthenticated) as caught:
+        verify_fresh_manifest(data, policy=POLICY, trust=trust, now=NOW + timedelta(minutes=6))
+    assert caught.value.reason == "timestamp-expired"
+
+
+@pytest.mark.parametrize("name", ["../b.xml", "a/b.xml", "", ".b.xml", "b.xml\n", "x" * 129])
+def test_manifest_names_a_file_and_no_path(office: Office, name: str) -> None:
+    """No name in a manifest leads out of a folder (SEC-83)."""
+    with pytest.raises(SchemaViolation):
+        office.sign(name=name)
+
+
+# -- the folder --------------------------------------------------------------------------------------------------------
+
+
+class Desk:
+    """Takes batches in and answers them, in memory; counts what it was given."""
+
+    def __init__(self) -> None:
+        self.batches: dict[tuple[str, int], tuple[bytes, UUID]] = {}
+        self.lines: dict[UUID, list[BatchLine]] = {}
+        self.state = BatchState.DONE
+        self.away = False
+        self.told: list[tuple[str, str]] = []
+
+    def submit(self, header: BatchHeader, *, digest: bytes, caller: Caller, lines: Iterable[BatchLine]) -> Submitted:
+        if self.away:
+            raise TemporarilyUnavailable("database")
+        key = (header.sender.organization_identification.key, header.sequence_number)
+        if key in self.batches:
+            if self.batches[key][0] == digest:
+                return Submitted(batch_id=self.batches[key][1], is_repeat=True)
+            raise SequenceViolation("sequence-used", expected=key[1] + 1)
+        read, batch_id = list(lines), uuid4()
+        self.batches[key], self.lines[batch_id] = (digest, batch_id), read
+        return Submitted(batch_id=batch_id, is_repeat=False)
+
+    async def status(self, batch_id: UUID) -> BatchStatus | None:
+        (digest,) = [digest for digest, found in self.batches.values() if found == batch_id]
+        count = len(self.lines[batch_id])
+        return BatchStatus(
+            batch_id=batch_id, header=HEADER, digest=digest, application_urn="pcsa:web", cbe_number="0206731645",
+            state=self.state, line_count=count, lines_answered=count, lines_waiting=0, cut_after=None, outcomes=(),
+            submitted_at=NOW, began_at=NOW, finished_at=NOW,
+        )  # fmt: skip
+
+    async def answers(self, batch_id: UUID) -> AsyncIterator[LineAnswer]:
+        for line in self.lines[batch_id]:
+            yield LineAnswer(line=line, ticket_cbss=uuid4(), timestamp=NOW, fault=line.refused or "SOA-01002")
+
+    def took(self, name: str, submitted: Submitted, *, seconds: float) -> None:
+        self.told.append((name, "repeat" if submitted.is_repeat else "took"))
+
+    def refused(self, name: str, error: MessageRejected) -> None:
+        self.told.append((name, error.reason))
+
+    def answered(self, name: str, status: BatchStatus) -> None:
+        self.told.append((name, "answered"))
+
+    def put_off(self, name: str, reason: str) -> None:
+        self.told.append((name, f"put off: {reason}"))
+
+
+def _work(folder: BatchFolder, desk: Desk, office: Office, *, revoked: bool = False) -> FolderWork:
+    trust = office.trust(revoked=revoked)
+    return FolderWork(
+        folder,
+        judge=lambda data, now: verify_manifest(data, policy=POLICY, trust=trust, now=now),
+        taker=desk,
+        source=desk,
+        limits=LIMITS,
+        log=desk,
+        clock=lambda: NOW,
+    )
+
+
+def _put(folder: BatchFolder, manifest: bytes, *, name: str = "b.xml", data: bytes = FILE) -> None:
+    (folder.incoming / name).write_bytes(data)
+    (folder.incoming / f"{name}{MANIFEST_SUFFIX}").write_bytes(manifest)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def test_batch_comes_in_and_its_answers_go_out(office: Office, tmp_path: Path) -> None:
+    """What is put into `in` with its manifest is answered in `out`, line by line, and is nowhere else (rule 37)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    _put(folder, office.sign())
+    assert await _work(folder, desk, office).look() == 0
+    assert desk.told == [("b.xml", "took"), ("b.xml", "answered")]
+    assert _names(folder.out) == ["b.xml.answers.json", "b.xml.answers.xml"]
+    said = json.loads((folder.out / "b.xml.answers.json").read_bytes())
+    assert [(one["code"], one["first_lines"]) for one in said["outcomes"]] == [
+        ("SOA-01002", [1, 2]),
+        ("SOA-03006", [3]),
+    ]
+    assert _names(folder.incoming) == _names(folder.work) == _names(folder.refused) == []
+
+
+async def test_file_without_manifest_is_not_looked_at(office: Office, tmp_path: Path) -> None:
+    """The manifest comes last: until it is there, a file may still be growing (rule 37)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    (folder.incoming / "b.xml").write_bytes(FILE[:100])
+    assert await _work(folder, desk, office).look() == 0
+    assert desk.told == []
+    assert _names(folder.incoming) == ["b.xml"]
+
+
+async def test_same_file_again_has_the_first_answer_again(office: Office, tmp_path: Path) -> None:
+    """A file that is sent again is the batch that it was, and its answers come once more (rule 38)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    work = _work(folder, desk, office)
+    for _ in range(2):
+        _put(folder, office.sign())
+        assert await work.look() == 0
+    assert len(desk.batches) == 1
+    assert desk.told[2:] == [("b.xml", "repeat"), ("b.xml", "answered")]
+
+
+_REFUSALS: dict[str, tuple[dict[str, Any], bytes, str]] = {
+    "another file": ({}, FILE.replace(b"t-1", b"t-2"), "manifest-file"),
+    "a longer file": ({}, FILE + b" ", "manifest-file"),
+    "cut off on its way": ({}, FILE[:-30] + b" " * 30, "manifest-file"),
+    "manifest of another name": ({"name": "c.xml"}, FILE, "manifest-file"),
+    "a size that is not true": ({"size_bytes": len(FILE) - 1}, FILE, "manifest-file"),
+    "another form": ({"format": "csv"}, FILE, "csv-columns"),
+}
+
+
+@pytest.mark.parametrize("wrong", _REFUSALS)
+async def test_file_that_is_not_the_manifest_s_is_refused(office: Office, tmp_path: Path, wrong: str) -> None:
+    """A file that is not exactly what was signed goes to `refused`, and nothing of it is done (SEC-39)."""
+    changes, data, reason = _REFUSALS[wrong]
+    folder, desk = BatchFolder(tmp_path), Desk()
+    _put(folder, office.sign(**changes), data=data)
+    assert await _work(folder, desk, office).look() == 0
+    assert desk.told == [("b.xml", reason)]
+    assert desk.batches == {}
+    assert _names(folder.refused) == ["b.xml", "b.xml.manifest.xml", "b.xml.refused.json"]
+    assert json.loads((folder.refused / "b.xml.refused.json").read_bytes())["reason"] == reason
+
+
+@pytest.mark.parametrize("wrong", ["forged", "revoked", "no manifest at all", "endless"])
+async def test_file_of_nobody_is_refused_without_a_reason(office: Office, tmp_path: Path, wrong: str) -> None:
+    """Who is not authenticated learns a code and no more; the log knows why (SEC-62)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    manifest = {
+        "forged": office.sign().replace(b"<sector>17", b"<sector>18", 1),
+        "revoked": office.sign(),
+        "no manifest at all": b"<x/>",
+        "endless": b"<x>" * 100_000,
+    }[wrong]
+    _put(folder, manifest)
+    assert await _work(folder, desk, office, revoked=wrong == "revoked").look() == 0
+    said = json.loads((folder.refused / "b.xml.refused.json").read_bytes())
+    codes = {"forged": "SOA-01001", "revoked": "SOA-01001", "no manifest at all": "SOA-03002", "endless": "SOA-03001"}
+    assert said["code"] == codes[wrong]
+    assert (said["reason"] is None) == (said["code"] == "SOA-01001")
+    assert desk.batches == {}
+
+
+async def test_broken_file_is_refused_with_its_line(office: Office, tmp_path: Path) -> None:
+    """A file that its sender signed and that is no batch is refused with line and declaration (rule 37)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    data = xml_file(CONSULT, CONSULT, "<request>")
+    _put(folder, office.sign(data), data=data)
+    assert await _work(folder, desk, office).look() == 0
+    said = json.loads((folder.refused / "b.xml.refused.json").read_bytes())
+    assert (said["code"], said["line"], said["declaration"]) == ("SOA-03001", 10, 3)
+
+
+async def test_database_that_is_away_costs_no_batch(office: Office, tmp_path: Path) -> None:
+    """While the database is away a file waits in `work`, and is taken in when it is back (rule 54)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    desk.away = True
+    _put(folder, office.sign())
+    work = _work(folder, desk, office)
+    assert await work.look() == 1
+    assert desk.told == [("b.xml", "put off: database")]
+    desk.away = False
+    assert await work.look() == 0
+    assert _names(folder.out) == ["b.xml.answers.json", "b.xml.answers.xml"]
+
+
+async def test_one_process_has_a_batch_and_another_takes_over(office: Office, tmp_path: Path) -> None:
+    """Two that look at one folder never have the same batch; what one leaves, the other goes on with (rule 38)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    desk.state = BatchState.RUNNING
+    _put(folder, office.sign())
+    first, second = _work(folder, desk, office), _work(BatchFolder(tmp_path), desk, office)
+    assert await first.look() == 1
+    assert await second.look() == 0
+    first.release()
+    desk.state = BatchState.DONE
+    assert await second.look() == 0
+    assert desk.told == [("b.xml", "took"), ("b.xml", "answered")]
+    assert await first.look() == 0
+
+
+_TAKER = """
+import json, sys
+from pathlib import Path
+from cbss_inscription.batch.folder import BatchFolder
+folder = BatchFolder(Path(sys.argv[1]))
+print(flush=True)
+sys.stdin.readline()
+taken = list(folder.take())
+print(json.dumps([one.name for one in taken]), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_many_processes_take_each_batch_once(tmp_path: Path) -> None:
+    """Of processes that look at the same moment one takes each batch; killed, they have it no more (rule 38)."""
+    folder = BatchFolder(tmp_path)
+    names = sorted(f"b{number}.xml" for number in range(60))
+    for name in names:
+        _put(folder, b"", name=name, data=b"x")
+    command = [sys.executable, "-c", _TAKER, str(tmp_path)]
+    takers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    try:
+        for taker in takers:
+            assert taker.stdout is not None
+            taker.stdout.readline()
+        for taker in takers:
+            assert taker.stdin is not None
+            taker.stdin.write("\n")
+            taker.stdin.flush()
+        taken = [name for taker in takers if taker.stdout for name in json.loads(taker.stdout.readline())]
+    finally:
+        for taker in takers:
+            taker.kill()
+            taker.communicate()
+    assert sorted(taken) == names
+    assert sorted(one.name for one in folder.take()) == names
