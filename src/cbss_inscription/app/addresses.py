@@ -15,7 +15,7 @@ from cbss_inscription.app.settings import LOOPBACK, Settings
 PROBE_SECONDS_MAX: Final = 2.0
 """How long an answer may take."""
 LIVE_PATH: Final = "/health/live"
-"""Where the operations listener says that it is there."""
+"""Where the operations listener, and that for batches, say that they are there."""
 
 
 class Listener(StrEnum):
@@ -23,14 +23,20 @@ class Listener(StrEnum):
 
     TLS = "tls"
     PLAIN = "plain"
+    REST = "rest"
     OPERATIONS = "operations"
+
+
+_WITH_TLS: Final = frozenset({Listener.TLS, Listener.REST})
+_WITH_LIVE_PATH: Final = frozenset({Listener.OPERATIONS, Listener.REST})
 
 
 def listeners_of(settings: Settings) -> tuple[Listener, ...]:
     """Those that the settings have, in the order in which they start: what looks at the others comes last."""
     plain = (Listener.PLAIN,) if settings.plain is not None else ()
+    rest = (Listener.REST,) if settings.rest is not None else ()
     operations = (Listener.OPERATIONS,) if settings.operations is not None else ()
-    return (Listener.TLS, *plain, *operations)
+    return (Listener.TLS, *plain, *rest, *operations)
 
 
 def place_of(settings: Settings, listener: Listener) -> tuple[str, int]:
@@ -41,6 +47,9 @@ def place_of(settings: Settings, listener: Listener) -> tuple[str, int]:
         case Listener.PLAIN:
             assert settings.plain is not None
             return LOOPBACK, settings.plain.port
+        case Listener.REST:
+            assert settings.rest is not None
+            return settings.rest.address, settings.rest.port
         case Listener.OPERATIONS:
             assert settings.operations is not None
             return settings.operations.address, settings.operations.port
@@ -51,13 +60,13 @@ def answers(settings: Settings, listener: Listener) -> bool:
     address, port = place_of(settings, listener)
     host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(address, address)  # noqa: S104  # a listener's wildcard, not ours
     connection: http.client.HTTPConnection
-    if listener is Listener.TLS:
+    if listener in _WITH_TLS:
         # Only whether our own listener answers is asked here; callers check its certificate.
         context = ssl._create_unverified_context()  # noqa: S323, SLF001
         connection = http.client.HTTPSConnection(host, port, timeout=PROBE_SECONDS_MAX, context=context)
     else:
         connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS_MAX)
-    path = LIVE_PATH if listener is Listener.OPERATIONS else f"{settings.service.door.path}?wsdl"
+    path = LIVE_PATH if listener in _WITH_LIVE_PATH else f"{settings.service.door.path}?wsdl"
     with contextlib.closing(connection):
         try:
             connection.request("GET", path)

@@ -1,7 +1,7 @@
 """One listener of a service as a process: the application server with its workers, until told to stop.
 
-Run as `python -m cbss_inscription.app.listener SETTINGS tls|plain|operations`. It ends when its standard input does, so
-that it never outlives the process that started it, however that one ended.
+Run as `python -m cbss_inscription.app.listener SETTINGS tls|plain|rest|operations`. It ends when its standard input
+does, so that it never outlives the process that started it, however that one ended.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from cbss_inscription.app.addresses import Listener, place_of
+from cbss_inscription.app.batches import REST_FACTORY
 from cbss_inscription.app.draining import ignore_draining, worker_stop_seconds
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
@@ -29,13 +30,16 @@ from cbss_inscription.app.wiring import APPLICATION_FACTORIES
 _BUFFER_BYTES: Final = 65_536
 """The application server's read buffer for one connection: headers larger than that never reach the application."""
 
+_FACTORIES: Final = {**APPLICATION_FACTORIES, Listener.OPERATIONS: OPERATIONS_FACTORY, Listener.REST: REST_FACTORY}
+_WITH_TLS: Final = frozenset({Listener.TLS, Listener.REST})
+
 
 def serve(settings: Settings, listener: Listener) -> None:
     """Serve `listener`, which the settings must have, until a signal."""
     tls = settings.tls
     address, port = place_of(settings, listener)
     Granian(
-        OPERATIONS_FACTORY if listener is Listener.OPERATIONS else APPLICATION_FACTORIES[listener],
+        _FACTORIES[listener],
         factory=True,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,  # what SOAP clients speak; one protocol less to attack
@@ -45,8 +49,8 @@ def serve(settings: Settings, listener: Listener) -> None:
         workers=_workers_of(settings, listener),
         workers_kill_timeout=math.ceil(worker_stop_seconds(settings)),
         respawn_failed_workers=True,  # a worker that dies is replaced; one that cannot start ends the listener
-        ssl_cert=Path(tls.certificate) if listener is Listener.TLS else None,
-        ssl_key=Path(tls.private_key) if listener is Listener.TLS else None,
+        ssl_cert=Path(tls.certificate) if listener in _WITH_TLS else None,
+        ssl_key=Path(tls.private_key) if listener in _WITH_TLS else None,
         ssl_protocol_min=SSLProtocols.tls12,  # its default, 1.3, would keep callers out that the contract lets in
         http1_settings=HTTP1Settings(
             header_read_timeout=int(settings.limits.body_seconds_max * 1000), max_buffer_size=_BUFFER_BYTES
@@ -62,6 +66,9 @@ def _workers_of(settings: Settings, listener: Listener) -> int:
         case Listener.PLAIN:
             assert settings.plain is not None
             return settings.plain.workers
+        case Listener.REST:
+            assert settings.rest is not None
+            return settings.rest.workers
         case Listener.OPERATIONS:
             return 1  # it looks at the others once, whoever asks how often
 

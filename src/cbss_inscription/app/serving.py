@@ -124,7 +124,7 @@ class Listeners:
 
         That of the operations is none: without it the service serves as before, and `restart_silent` brings it back.
         """
-        return self._any_ended(Listener.TLS, Listener.PLAIN)
+        return self._any_ended(Listener.TLS, Listener.PLAIN, Listener.REST)
 
     def _any_ended(self, *listeners: Listener) -> bool:
         return any(self._processes[one].poll() is not None for one in listeners if one in self._processes)

@@ -34,6 +34,7 @@ from cbss_inscription.app.setting_tables import (
 from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, DialectName
 from cbss_inscription.client.asking import TIMEOUT_SECONDS as UPSTREAM_TIMEOUT_SECONDS
 from cbss_inscription.client.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, PROBES
+from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.batch import CHUNK_LINES
 from cbss_inscription.domain.customer import CustomerIdentification
@@ -130,6 +131,10 @@ BATCHES_KEPT_DAYS_MAX: Final = 366
 """The longest such time; beyond it journal and history answer [D]."""
 CHUNK_LINES_MAX: Final = 10_000
 """Lines of the largest chunk: two locks for each, and none of its persons can be changed online meanwhile."""
+MANIFEST_DAYS_MAX: Final = 7
+"""From the signing of a batch's manifest to its arrival in the folder [D]."""
+MANIFEST_DAYS_MOST: Final = 31
+"""The longest such time."""
 
 ANSWER_SECONDS_MOST: Final = 60
 """Longer than any caller of a synchronous service waits [D]."""
@@ -186,6 +191,14 @@ class OperationsListener(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     def __post_init__(self) -> None:
         if not ip_address(self.address).is_loopback and not self.reachable_from_elsewhere:
             raise ValueError("an address that is not loopback needs reachable_from_elsewhere = true")
+
+
+class RestListener(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where batches are uploaded: TLS with the certificate of [tls], on a port of its own (decision 0033)."""
+
+    address: str = LOOPBACK
+    port: Port
+    workers: Positive = 1
 
 
 class RevocationSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -301,6 +314,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """See `BATCH_SHARE`; while nobody calls, it is all of the time."""
     kept_days: Annotated[int, msgspec.Meta(ge=1, le=BATCHES_KEPT_DAYS_MAX)] = BATCHES_KEPT_DAYS
     """See `BATCHES_KEPT_DAYS`."""
+    directory: str | None = None
+    """The folder with `in`, `work`, `out`, `refused` and `uploads`, all on one disk; absent, no file comes in by one."""
+    manifest_days_max: Annotated[int, msgspec.Meta(ge=1, le=MANIFEST_DAYS_MOST)] = MANIFEST_DAYS_MAX
+    """See `MANIFEST_DAYS_MAX`."""
+    limits: BatchLimits = BatchLimits()
 
 
 class Limits(HttpLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -509,6 +527,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     plain: PlainListener | None = None
     operations: OperationsListener | None = None
     """Where liveness, readiness and metrics are; absent, nowhere."""
+    rest: RestListener | None = None
+    """Where batches are uploaded; absent, nowhere."""
     upstream: Upstream | None = None
     """The repertory that a façade asks; absent, it keeps lines and files of persons itself."""
     national_register: NationalRegister | None = None
@@ -641,13 +661,15 @@ def _passwords_in(origins: Mapping[str, str], table: Mapping[str, object]) -> It
 
 def _contradictions(settings: Settings) -> Iterator[str]:
     """What settings that are good one by one cannot be together, a sentence each."""
-    ports = [one.port for one in (settings.tls, settings.plain, settings.operations) if one is not None]
+    ports = [one.port for one in (settings.tls, settings.plain, settings.operations, settings.rest) if one]
     for port in sorted({port for port in ports if ports.count(port) > 1}):
         yield f"two listeners cannot share port {port}"
     if (settings.access_rules is None) == (settings.governance is None):
         yield "the rules are in a file or in the database: name access_rules or [governance]"
     if settings.batch is not None and (settings.service is not Service.FACADE or settings.upstream is not None):
         yield "only a façade that keeps the lines works on batches"
+    if settings.rest is not None and (settings.batch is None or settings.batch.directory is None):
+        yield "[rest] is for batches, and [batch] directory must say where they are kept"
     said = settings.authentication
     if settings.service is Service.FACADE and not said.is_signed and not said.facade_without_token:
         yield "the contract of a façade has a signature on each message: say facade_without_token = true to go without"
@@ -691,6 +713,9 @@ def _below(folder: Path, settings: Settings) -> Settings:
         ),
         access_rules=None if settings.access_rules is None else str(folder / settings.access_rules),
         audit=_audit_below(folder, settings.audit),
+        batch=settings.batch
+        if settings.batch is None or settings.batch.directory is None
+        else msgspec.structs.replace(settings.batch, directory=str(folder / settings.batch.directory)),
         tls=msgspec.structs.replace(
             settings.tls,
             certificate=str(folder / settings.tls.certificate),

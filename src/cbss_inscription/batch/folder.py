@@ -40,7 +40,8 @@ from cbss_inscription.domain.errors import (
 
 MANIFEST_SUFFIX: Final = ".manifest.xml"
 """What a file's manifest is called by, behind the name of the file."""
-_FILE_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]{0,127}")
+_FILE_NAME: Final = re.compile(r"(?:[0-9a-f]{32}~)?[a-zA-Z0-9][a-zA-Z0-9_.\-]{0,127}")
+"""As a manifest may call a file; before it, where files of many senders come together, what tells them apart."""
 _LOCK, _FILE, _MANIFEST, _SUBMITTED = "lock", "file", "manifest.xml", "submitted.json"
 
 
@@ -84,6 +85,11 @@ class Taken:
     """Of the file, as its sender called it."""
     place: Path
     _lock: int = field(repr=False)
+
+    @property
+    def stated_name(self) -> str:
+        """What its manifest must call it: its name, without what an upload put before it."""
+        return self.name.rpartition("~")[2]
 
     @property
     def file(self) -> Path:

@@ -137,7 +137,7 @@ class FolderWork:
     def _take_in(self, taken: Taken) -> None:
         began = self._clock()
         signed = self._judge(taken.manifest(), began)
-        if signed.manifest.file.name != taken.name:
+        if signed.manifest.file.name != taken.stated_name:
             raise ContentViolation("manifest-file")
         submitted = self._taker.submit(
             signed.manifest.header,

@@ -60,7 +60,7 @@ class BatchIntake:
         another one of that number is being read, and whatever the lines raise: then nothing is left of it.
         """
         now = self._clock()
-        if not _may_send(self._rules.current(), header, caller, now):
+        if not may_send(self._rules.current(), header, caller, now):
             raise NotAuthorized("batch-sender")
         batch = NewBatch(batch_id=uuid4(), header=header, digest=digest, caller=caller, submitted_at=now)
         with Intake(self._conninfo) as intake:
@@ -82,7 +82,7 @@ class BatchIntake:
             yield block
 
 
-def _may_send(rules: AccessRules, header: BatchHeader, caller: Caller, now: datetime) -> bool:
+def may_send(rules: AccessRules, header: BatchHeader, caller: Caller, now: datetime) -> bool:
     """Whether the application may do anything that a line can ask, for the organisation that sends.
 
     Each line is decided on its own; but who may do nothing at all would use up another's sequence numbers.

@@ -1,15 +1,284 @@
-"""`cbss-inscription batch`: batches, and who works on them."""
+"""`cbss-inscription batch`: files of declarations, for those who send them and for those who answer them."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from rich.console import Console
 
-from cbss_inscription.cli.arguments import SettingsFile
+from cbss_inscription.cli.answers import print_json
+from cbss_inscription.cli.arguments import Output, OutputFormat, SettingsFile
+from cbss_inscription.cli.exit_codes import ExitCode
+from cbss_inscription.domain.errors import UsageError
 
-batch = typer.Typer(name="batch", no_args_is_help=True, help="Batches: files of declarations, answered line by line.")
+if TYPE_CHECKING:
+    from cbss_inscription.app.settings import Settings
+    from cbss_inscription.batch.reading import BatchFormat
+    from cbss_inscription.client.profile import Profile
+    from cbss_inscription.contract.batch import Manifest
+    from cbss_inscription.domain.batch import BatchHeader
+    from cbss_inscription.storage.batches import StoredBatches
+    from cbss_inscription.storage.database import Database
+
+KSZ: Final = "0244640631"
+"""To whom batches are sent unless somebody else is named: KSZ's CBE number."""
+LOOK_SECONDS: Final = 1.0
+"""How often a batch that is watched is looked at."""
+FOLDER_SECONDS: Final = 2.0
+"""How often a folder is looked at."""
+_FINISHED: Final = frozenset({"done", "canceled", "refused"})
+
+batch = typer.Typer(no_args_is_help=True, help="Files of many declarations: sign, send, watch, answer.")
+
+BatchFile = Annotated[Path, typer.Argument(metavar="FILE", help="The batch: .xml or .csv, also .gz or .zst.")]
+ProfileFile = Annotated[
+    Path | None,
+    typer.Option("--profile", envvar="CBSS_INSCRIPTION_PROFILE", help="Who sends it, and where to (TOML)."),
+]
+OperatorSettings = Annotated[
+    Path | None, typer.Option("--settings", help="The service's settings file instead: asks its database.")
+]
+Which = Annotated[
+    str,
+    typer.Argument(metavar="BATCH", help="The file that was submitted; with --settings also SENDER#NUMBER or an id."),
+]
+SequenceNumber = Annotated[
+    int | None, typer.Option("--sequence-number", min=1, help="Of a CSV file: one more than your batch before.")
+]
+Receiver = Annotated[str, typer.Option("--receiver", help="Of a CSV file: the key of the organisation it is for.")]
+Form = Annotated[str | None, typer.Option("--form", help="xml or csv; by default as the name ends.")]
+
+
+@batch.command()
+def check(file: BatchFile, *, form: Form = None, output: Output = OutputFormat.TEXT) -> None:
+    """Read a whole batch as the service would, without sending it: which lines break the contract, and how?"""
+    from cbss_inscription.batch.limits import BatchLimits
+    from cbss_inscription.batch.reading import BatchFormat, open_batch
+
+    kind = _form_of(file, form)
+    header = _header(None, 1, KSZ) if kind is BatchFormat.CSV else None
+    counts: dict[str, list[int]] = {}
+    line_count = 0
+    with file.open("rb") as source:
+        _, lines = open_batch(source, form=kind, limits=BatchLimits(), header=header)
+        for line in lines:
+            line_count = line.number
+            if line.refused is not None:
+                counts.setdefault(line.refused, []).append(line.number)
+    outcomes = [{"code": code, "lines": len(found), "first_lines": found[:5]} for code, found in sorted(counts.items())]
+    if output is OutputFormat.JSON:
+        print_json({"lines": line_count, "outcomes": outcomes})
+    else:
+        from cbss_inscription.cli.batch_tables import print_outcomes
+
+        refused = sum(len(found) for found in counts.values())
+        sys.stdout.write(f"{line_count} lines, {refused} of them refused before any rule\n")
+        if outcomes:
+            print_outcomes(Console(), outcomes)
+    raise typer.Exit(ExitCode.REFUSED if outcomes else ExitCode.DONE)
+
+
+@batch.command()
+def sign(
+    file: BatchFile,
+    *,
+    profile: ProfileFile = None,
+    sequence_number: SequenceNumber = None,
+    receiver: Receiver = KSZ,
+    form: Form = None,
+) -> None:
+    """Sign a batch: its manifest is written beside it, to be put into a folder after the file."""
+    from cbss_inscription.batch.packing import WholeFile
+    from cbss_inscription.batch.signed_manifest import sign_manifest
+    from cbss_inscription.client.profile import read_signer
+
+    who = _profile(profile)
+    manifest = _manifest_of(file, who, sequence_number, receiver, _form_of(file, form))
+    data = sign_manifest(manifest, signer=read_signer(who.certificate, who.private_key), now=datetime.now(UTC))
+    path = _manifest_path(file)
+    with WholeFile(path) as written:
+        written.write(data)
+    sys.stdout.write(f"{path}: batch {manifest.header.sequence_number}, SHA-256 {manifest.file.sha256}\n")
+
+
+@batch.command()
+def submit(
+    file: BatchFile,
+    *,
+    profile: ProfileFile = None,
+    sequence_number: SequenceNumber = None,
+    receiver: Receiver = KSZ,
+    form: Form = None,
+) -> None:
+    """Sign a batch and upload it. A file that was submitted before is the same batch again."""
+    sign(file, profile=profile, sequence_number=sequence_number, receiver=receiver, form=form)
+    resume(file, profile=profile)
+
+
+@batch.command()
+def resume(file: BatchFile, *, profile: ProfileFile = None) -> None:
+    """Go on with an upload that broke off, by the manifest beside the file: what is there is not sent again."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from cbss_inscription.batch.remote import RemoteBatch
+    from cbss_inscription.cli.batch_tables import print_state
+
+    manifest = _read_manifest(file)
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with RemoteBatch(_profile(profile), manifest, now=datetime.now(UTC)) as remote:
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("upload", total=manifest.file.size_bytes)
+            remote.send(file, sent=lambda count: progress.update(task, completed=count))
+        print_state(Console(), remote.look())
+
+
+@batch.command()
+def status(
+    which: Which,
+    *,
+    profile: ProfileFile = None,
+    settings: OperatorSettings = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """How does a batch stand? Lines answered, and outcomes with the first lines of each."""
+    from cbss_inscription.cli.batch_tables import print_state
+
+    state = _asked(which, profile, settings, look=lambda remote: remote.look())
+    if output is OutputFormat.JSON:
+        print_json(state)
+    else:
+        print_state(Console(), state)
+
+
+@batch.command("list")
+def list_(*, settings: SettingsFile, output: Output = OutputFormat.TEXT) -> None:
+    """Show the batches of a service, newest first."""
+    from cbss_inscription.cli.batch_tables import print_state
+    from cbss_inscription.cli.database import with_database
+    from cbss_inscription.rest.batches import status_as_json
+    from cbss_inscription.storage.batches import StoredBatches
+
+    async def look(_: Settings, database: Database) -> list[dict[str, Any]]:
+        stored = StoredBatches(database)
+        found = [await stored.status(one) for one in await stored.newest()]
+        return [status_as_json(one) for one in found if one is not None]
+
+    states = with_database(settings, look)
+    if output is OutputFormat.JSON:
+        print_json(states)
+    else:
+        for state in states:
+            print_state(Console(), {**state, "outcomes": []})
+    raise typer.Exit(ExitCode.DONE if states else ExitCode.NOTHING_FOUND)
+
+
+@batch.command()
+def watch(
+    which: Which,
+    *,
+    profile: ProfileFile = None,
+    settings: OperatorSettings = None,
+    svg: Annotated[Path | None, typer.Option(help="Where to write the throughput as a plot (SVG).")] = None,
+) -> None:
+    """Follow a batch to its end: a bar with rate and remaining time, then the outcomes."""
+    from cbss_inscription.cli.batch_tables import plot_of, print_state, progress_of_lines
+
+    console, began = Console(stderr=True), time.monotonic()
+    points: list[tuple[float, int]] = []
+    with progress_of_lines(console) as progress:
+        task = progress.add_task("answered", total=None)
+
+        def looked(state: dict[str, Any]) -> bool:
+            lines, answered = state.get("lines"), state.get("answered", 0)
+            points.append((time.monotonic() - began, answered))
+            progress.update(task, completed=answered, total=lines, description=str(state.get("state", "?")))
+            return state.get("state") in _FINISHED
+
+        state = _asked(which, profile, settings, look=lambda remote: remote.look(), until=looked)
+    print_state(Console(), state)
+    if svg is not None:
+        svg.write_text(
+            plot_of(f"Batch {state.get('sequence_number', which)}: lines answered a second", points), "utf-8"
+        )
+    if state.get("state") == "refused":
+        raise typer.Exit(ExitCode.REJECTED)
+
+
+@batch.command()
+def cancel(which: Which, *, profile: ProfileFile = None, settings: OperatorSettings = None) -> None:
+    """Stop a batch: what is begun is finished, nothing else begins, and the last line that counts is stated."""
+    from cbss_inscription.cli.batch_tables import print_state
+
+    async def stop(stored: StoredBatches, batch_id: Any) -> None:  # noqa: ANN401  # a UUID, not imported before it is needed
+        await stored.cancel(batch_id)
+
+    print_state(Console(), _asked(which, profile, settings, look=lambda remote: remote.cancel(), first=stop))
+
+
+@batch.command()
+def fetch(
+    which: Which,
+    file: Annotated[Path, typer.Argument(help="Where the answers go; .gz or .zst packs them (with --settings).")],
+    *,
+    profile: ProfileFile = None,
+    settings: OperatorSettings = None,
+    form: Form = None,
+) -> None:
+    """Write the answers of a batch to a file, in the order of its lines; with --settings, as far as they are by now."""
+    if settings is not None:
+        _write_answers(which, file, settings, _form_of(file, form))
+        return
+    from cbss_inscription.batch.remote import RemoteBatch
+
+    with RemoteBatch(_profile(profile), _read_manifest(Path(which)), now=datetime.now(UTC)) as remote:
+        state = remote.look()
+        if "result" not in state:
+            sys.stderr.write(f"cbss-inscription: the answers are not all there yet: {state.get('state')}\n")
+            raise typer.Exit(ExitCode.NOTHING_FOUND)
+        size = remote.fetch(file)
+    sys.stdout.write(f"{file}: {state['result']['answers']} answers, {size} bytes\n")
+
+
+@batch.command()
+def folder(
+    *,
+    settings: SettingsFile,
+    once: Annotated[bool, typer.Option("--once", help="Stop when nothing is left to be done.")] = False,
+) -> None:
+    """Take batches from the folder of the settings, and put their answers there; several may do so at once."""
+    import asyncio
+
+    from cbss_inscription.app.batches import FolderDesk, StructuredFolderLog
+    from cbss_inscription.app.memory_dumps import forbid_memory_dumps
+    from cbss_inscription.app.telemetry import configure_logging
+    from cbss_inscription.cli.database import with_database
+
+    async def work(read: Settings, database: Database) -> None:
+        desk = FolderDesk(read, database, log=StructuredFolderLog())
+        try:
+            while True:
+                if not await desk.look() and once:
+                    return
+                await asyncio.sleep(FOLDER_SECONDS)
+        finally:
+            desk.release()
+
+    forbid_memory_dumps()
+    configure_logging()
+    with_database(settings, work, connections_max=2)
 
 
 @batch.command()
@@ -27,3 +296,181 @@ def work(
     configure_logging()
     answered = work_on_batches(settings, until_idle=until_idle)
     sys.stdout.write(f"lines answered: {answered}\n")
+
+
+# -- what was typed ----------------------------------------------------------------------------------------------------
+
+
+def _profile(path: Path | None) -> Profile:
+    from cbss_inscription.client.profile import Profile
+
+    if path is None:
+        raise UsageError("give --profile FILE")
+    return Profile.read(path)
+
+
+def _manifest_path(file: Path) -> Path:
+    from cbss_inscription.batch.folder import MANIFEST_SUFFIX
+
+    return file.with_name(f"{file.name}{MANIFEST_SUFFIX}")
+
+
+def _form_of(file: Path, form: str | None) -> BatchFormat:
+    from cbss_inscription.batch.reading import BatchFormat
+
+    if form is None:
+        form = next((end[1:] for end in reversed(file.suffixes) if end in {".xml", ".csv"}), None)
+    try:
+        return BatchFormat(form or "")
+    except ValueError as error:
+        raise UsageError(f"{file}: xml or csv? Say --form") from error
+
+
+def _header(profile: Profile | None, sequence_number: int, receiver: str) -> BatchHeader:
+    from cbss_inscription.domain.batch import BatchHeader, BatchParty
+    from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
+    from cbss_inscription.domain.legal_context import InvalidLegalContext, LegalContext
+
+    try:
+        to = CustomerIdentification.of_key(receiver)
+        ground = LegalContext((profile.legal_context or "") if profile is not None else "BATCH")
+    except InvalidCustomer as error:
+        raise UsageError(f"--receiver: {error}") from error
+    except InvalidLegalContext as error:
+        raise UsageError("the profile names no legal_context, which a CSV file has nowhere else") from error
+    sender = to if profile is None else profile.customer_identification
+    if sender is None:
+        raise UsageError("the profile names no customer_identification, which a CSV file has nowhere else")
+    return BatchHeader(
+        sender=BatchParty(organization_identification=sender),
+        receiver=BatchParty(organization_identification=to),
+        legal_context=ground,
+        sequence_number=sequence_number,
+    )
+
+
+def _manifest_of(
+    file: Path, profile: Profile, sequence_number: int | None, receiver: str, form: BatchFormat
+) -> Manifest:
+    """What is to be signed of a file. Raises `UsageError`, or `FileRejected` for an XML file without a good head."""
+    import hashlib
+
+    from cbss_inscription.batch.limits import BatchLimits
+    from cbss_inscription.batch.reading import BatchFormat, open_batch
+    from cbss_inscription.contract.batch import Manifest, ManifestFile
+
+    if form is BatchFormat.CSV:
+        if sequence_number is None:
+            raise UsageError("a CSV file does not say its number: give --sequence-number")
+        header = _header(profile, sequence_number, receiver)
+    else:
+        with file.open("rb") as source:
+            header, _ = open_batch(source, form=form, limits=BatchLimits())
+    with file.open("rb") as source:
+        digest = hashlib.file_digest(source, "sha256").hexdigest()
+    stated = ManifestFile(name=file.name, format=form, size_bytes=file.stat().st_size, sha256=digest)
+    return Manifest(header=header, file=stated)
+
+
+def _read_manifest(file: Path) -> Manifest:
+    """What the manifest beside a file says; it is ours, and signed again whenever it is sent."""
+    from cbss_inscription import names, safe_xml
+    from cbss_inscription.contract.batch import read_manifest
+    from cbss_inscription.contract.schema import batch_schema
+    from cbss_inscription.domain.errors import MessageRejected
+    from cbss_inscription.envelope.soap11 import read_reply
+
+    path = _manifest_path(file)
+    try:
+        element = read_reply(safe_xml.parse(path.read_bytes(), charset=None))
+        batch_schema().validate(element, names.BATCH_FILE_MANIFEST)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: not there; submit the file, or sign it") from error
+    except MessageRejected as error:
+        raise UsageError(f"{path}: no manifest ({error.reason})") from error
+    return read_manifest(element)
+
+
+def _asked(
+    which: str,
+    profile: Path | None,
+    settings: Path | None,
+    *,
+    look: Callable[[Any], dict[str, Any]],
+    first: Callable[[StoredBatches, Any], Any] | None = None,
+    until: Callable[[dict[str, Any]], bool] = lambda _: True,
+) -> dict[str, Any]:
+    """How a batch stands, looked at again until `until` says that it is enough: at its service, or in the database."""
+    if settings is None:
+        from cbss_inscription.batch.remote import RemoteBatch
+
+        with RemoteBatch(_profile(profile), _read_manifest(Path(which)), now=datetime.now(UTC)) as remote:
+            while not until(state := look(remote)):
+                time.sleep(LOOK_SECONDS)
+        return state
+    import asyncio
+
+    from cbss_inscription.cli.database import with_database
+    from cbss_inscription.rest.batches import status_as_json
+    from cbss_inscription.storage.batches import StoredBatches
+
+    async def work(_: Settings, database: Database) -> dict[str, Any]:
+        stored = StoredBatches(database)
+        batch_id = await _found(stored, which)
+        if first is not None:
+            await first(stored, batch_id)
+        while True:
+            status = await stored.status(batch_id)
+            if status is None:
+                raise UsageError(f"there is no batch {which}")
+            if until(state := status_as_json(status)):
+                return state
+            await asyncio.sleep(LOOK_SECONDS)
+
+    return with_database(settings, work)
+
+
+async def _found(stored: StoredBatches, which: str) -> Any:  # noqa: ANN401  # a UUID, not imported before it is needed
+    """The id of a batch: given as such, as SENDER#NUMBER, or as the file whose manifest says both."""
+    from uuid import UUID
+
+    from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
+
+    try:
+        return UUID(which)
+    except ValueError:
+        pass
+    sender, is_numbered, number = which.rpartition("#")
+    try:
+        if is_numbered and number.isascii() and number.isdigit():
+            batch_id = await stored.find(CustomerIdentification.of_key(sender), int(number))
+        else:
+            header = _read_manifest(Path(which)).header
+            batch_id = await stored.find(header.sender.organization_identification, header.sequence_number)
+    except InvalidCustomer as error:
+        raise UsageError(f"{which}: {error}") from error
+    if batch_id is None:
+        raise UsageError(f"there is no batch {which}")
+    return batch_id
+
+
+def _write_answers(which: str, file: Path, settings: Path, form: BatchFormat) -> None:
+    from cbss_inscription.batch.answers import answers
+    from cbss_inscription.batch.packing import Packing
+    from cbss_inscription.batch.results import ResultManifest, write_result_manifest, write_results
+    from cbss_inscription.cli.database import with_database
+    from cbss_inscription.storage.batches import StoredBatches
+
+    async def work(_: Settings, database: Database) -> ResultManifest:
+        stored = StoredBatches(database)
+        batch_id = await _found(stored, which)
+        status = await stored.status(batch_id)
+        if status is None:
+            raise UsageError(f"there is no batch {which}")
+        packing = Packing.of_name(file.name)
+        told, now = answers(stored, batch_id), datetime.now(UTC)
+        return await write_results(file, told, status=status, form=form, packing=packing, now=now)
+
+    written = with_database(settings, work)
+    write_result_manifest(file.with_name(f"{file.name}.json"), written)
+    sys.stdout.write(f"{file}: {written.answers} of {written.input_lines} lines answered, {written.state}\n")

@@ -7,6 +7,7 @@ from typing import Final
 
 from cbss_inscription.domain.errors import (
     CbssInscriptionError,
+    FileRejected,
     MessageRejected,
     RepertoryUnavailable,
     SchemaViolation,
@@ -75,6 +76,9 @@ def sentence_of_error(error: CbssInscriptionError) -> str:
     """The error for the person who gave the command."""
     if isinstance(error, SchemaViolation):
         return f"the request breaks the contract: {'; '.join(error.paths)}"
+    if isinstance(error, FileRejected):
+        paths = f" ({'; '.join(error.paths)})" if error.paths else ""
+        return f"the file is no batch: {', '.join(part for part in (error.place, error.reason) if part)}{paths}"
     if isinstance(error, MessageRejected):
         return f"the message cannot be used: {error.reason}"
     if isinstance(error, RepertoryUnavailable):

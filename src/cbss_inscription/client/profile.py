@@ -24,6 +24,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The address of the service, path included."""
     mutations_url: str | None = None
     """The address of the mutation feed; by default beside the service: the same base, the feed's own path."""
+    batch_url: str | None = None
+    """The base address of the listener for batches, without path: a port of its own."""
     ca: Path
     """The CA bundle that the server's certificate is checked with, and no other (SEC-04); PEM, several allowed."""
     certificate: Path

@@ -1,0 +1,187 @@
+"""Files that arrive in parts: each below `uploads`, until it is whole and goes to the folder that batches come in by.
+
+An upload is known by what its manifest says, so that a sender who lost everything but the file finds it again. Who may
+add to it, or ask about it, has a token: it is given for a manifest that was signed just now, and kept as a digest only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
+from cbss_inscription.batch.packing import WholeFile, sync_folder
+from cbss_inscription.batch.signed_manifest import SignedManifest
+from cbss_inscription.contract.batch import Manifest
+
+TOKEN_LIFETIME: Final = timedelta(hours=24)
+"""How long a token serves; a new one costs one signature."""
+TOKENS_MAX: Final = 16
+"""Tokens of one upload at a time; a newer one takes the place of the oldest."""
+_PART, _MANIFEST, _ABOUT, _TOKENS = "part", "manifest.xml", "about.json", "tokens.json"
+
+
+class UploadBusy(Exception):
+    """Somebody else is adding to it at this moment."""
+
+
+class OffsetMismatch(Exception):
+    """A part that does not begin where the file ends by now."""
+
+
+class _Token(msgspec.Struct, frozen=True, kw_only=True):
+    sha256: str
+    until: datetime
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an upload besides its bytes."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    sender: str
+    """The key of its organisation."""
+    sequence_number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """How far an upload is: how much of it is there, and whether it went on to be a batch."""
+
+    offset: int
+    is_handed_over: bool
+
+
+def identifier_of(manifest: Manifest) -> str:
+    """By what an upload is known: the same for the same manifest, signed again or not."""
+    header = manifest.header
+    said = f"{header.sender.organization_identification.key} {header.sequence_number} {manifest.file.sha256}"
+    return hashlib.sha256(f"{said} {manifest.file.name}".encode()).hexdigest()[:32]
+
+
+class Uploads:
+    """The uploads into one folder of batches."""
+
+    def __init__(self, folder: BatchFolder) -> None:
+        self._folder = folder
+        self._root = folder.root / "uploads"
+        self._root.mkdir(mode=0o700, exist_ok=True)
+
+    def open(self, signed: SignedManifest, data: bytes, *, now: datetime) -> tuple[str, str]:
+        """The identifier of the upload, which is there now or was before, and a token for it. Raises OSError."""
+        manifest = signed.manifest
+        identifier, token = identifier_of(manifest), secrets.token_urlsafe(32)
+        place = self._root / identifier
+        place.mkdir(mode=0o700, exist_ok=True)
+        about = About(
+            name=manifest.file.name,
+            size_bytes=manifest.file.size_bytes,
+            sha256=manifest.file.sha256,
+            sender=manifest.header.sender.organization_identification.key,
+            sequence_number=manifest.header.sequence_number,
+        )
+        tokens = [one for one in self._tokens(place) if one.until > now][1 - TOKENS_MAX :]
+        tokens.append(_Token(sha256=_digest(token), until=now + TOKEN_LIFETIME))
+        for name, content in (
+            (_MANIFEST, data),
+            (_ABOUT, msgspec.json.encode(about)),
+            (_TOKENS, msgspec.json.encode(tokens)),
+        ):
+            with WholeFile(place / name) as file:
+                file.write(content)
+        return identifier, token
+
+    def is_allowed(self, identifier: str, token: str, *, now: datetime) -> bool:
+        """Whether the token was given for this upload, and serves still."""
+        digest = _digest(token)
+        tokens = self._tokens(self._root / identifier)
+        return any(hmac.compare_digest(one.sha256, digest) and one.until > now for one in tokens)
+
+    def about(self, identifier: str) -> About:
+        """What is known of an upload that is there."""
+        return msgspec.json.decode((self._root / identifier / _ABOUT).read_bytes(), type=About)
+
+    def place_of(self, identifier: str) -> Place:
+        """How far it is."""
+        whole = [folder.glob(f"{identifier}~*") for folder in (self._folder.incoming, self._folder.work)]
+        if any(next(found, None) is not None for found in whole) or self.result_of(identifier) is not None:
+            return Place(offset=self.about(identifier).size_bytes, is_handed_over=True)
+        try:
+            return Place(offset=(self._root / identifier / _PART).stat().st_size, is_handed_over=False)
+        except FileNotFoundError:
+            return Place(offset=0, is_handed_over=False)
+
+    def result_of(self, identifier: str) -> Path | None:
+        """The manifest of its answers, once they are all there."""
+        return next(self._folder.out.glob(f"{identifier}~*.answers.json"), None)
+
+    def refusal_of(self, identifier: str) -> Path | None:
+        """Why it was refused, if it was, the last time."""
+        found = self._folder.refused.glob(f"{identifier}~*.refused.json")
+        return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+    async def add(self, identifier: str, parts: AsyncIterator[bytes], *, offset: int) -> int:
+        """How much of the file is there now; when it is whole it is handed over to the folder.
+
+        What had arrived before something failed is kept. Raises `UploadBusy`, `OffsetMismatch`, and OSError.
+        """
+        place, about = self._root / identifier, self.about(identifier)
+        if self.place_of(identifier).is_handed_over:
+            raise OffsetMismatch
+        descriptor = os.open(place / _PART, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "ab", buffering=0) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UploadBusy from None
+            there = os.fstat(file.fileno()).st_size
+            if there != offset:
+                raise OffsetMismatch
+            try:
+                async for part in parts:
+                    if there + len(part) > about.size_bytes:
+                        raise OffsetMismatch
+                    there += _write(file.fileno(), part)
+            finally:
+                os.fsync(file.fileno())
+            if there == about.size_bytes:
+                self._hand_over(identifier, about.name)
+        return there
+
+    def _hand_over(self, identifier: str, name: str) -> None:
+        """Nothing; the file, and then its manifest, are in the folder that batches come in by."""
+        place, called = self._root / identifier, f"{identifier}~{name}"
+        (place / _PART).rename(self._folder.incoming / called)
+        shutil.copyfile(place / _MANIFEST, place / ".manifest.copy")
+        (place / ".manifest.copy").rename(self._folder.incoming / f"{called}{MANIFEST_SUFFIX}")
+        sync_folder(self._folder.incoming)
+
+    def _tokens(self, place: Path) -> list[_Token]:
+        try:
+            return msgspec.json.decode((place / _TOKENS).read_bytes(), type=list[_Token])
+        except FileNotFoundError:
+            return []
+
+
+def _write(descriptor: int, part: bytes) -> int:
+    """The length of the part, which is written whole. Raises OSError, and what fitted is there."""
+    rest = memoryview(part)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    return len(part)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

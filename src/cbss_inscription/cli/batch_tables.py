@@ -1,0 +1,111 @@
+"""How a batch stands, for people: progress, a table of outcomes, and throughput as a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from cbss_inscription.client.call import one_line
+from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
+
+WIDTH: Final = 960
+"""Of the plot, in pixels, as all measures below."""
+HEIGHT: Final = 320
+MARGIN: Final = 64
+STEPS: Final = 4
+"""Lines that the plot is divided by, upwards."""
+_CURVE, _LINE, _TEXT = "#0072b2", "#cccccc", "#222222"
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:,.0f}/s".replace(",", " "))
+
+
+def progress_of_lines(console: Console) -> Progress:
+    """A bar of lines answered, with their rate and the time that is left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    return Progress(*columns, console=console)
+
+
+def print_state(console: Console, state: dict[str, Any]) -> None:
+    """Nothing; how the batch stands is on the console: state, counts, and outcomes with the first lines of each."""
+    head = Text.assemble((one_line(str(state.get("state", "?"))), "bold"))
+    if "sequence_number" in state:
+        head.append(f"  batch {state['sequence_number']} of {one_line(str(state['sender']))}")
+        head.append(f", {state['answered']} of {state['lines']} lines answered")
+        if state.get("waiting"):
+            head.append(f", {state['waiting']} wait for a source")
+        if state.get("cut_after") is not None:
+            head.append(f", cut after line {state['cut_after']}")
+    elif "size_bytes" in state:
+        head.append(f"  {state['offset']} of {state['size_bytes']} bytes are there")
+    console.print(head, highlight=False)
+    if state.get("refusal"):
+        refusal = state["refusal"]
+        place = f", line {refusal['line']}" if refusal.get("line") else ""
+        console.print(Text(one_line(f"{refusal['code']} {refusal.get('reason') or ''}{place}")), highlight=False)
+    if state.get("outcomes"):
+        print_outcomes(console, state["outcomes"])
+
+
+def print_outcomes(console: Console, outcomes: Sequence[dict[str, Any]]) -> None:
+    """Nothing; the outcomes are on the console, the most frequent first."""
+    table = Table(
+        Column("code", no_wrap=True),
+        Column("lines", justify="right", no_wrap=True),
+        Column("outcome", overflow="fold"),
+        Column("first lines", overflow="fold"),
+    )
+    for outcome in outcomes:
+        code = one_line(str(outcome["code"]))
+        cells = [code, str(outcome["lines"]), _words(code), ", ".join(map(str, outcome["first_lines"]))]
+        table.add_row(*map(Text, cells))
+    console.print(table)
+
+
+def _words(code: str) -> str:
+    try:
+        return CATALOGUE[OutcomeCode(code)].texts["en"]
+    except ValueError:
+        return ""
+
+
+def plot_of(title: str, points: Sequence[tuple[float, int]]) -> str:
+    """An SVG of lines answered a second, over the seconds at which they were counted: (second, lines by then)."""
+    pairs = [
+        (later, (lines - before) / (later - earlier))
+        for (earlier, before), (later, lines) in pairwise(points)
+        if later > earlier
+    ]
+    seconds = max((second for second, _ in pairs), default=1.0) or 1.0
+    most = max((rate for _, rate in pairs), default=1.0) or 1.0
+    wide, high = WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN
+    bottom = HEIGHT - MARGIN
+    rows = [_text(MARGIN, MARGIN / 2, title, size=16)]
+    for step in range(STEPS + 1):
+        y = bottom - high * step / STEPS
+        rows.append(f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{y:.1f}" y2="{y:.1f}" stroke="{_LINE}"/>')
+        rows.append(_text(MARGIN - 6, y + 4, f"{most * step / STEPS:.0f}", anchor="end"))
+    rows.append(_text(WIDTH - MARGIN, bottom + 20, f"{seconds:.0f} s", anchor="end"))
+    rows.append(_text(MARGIN, bottom + 20, "lines a second"))
+    curve = " ".join(
+        f"{MARGIN + wide * second / seconds:.1f},{bottom - high * rate / most:.1f}" for second, rate in pairs
+    )
+    rows.append(f'<polyline points="{curve}" fill="none" stroke="{_CURVE}" stroke-width="2"/>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'role="img" font-family="sans-serif" fill="{_TEXT}">\n<title>{escape(title)}</title>\n'
+        f'<rect width="100%" height="100%" fill="#ffffff"/>\n' + "\n".join(rows) + "\n</svg>\n"
+    )
+
+
+def _text(x: float, y: float, words: str, *, size: int = 12, anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{escape(words)}</text>'

@@ -1,0 +1,1 @@
+"""HTTP without SOAP: the upload of batches, how they stand, and their answers."""

@@ -1,0 +1,245 @@
+"""Batches over HTTPS: opened by a fresh signature, resumed where they broke off, seen by their sender only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
+from cbss_inscription.batch.limits import BatchLimits
+from cbss_inscription.batch.signed_manifest import SignedManifest
+from cbss_inscription.batch.uploads import Uploads
+from cbss_inscription.contract.batch import Manifest, ManifestFile
+from cbss_inscription.domain.batch import BatchState, BatchStatus
+from cbss_inscription.domain.customer import CustomerIdentification
+from cbss_inscription.domain.errors import NotAuthenticated, NotAuthorized, TemporarilyUnavailable
+from cbss_inscription.domain.exchange import Caller
+from cbss_inscription.rest.batches import PART_TYPE, BatchesOverHttp
+from tests.batch.files import CONSULT, HEADER, xml_file
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+FILE = xml_file(CONSULT, CONSULT)
+BASE = "/InscriptionBatch/v1/batches"
+CALLER = Caller(application_urn="pcsa:web", cbe_number="0206731645", environment="LOCAL", certificate_fingerprint="00")
+
+
+@dataclass
+class Desk:
+    """Admits the words `good …` as manifests of the file, and knows one batch at most."""
+
+    known: BatchStatus | None = None
+    canceled: list[BatchStatus] = field(default_factory=list)
+    refusal: Exception | None = None
+
+    async def admit(self, manifest: bytes, now: datetime) -> SignedManifest:
+        if self.refusal is not None:
+            raise self.refusal
+        if not manifest.startswith(b"good"):
+            raise NotAuthenticated("signature-value")
+        stated = ManifestFile(
+            name="b.xml", format="xml", size_bytes=len(FILE), sha256=hashlib.sha256(FILE + manifest).hexdigest()
+        )
+        return SignedManifest(
+            manifest=Manifest(header=HEADER, file=stated),
+            caller=CALLER,
+            signed_at=now,
+            replay_key=b"",
+            replay_until=now,
+        )
+
+    async def status(self, sender: CustomerIdentification, sequence_number: int, sha256: str) -> BatchStatus | None:
+        assert sender == HEADER.sender.organization_identification
+        assert sequence_number == HEADER.sequence_number
+        return self.known
+
+    async def cancel(self, status: BatchStatus) -> None:
+        self.canceled.append(status)
+
+
+@dataclass
+class Service:
+    """The application under test, its folder, and a clock that is moved by hand."""
+
+    folder: BatchFolder
+    http: httpx.AsyncClient
+    desk: Desk
+    now: list[datetime]
+
+    async def open(self, manifest: bytes = b"good") -> tuple[dict[str, Any], dict[str, str]]:
+        reply = await self.http.post(BASE, content=manifest)
+        assert reply.status_code == 201, reply.text
+        return reply.json(), {"authorization": f"Bearer {reply.json()['token']}"}
+
+    async def add(self, said: dict[str, Any], headers: dict[str, str], offset: int, part: bytes) -> httpx.Response:
+        headers = {**headers, "content-type": PART_TYPE, "upload-offset": str(offset)}
+        return await self.http.patch(f"{said['path']}/file", content=part, headers=headers)
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    folder, desk, now = BatchFolder(tmp_path), Desk(), [NOW]
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        yield
+
+    uploads = Uploads(folder)
+    limits = BatchLimits(file_bytes_max=1_000_000)
+    over_http = BatchesOverHttp(uploads=uploads, desk=desk, limits=limits, clock=lambda: now[0], live_path="/live")
+    transport = httpx.ASGITransport(app=over_http.application(lifespan))
+    async with httpx.AsyncClient(transport=transport, base_url="https://test") as http:
+        yield Service(folder=folder, http=http, desk=desk, now=now)
+
+
+async def test_file_arrives_in_parts_and_goes_to_the_folder(service: Service) -> None:
+    """An upload goes on where it broke off, and whole it is in `in` with its manifest last (rule 38)."""
+    said, headers = await service.open()
+    assert (said["state"], said["offset"]) == ("arriving", 0)
+    reply = await service.add(said, headers, 0, FILE[:100])
+    assert (reply.status_code, reply.headers["upload-offset"]) == (204, "100")
+    again, headers = await service.open()
+    assert (again["upload"], again["offset"]) == (said["upload"], 100)
+    offset = await service.http.head(f"{said['path']}/file", headers=headers)
+    assert (offset.headers["upload-offset"], offset.headers["upload-length"]) == ("100", str(len(FILE)))
+    assert list(service.folder.incoming.iterdir()) == []
+    assert (await service.add(said, headers, 100, FILE[100:])).status_code == 204
+    name = f"{said['upload']}~b.xml"
+    assert (service.folder.incoming / name).read_bytes() == FILE
+    assert (service.folder.incoming / f"{name}{MANIFEST_SUFFIX}").read_bytes() == b"good"
+    assert (await service.http.get(said["path"], headers=headers)).json()["state"] == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("offset", "part", "status"),
+    [(99, b"x", 409), (101, b"x", 409), (100, b"x" * len(FILE), 409), (-1, b"x", 400), (10**16, b"x", 400)],
+)
+async def test_part_begins_where_the_file_ends(service: Service, offset: int, part: bytes, status: int) -> None:
+    """A part at another place, or longer than the file was said to be, is refused; what is there stays (SEC-09)."""
+    said, headers = await service.open()
+    await service.add(said, headers, 0, FILE[:100])
+    assert (await service.add(said, headers, offset, part)).status_code == status
+    assert (await service.http.head(f"{said['path']}/file", headers=headers)).headers["upload-offset"] == "100"
+
+
+async def test_nobody_without_a_token_sees_a_batch(service: Service) -> None:
+    """Without the token of this very upload nothing is told and nothing taken, whatever exists (SEC-62)."""
+    said, headers = await service.open()
+    other, others = await service.open(b"good, but another")
+    assert other["upload"] != said["upload"]
+    paths = [("GET", ""), ("HEAD", "/file"), ("PATCH", "/file"), ("POST", "/cancel"), ("GET", "/answers")]
+    for method, path in paths:
+        for bad in ({}, others, {"authorization": "Bearer x"}, {"authorization": headers["authorization"][7:]}):
+            reply = await service.http.request(method, said["path"] + path, headers=bad)
+            assert reply.status_code == 401
+            assert method == "HEAD" or reply.json() == {"code": "SOA-01001", "reason": None}
+    for unknown in ("0" * 32, "..%2F..", "x" * 32, "a"):
+        assert (await service.http.get(f"{BASE}/{unknown}", headers=headers)).status_code in {401, 404}
+    service.now[0] = NOW + timedelta(hours=25)
+    assert (await service.http.get(said["path"], headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "told"),
+    [
+        (NotAuthenticated("replayed"), 401, {"code": "SOA-01001", "reason": None}),
+        (NotAuthorized("batch-sender"), 403, {"code": "SOA-01002", "reason": "batch-sender"}),
+        (TemporarilyUnavailable("database"), 503, {"code": "SOA-02002", "reason": None}),
+    ],
+)
+async def test_who_may_not_send_opens_nothing(
+    service: Service, refusal: Exception, status: int, told: dict[str, Any]
+) -> None:
+    """Nothing is kept for a manifest that is refused (SEC-56, SEC-62)."""
+    service.desk.refusal = refusal
+    reply = await service.http.post(BASE, content=b"good")
+    assert (reply.status_code, reply.json()) == (status, told)
+    assert list((service.folder.root / "uploads").iterdir()) == []
+
+
+async def test_manifest_too_large_is_not_read_on(service: Service) -> None:
+    """What is larger than any manifest is refused before anything is made of it (SEC-09)."""
+    assert (await service.http.post(BASE, content=b"good" * 100_000)).json()["reason"] == "size"
+
+
+async def test_other_methods_and_types_are_refused(service: Service) -> None:
+    """A path takes its methods, and a part its type (SEC-06, SEC-07)."""
+    said, headers = await service.open()
+    assert (await service.http.put(said["path"], headers=headers)).status_code == 405
+    reply = await service.http.patch(f"{said['path']}/file", content=b"x", headers={**headers, "upload-offset": "0"})
+    assert reply.status_code == 415
+
+
+async def test_replies_are_for_no_one_to_keep(service: Service) -> None:
+    """No reply may be cached, and none names the program that made it (SEC-65)."""
+    said, headers = await service.open()
+    for reply in (await service.http.get(said["path"], headers=headers), await service.http.get(said["path"])):
+        assert reply.headers["cache-control"] == "no-store"
+        assert reply.headers["server"] == ""
+
+
+def _status(state: BatchState) -> BatchStatus:
+    return BatchStatus(
+        batch_id=uuid4(), header=HEADER, digest=b"", application_urn="pcsa:web", cbe_number="0206731645",
+        state=state, line_count=2, lines_answered=1, lines_waiting=0, cut_after=None, outcomes=(),
+        submitted_at=NOW, began_at=NOW, finished_at=None,
+    )  # fmt: skip
+
+
+async def test_batch_is_told_of_and_canceled(service: Service) -> None:
+    """Once it is a batch its sender sees how it stands, and may stop it; before, there is nothing to stop (rule 37)."""
+    said, headers = await service.open()
+    assert (await service.http.post(f"{said['path']}/cancel", headers=headers)).status_code == 409
+    service.desk.known = _status(BatchState.RUNNING)
+    told = (await service.http.get(said["path"], headers=headers)).json()
+    assert (told["state"], told["answered"], told["lines"]) == ("running", 1, 2)
+    assert (await service.http.post(f"{said['path']}/cancel", headers=headers)).status_code == 200
+    assert service.desk.canceled == [service.desk.known]
+
+
+async def test_answers_are_fetched_whole_or_in_part(service: Service) -> None:
+    """The answers come when they are all there, and from the byte that is asked for (rule 37)."""
+    said, headers = await service.open()
+    assert (await service.http.get(f"{said['path']}/answers", headers=headers)).status_code == 404
+    stem = f"{said['upload']}~b.xml.answers"
+    (service.folder.out / f"{stem}.xml").write_bytes(b"0123456789")
+    (service.folder.out / f"{stem}.json").write_bytes(b'{"answers": 2}')
+    told = (await service.http.get(said["path"], headers=headers)).json()
+    assert told["result"] == {"answers": 2}
+    assert (await service.http.get(f"{said['path']}/answers", headers=headers)).content == b"0123456789"
+    part = await service.http.get(f"{said['path']}/answers", headers={**headers, "range": "bytes=4-"})
+    assert (part.status_code, part.content) == (206, b"456789")
+    assert (await service.open())[0]["offset"] == len(FILE), "and the file is not asked for again"
+
+
+async def test_refusal_is_told(service: Service) -> None:
+    """Why a file was refused is told to its sender, as it stands beside the file (rule 37)."""
+    said, headers = await service.open()
+    refusal = {"file": "b.xml", "code": "SOA-03001", "reason": "not-well-formed", "line": 3}
+    (service.folder.refused / f"{said['upload']}~b.xml.refused.json").write_text(json.dumps(refusal))
+    told = (await service.http.get(said["path"], headers=headers)).json()
+    assert (told["state"], told["refusal"]) == ("refused", refusal)
+
+
+async def test_full_disk_is_said_and_what_came_is_kept(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When there is no room the sender learns it, and goes on later where it ended (rule 54)."""
+    said, headers = await service.open()
+    await service.add(said, headers, 0, FILE[:100])
+
+    def full(descriptor: int, part: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cbss_inscription.batch.uploads._write", full)
+        reply = await service.add(said, headers, 100, FILE[100:])
+    assert (reply.status_code, reply.json()["reason"]) == (507, "storage")
+    assert (await service.add(said, headers, 100, FILE[100:])).status_code == 204
