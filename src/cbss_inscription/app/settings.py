@@ -315,7 +315,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kept_days: Annotated[int, msgspec.Meta(ge=1, le=BATCHES_KEPT_DAYS_MAX)] = BATCHES_KEPT_DAYS
     """See `BATCHES_KEPT_DAYS`."""
     directory: str | None = None
-    """The folder with `in`, `work`, `out`, `refused` and `uploads`, all on one disk; absent, no file comes in by one."""
+    """The folder with `in`, `work`, `out`, `refused`, `uploads`, on one disk; absent, no file comes in by one."""
     manifest_days_max: Annotated[int, msgspec.Meta(ge=1, le=MANIFEST_DAYS_MOST)] = MANIFEST_DAYS_MAX
     """See `MANIFEST_DAYS_MAX`."""
     limits: BatchLimits = BatchLimits()
