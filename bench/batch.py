@@ -145,7 +145,9 @@ def mixed_lines(count: int, persons: int, *, seed: int, first_number: int = 1) -
             )  # fmt: skip
         elif kind < 0.60:
             if int(ssin) % 100 >= 50 and error >= 0.020:  # where there is one to update
-                ssin = next(one for step in range(persons) if int(one := digits_of((index + step) % persons)) % 100 < 50)
+                ssin = next(
+                    one for step in range(persons) if int(one := digits_of((index + step) % persons)) % 100 < 50
+                )
             yield BatchLine(
                 number=number, ticket=ticket, operation=Operation.UPDATE_INSCRIPTION, ssin=ssin,
                 inscription_contexts=(DEBT if context == WAGE else context,),
@@ -296,7 +298,9 @@ class Bench:
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "cbss_inscription.cli.main", "batch", "work", "--until-idle"]
         return subprocess.Popen(  # noqa: S603  # our own command
-            [*command, "--settings", str(self._settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL if "BENCH_LOG" not in os.environ else None
+            [*command, "--settings", str(self._settings)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if "BENCH_LOG" not in os.environ else None,
         )
 
     async def _read(self, batch_id: object) -> int:
@@ -333,7 +337,9 @@ def main() -> int:
 
 def verdict(found: Sequence[Figures]) -> int:
     """1 when a target is missed, and which."""
-    missed = [f"{one.memory_mib:.0f} MiB a worker at {one.lines} lines" for one in found if one.memory_mib > MEMORY_MIB_MAX]
+    missed = [
+        f"{one.memory_mib:.0f} MiB a worker at {one.lines} lines" for one in found if one.memory_mib > MEMORY_MIB_MAX
+    ]
     with_two = [one.lines / one.work_seconds for one in found if one.workers == 2 and one.lines >= 100_000]
     if with_two and max(with_two) < LINES_A_SECOND_MIN:
         missed.append(f"{max(with_two):.0f} lines/s with two workers")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -39,6 +39,8 @@ from cbss_inscription.domain.results import (
     WriteResult,
 )
 
+PERIODS_KEPT: Final = 4_096
+"""Periods that are spelled once for many lines: most begin and end with a month."""
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _OF_A_LINE: Final = frozenset({Operation.INSERT_INSCRIPTION, Operation.UPDATE_INSCRIPTION})
 
@@ -122,6 +124,7 @@ def _dates(name: str, dates: tuple[date | None, date | None] | None) -> str:
     return "" if dates is None else _period(name, *dates)
 
 
+@lru_cache(maxsize=PERIODS_KEPT)
 def _period(name: str, begin: date | None, end: date | None) -> str:
     begun = "" if begin is None else f"<beginDate>{begin.isoformat()}</beginDate>"
     ended = "" if end is None else f"<endDate>{end.isoformat()}</endDate>"
