@@ -4,7 +4,7 @@
     .venv/bin/python bench/batch_files.py [--lines 200000]
 
 Insert, update, delete and consult in turns, a tenth with legal data, a fiftieth that breaks the contract, and, in a run
-of its own, every line written so that it must go the long way. Files are made as they are read, so that what is measured
+of its own, every line written so that it must go the long way. Files are made as they are read: what is measured
 is the program; each run is a process of its own, whose greatest size is told beside it.
 """
 
