@@ -321,11 +321,11 @@ def told(answer: LineAnswer) -> Any:
 
 
 def insertion(number: int, ssin: str, begin: date, end: date | None = None, **said: Any) -> BatchLine:
-    """A line that adds a period."""
+    """A line that adds a period, of one day unless it is said otherwise."""
     values: dict[str, Any] = {
         "operation": Operation.INSERT_INSCRIPTION,
         "inscription_contexts": (str(WAGE),),
-        "period": (begin, end),
+        "period": (begin, end or begin),
     }
     return BatchLine(number=number, ssin=ssin, **(values | said))
 
