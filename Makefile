@@ -1,9 +1,9 @@
 # Every target sets itself up on a machine that has only Python ≥ 3.11 with pip, and make.
 #
 #   make sandbox          a whole CBSSInscription on this machine; ONCE=1 proves it and stops
-#                         PORT=, PLAIN_PORT=, OPERATIONS_PORT=, WORKERS=, PERSONS=, INSCRIPTIONS=, SEED=, DIRECTORY=;
-#                         NATIONAL_REGISTER=1 and REPERTORY=1 have these as services of their own; FAULTS=1 lets
-#                         requests go wrong on order; ANEW=1 lets go what was written before
+#                         PORT=, PLAIN_PORT=, OPERATIONS_PORT=, BATCH_PORT=, WORKERS=, PERSONS=, INSCRIPTIONS=, SEED=,
+#                         DIRECTORY=; NATIONAL_REGISTER=1 and REPERTORY=1 have these as services of their own; FAULTS=1
+#                         lets requests go wrong on order; ANEW=1 lets go what was written before
 #   make test             the tests; make test-long the long campaigns; make test-peers WSS4J, Node, PHP, gSOAP, .NET, nginx
 #   make test-chaos       every service killed, paused and cut under load; SEED=, SECONDS=
 #   make vectors          messages with their verdicts, for whoever builds another implementation; DIRECTORY=
@@ -35,7 +35,7 @@ DIST ?= dist
 sandbox: .venv/.runtime
 	@exec .venv/bin/cbss-inscription sandbox --directory $(DIRECTORY) \
 	  $(if $(PORT),--port $(PORT)) $(if $(PLAIN_PORT),--plain-port $(PLAIN_PORT)) $(if $(WORKERS),--workers $(WORKERS)) \
-	  $(if $(OPERATIONS_PORT),--operations-port $(OPERATIONS_PORT)) \
+	  $(if $(OPERATIONS_PORT),--operations-port $(OPERATIONS_PORT)) $(if $(BATCH_PORT),--batch-port $(BATCH_PORT)) \
 	  $(if $(PERSONS),--persons $(PERSONS)) $(if $(SEED),--seed $(SEED)) $(if $(ONCE),--once) \
 	  $(if $(INSCRIPTIONS),--inscriptions $(INSCRIPTIONS)) $(if $(NATIONAL_REGISTER),--national-register) \
 	  $(if $(REPERTORY),--repertory) $(if $(FAULTS),--faults) $(if $(ANEW),--anew)

@@ -58,5 +58,5 @@ def believed_of(settings: Settings, listener: Listener) -> BelievedOfSender:
             )
         case Listener.TLS:
             return BelievedOfSender(peer_address=said.way is KnownBy.NETWORK)
-        case Listener.OPERATIONS:
+        case Listener.OPERATIONS | Listener.REST:  # a batch's sender is who signed its manifest
             return BelievedOfSender()

@@ -86,6 +86,7 @@ class SandboxOptions:
     port: int = 8443
     plain_port: int | None = None
     operations_port: int | None = None
+    batch_port: int | None = None
     persons: int = 10_000
     seed: int = 1
     number_space: NumberSpace = NumberSpace.FUTURE
@@ -193,6 +194,7 @@ class Sandbox:
     """Where the mutation feed is."""
     plain_url: str | None
     operations_url: str | None
+    batch_url: str | None
     """Where liveness, readiness and metrics are, when they are anywhere."""
     register_url: str | None
     """Where the National Register is, when it is a service of its own."""
@@ -266,7 +268,9 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     held.enter_context(_locked(directory))
     if options.beside and options.database is not None:
         raise UsageError(f"the {options.beside[0].title} has a database of its own, in the bundled PostgreSQL only")
-    ports = [one for one in (options.port, options.plain_port, options.operations_port) if one]
+    if options.repertory and options.batch_port is not None:
+        raise UsageError("batches go to who keeps the lines: --batch-port does not go with --repertory")
+    ports = [one for one in (options.port, options.plain_port, options.operations_port, options.batch_port) if one]
     for taken in ports:
         if ports.count(taken) > 1:
             raise UsageError(f"two listeners cannot share port {taken}")
@@ -311,6 +315,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     operations_port = options.operations_port
     if operations_port == 0 or (operations_port is None and options.faults):
         operations_port = _free_port()
+    batch_port = _free_port() if options.batch_port == 0 else options.batch_port
     fault_rules = fault_scenarios(population) if options.faults else ()
     _write_settings(
         directory,
@@ -318,6 +323,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         database=database,
         port=port,
         operations_port=operations_port,
+        batch_port=batch_port,
         urls=urls,
         timestamp_url=timestamp_url,
         fault_rules=fault_rules,
@@ -328,8 +334,15 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
     mutations_url = f"{keeper}{Door.MUTATIONS.path}"
     plain_url = f"http://localhost:{options.plain_port}{Door.FACADE.path}" if options.plain_port else None
     operations_url = f"http://localhost:{operations_port}" if operations_port else None
+    batch_url = f"https://localhost:{batch_port}" if batch_port else None
     for application in APPLICATIONS:
-        _write_profile(directory, application, url=url, mutations_url=mutations_url if options.repertory else None)
+        _write_profile(
+            directory,
+            application,
+            url=url,
+            mutations_url=mutations_url if options.repertory else None,
+            batch_url=batch_url,
+        )
     report.step("The façade starts")
     log = held.enter_context(_open_log(directory / _LOG))
     listeners = held.enter_context(serving(directory / _SETTINGS, log=log))
@@ -339,6 +352,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         mutations_url=mutations_url,
         plain_url=plain_url,
         operations_url=operations_url,
+        batch_url=batch_url,
         database=database,
         scenarios=population.scenarios,
         fault_rules=fault_rules,
@@ -365,6 +379,7 @@ def _start(options: SandboxOptions, report: Report, held: contextlib.ExitStack) 
         mutations_url=mutations_url,
         plain_url=plain_url,
         operations_url=operations_url,
+        batch_url=batch_url,
         register_url=urls.get(Beside.NATIONAL_REGISTER),
         repertory_url=urls.get(Beside.REPERTORY),
         scenarios=dict(population.scenarios),
@@ -487,6 +502,7 @@ def _prepare_database(database: str, options: SandboxOptions, report: Report, re
 _LOG: Final = "facade.log"
 _LOCK: Final = "sandbox.lock"
 _SETTINGS: Final = "settings.toml"
+_BATCHES: Final = "batches"
 _ACCESS_RULES: Final = "access-rules.yaml"
 _AUDIT_KEYS: Final = "audit-keys.toml"
 _PKI: Final = "pki"
@@ -648,6 +664,7 @@ def _write_settings(
     database: str,
     port: int,
     operations_port: int | None,
+    batch_port: int | None,
     urls: Mapping[Beside, str],
     timestamp_url: str,
     fault_rules: Sequence[FaultRule],
@@ -669,9 +686,7 @@ def _write_settings(
         f"private_key = {_toml(f'{_PKI}/server.key.pem')}",
         f"workers = {options.workers}",
         "",
-        "[batch]",
-        "workers = 1",
-        "",
+        *([] if options.repertory else _batch_lines(batch_port)),
         "[trust]",
         f"application_authorities = {_toml(f'{_PKI}/authorities.pem')}",
         f"revocation_lists = [{_toml(f'{_PKI}/{REVOCATION_LISTS}')}]",
@@ -682,6 +697,8 @@ def _write_settings(
         lines += ["", "[plain]", f"port = {options.plain_port}", f"workers = {options.workers}"]
     if operations_port is not None:
         lines += ["", "[operations]", f"port = {operations_port}"]
+    if batch_port is not None:
+        lines += ["", "[rest]", f"port = {batch_port}"]
     if Beside.REPERTORY in urls:
         lines += ["", "[upstream]", *_asked_lines(FACADE, urls[Beside.REPERTORY])]
     elif Beside.NATIONAL_REGISTER in urls:
@@ -772,9 +789,15 @@ def _faults_lines(directory: str, rules: Sequence[FaultRule]) -> list[str]:
     return lines
 
 
+def _batch_lines(batch_port: int | None) -> list[str]:
+    folder = [] if batch_port is None else [f"directory = {_toml(_BATCHES)}"]
+    return ["[batch]", "workers = 1", *folder, ""]
+
+
 def _connections_of_worker(options: SandboxOptions) -> int:
     """What each worker may have of the connections that the bundled server grants."""
-    workers = options.workers * (1 if options.plain_port is None else 2) + len(options.beside)
+    listeners = 1 + (options.plain_port is not None) + (options.batch_port is not None)
+    workers = options.workers * listeners + len(options.beside)
     return max(1, min(CONNECTIONS_MAX, CONNECTIONS_OF_SANDBOX_MAX // workers))
 
 
@@ -782,13 +805,16 @@ def _profile_path(directory: Path, application: DemoApplication) -> Path:
     return directory / f"{application.name}.toml"
 
 
-def _write_profile(directory: Path, application: DemoApplication, *, url: str, mutations_url: str | None) -> None:
+def _write_profile(
+    directory: Path, application: DemoApplication, *, url: str, mutations_url: str | None, batch_url: str | None
+) -> None:
     customer = application.customer_identification
     certificate, private_key = _credential_paths(Path(_PKI), application.name)
     lines = [
         "# Written by `cbss-inscription sandbox` at every start: for `cbss-inscription consult --profile …`.",
         f"url = {_toml(url)}",
         *([] if mutations_url is None else [f"mutations_url = {_toml(mutations_url)}"]),
+        *([] if batch_url is None else [f"batch_url = {_toml(batch_url)}"]),
         f"ca = {_toml(f'{_PKI}/tls-ca.crt.pem')}",
         f"certificate = {_toml(str(certificate))}",
         f"private_key = {_toml(str(private_key))}",
@@ -807,6 +833,7 @@ def _write_manifest(
     mutations_url: str,
     plain_url: str | None,
     operations_url: str | None,
+    batch_url: str | None,
     database: str,
     scenarios: Mapping[str, Scenario],
     fault_rules: Sequence[FaultRule],
@@ -819,6 +846,7 @@ def _write_manifest(
     manifest = {
         "facade": {"url": url, "mutations_url": mutations_url, "plain_url": plain_url, "wsdl": f"{url}?wsdl"},
         **({} if operations_url is None else {"operations": {"url": operations_url}}),
+        **({} if batch_url is None else {"batches": {"url": batch_url, "directory": _BATCHES}}),
         "ca": f"{_PKI}/tls-ca.crt.pem",
         "database": database,
         **{one.key: described for one, described in beside.items()},

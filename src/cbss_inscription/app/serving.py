@@ -59,6 +59,7 @@ class Listeners:
         self._processes: dict[Listener, subprocess.Popen[bytes]] = {}
         self._batch_workers: list[subprocess.Popen[bytes]] = []
         self._batch_started = 0.0
+        self._batch_folder: subprocess.Popen[bytes] | None = None
         self._answered: dict[Listener, float] = {}
         self._probed = 0.0
         self._fetcher: RevocationFetcher | None = None
@@ -170,8 +171,11 @@ class Listeners:
         """
         if self._fetcher is not None:
             self._fetcher.stop()
-        self._end([*self._batch_workers, *self._taken(Listener.TLS, Listener.PLAIN)])
+        folder = () if self._batch_folder is None else (self._batch_folder,)
+        doors = [one for one in Listener if one is not Listener.OPERATIONS]
+        self._end([*folder, *self._batch_workers, *self._taken(*doors)])
         self._batch_workers.clear()
+        self._batch_folder = None
         if self._keeper is not None:
             self._keeper.finish()
             self._keeper.stop()
@@ -196,9 +200,10 @@ class Listeners:
         self._processes[listener] = self._run("cbss_inscription.app.listener", str(self._path), listener)
 
     def _restart_batch_workers(self) -> None:
-        """Nothing; as many batch workers run as the settings say, those that ended after a pause.
+        """Nothing; as many batch workers run as the settings say, and one looks after their folder, if there is one.
 
-        None of them is needed to answer callers: what is wrong with them stands in the log, and the service serves.
+        One that ended is back after a pause. None of them is needed to answer callers: what is wrong with them stands
+        in the log, and the service serves.
         """
         batch = None if self._settings is None else self._settings.batch
         if batch is None or time.monotonic() - self._batch_started < BATCH_PAUSE_SECONDS:
@@ -206,6 +211,10 @@ class Listeners:
         self._batch_workers = [process for process in self._batch_workers if process.poll() is None]
         for _ in range(batch.workers - len(self._batch_workers)):
             self._batch_workers.append(self._run("cbss_inscription.app.batch_work", str(self._path)))
+            self._batch_started = time.monotonic()
+        folder = self._batch_folder
+        if batch.directory is not None and (folder is None or folder.poll() is not None):
+            self._batch_folder = self._run("cbss_inscription.app.batch_folder", str(self._path))
             self._batch_started = time.monotonic()
 
     def _run(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:

@@ -31,10 +31,10 @@ from cbss_inscription.app.setting_tables import (
     settings_in,
     written,
 )
+from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, DialectName
 from cbss_inscription.client.asking import TIMEOUT_SECONDS as UPSTREAM_TIMEOUT_SECONDS
 from cbss_inscription.client.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, PROBES
-from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.batch import CHUNK_LINES
 from cbss_inscription.domain.customer import CustomerIdentification

@@ -30,8 +30,6 @@ KSZ: Final = "0244640631"
 """To whom batches are sent unless somebody else is named: KSZ's CBE number."""
 LOOK_SECONDS: Final = 1.0
 """How often a batch that is watched is looked at."""
-FOLDER_SECONDS: Final = 2.0
-"""How often a folder is looked at."""
 _FINISHED: Final = frozenset({"done", "canceled", "refused"})
 
 batch = typer.Typer(no_args_is_help=True, help="Files of many declarations: sign, send, watch, answer.")
@@ -205,7 +203,9 @@ def watch(
             lines, answered = state.get("lines"), state.get("answered", 0)
             points.append((time.monotonic() - began, answered))
             progress.update(task, completed=answered, total=lines, description=str(state.get("state", "?")))
-            return state.get("state") in _FINISHED
+            # At a service the answers are a file, which is there a moment after the last of them.
+            is_told = settings is not None or "result" in state or state.get("state") == "refused"
+            return state.get("state") in _FINISHED and is_told
 
         state = _asked(which, profile, settings, look=lambda remote: remote.look(), until=looked)
     print_state(Console(), state)
@@ -258,27 +258,14 @@ def folder(
     settings: SettingsFile,
     once: Annotated[bool, typer.Option("--once", help="Stop when nothing is left to be done.")] = False,
 ) -> None:
-    """Take batches from the folder of the settings, and put their answers there; several may do so at once."""
-    import asyncio
-
-    from cbss_inscription.app.batches import FolderDesk, StructuredFolderLog
+    """Look after the folder of batches, beside the façade that does so: takes them in, and puts their answers there."""
+    from cbss_inscription.app.batch_folder import look_after_folder
     from cbss_inscription.app.memory_dumps import forbid_memory_dumps
     from cbss_inscription.app.telemetry import configure_logging
-    from cbss_inscription.cli.database import with_database
-
-    async def work(read: Settings, database: Database) -> None:
-        desk = FolderDesk(read, database, log=StructuredFolderLog())
-        try:
-            while True:
-                if not await desk.look() and once:
-                    return
-                await asyncio.sleep(FOLDER_SECONDS)
-        finally:
-            desk.release()
 
     forbid_memory_dumps()
     configure_logging()
-    with_database(settings, work, connections_max=2)
+    look_after_folder(settings, once=once)
 
 
 @batch.command()

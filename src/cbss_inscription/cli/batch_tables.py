@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column, Table
 from rich.text import Text
 
-from cbss_inscription.client.call import one_line
+from cbss_inscription.client.dialect import one_line
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 
 WIDTH: Final = 960

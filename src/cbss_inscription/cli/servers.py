@@ -58,6 +58,10 @@ def sandbox(
         int | None,
         typer.Option(min=0, max=65535, help="Liveness, readiness and metrics, on loopback only; 0 takes a free port."),
     ] = None,
+    batch_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Batches: a port to upload them to, and a folder; 0 takes a free port."),
+    ] = None,
     persons: Annotated[int, typer.Option(help="Persons in the population.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Another seed makes other persons.")] = 1,
     numbers: Annotated[
@@ -94,6 +98,7 @@ def sandbox(
         port=port,
         plain_port=plain_port,
         operations_port=operations_port,
+        batch_port=batch_port,
         persons=persons,
         seed=seed,
         number_space=numbers,
@@ -264,6 +269,11 @@ def _explain(console: Console, running: Sandbox) -> None:
         f"its mutations {running.mutations_url}\n"
         + (f"without TLS   {running.plain_url}\n" if running.plain_url else "")
         + (f"operations    {running.operations_url}/health/ready, /metrics\n" if running.operations_url else "")
+        + (
+            f"batches       {running.batch_url}, or the folder {running.directory / 'batches'}\n"
+            if running.batch_url
+            else ""
+        )
         + (f"repertory     {running.repertory_url}\n" if running.repertory_url else "")
         + (f"National Reg. {running.register_url}\n" if running.register_url else "")
         + f"what is where {running.manifest}\n"
