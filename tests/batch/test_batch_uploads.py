@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -243,3 +244,16 @@ async def test_full_disk_is_said_and_what_came_is_kept(service: Service, monkeyp
         reply = await service.add(said, headers, 100, FILE[100:])
     assert (reply.status_code, reply.json()["reason"]) == (507, "storage")
     assert (await service.add(said, headers, 100, FILE[100:])).status_code == 204
+
+
+async def test_upload_that_nobody_goes_on_with_is_forgotten(service: Service) -> None:
+    """A part that was left behind goes with its tokens in the end; what is being sent stays (SEC-09)."""
+    left, headers = await service.open()
+    await service.add(left, headers, 0, FILE[:100])
+    for path in (place := service.folder.root / "uploads" / left["upload"]).rglob("*"):
+        os.utime(path, (0, 0))
+    os.utime(place, (0, 0))
+    kept, others = await service.open(b"good, but another")
+    assert Uploads(service.folder).forget(before=datetime.now(UTC) - timedelta(days=30)) == 1
+    assert (await service.http.get(left["path"], headers=headers)).status_code == 401
+    assert (await service.http.get(kept["path"], headers=others)).status_code == 200

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
+import io
 import re
 import tempfile
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Final, Self
+from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -27,13 +30,23 @@ from lxml import etree
 
 from cbss_inscription import names, safe_xml
 from cbss_inscription.app.settings import read_settings
+from cbss_inscription.batch.text import TextPieces
+from cbss_inscription.batch.xml_answers import XmlAnswers
+from cbss_inscription.batch.xml_lines import XmlLines
 from cbss_inscription.client.call import PreparedCall, prepare, read_answer
 from cbss_inscription.client.errors import FaultReceived, ReplyUnreadable
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.read import read_request, read_response
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment, write_request
-from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, NotAuthenticated, UsageError
+from cbss_inscription.domain.batch import BatchLine, LineAnswer
+from cbss_inscription.domain.errors import (
+    CbssInscriptionError,
+    FileRejected,
+    MessageRejected,
+    NotAuthenticated,
+    UsageError,
+)
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.results import ConsultResult, Health, SanityCheck, Status, StatusValue, WriteResult
 from cbss_inscription.envelope.soap11 import write_envelope
@@ -59,6 +72,8 @@ from cbss_inscription.soap.message import RawMessage
 from cbss_inscription.soap.operations import InscriptionOperations
 from cbss_inscription.soap.pipeline import SecuredDoor
 from cbss_inscription.soap.wsdl import WsdlDocuments
+from cbss_inscription.xml_limits import XmlLimits
+from tests.batch.files import CONSULT, HEADER, INSERT, LIMITS, read_csv, xml_file
 from tests.contract.conftest import MESSAGES
 from tests.fuzz.mutations import (
     Mutate,
@@ -100,6 +115,36 @@ keys = "audit-keys.toml"
 [limits]
 body_bytes_max = 1000
 """
+
+
+_XML_BATCHES: Final = (
+    xml_file(INSERT.format(number=1), CONSULT, INSERT.format(number="&lt;é")),
+    xml_file(CONSULT),
+    gzip.compress(xml_file(CONSULT), mtime=0),
+)
+_CSV_BATCHES: Final = (
+    (
+        b"ticket,operation,ssin,inscriptionContext,beginDate,lastName\n"
+        b't-1,insert,00000000197,AA,2024-01-01,"De ""Wit"""\n,consult,00000000197,AA|BB,,\n'
+    ),
+    b"operation;ssin\r\nconsult;00000000197\r\n",
+)
+_ANSWERS: Final = XmlLimits(size_bytes_max=64_000_000, elements_max=10_000_000)
+
+
+def _lines_of_batch(data: bytes, *, plainly: bool) -> list[BatchLine] | str:
+    """The lines of an XML batch, or why it is none; without the quick way when not `plainly`."""
+    try:
+        lines = XmlLines(TextPieces(io.BytesIO(data), LIMITS), LIMITS)
+        if not plainly:
+            lines._may_be_plain = False
+        return list(lines)
+    except FileRejected as error:
+        return error.reason
+
+
+def _fault_of(line: BatchLine) -> LineAnswer:
+    return LineAnswer(line=line, ticket_cbss=UUID(int=line.number), timestamp=NOW, fault=line.refused or "SOA-01002")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +256,8 @@ class Room:
             Target(name="certificate", seeds=certificates, mutations=der, run=self.check_certificate),
             Target(name="authorities", seeds=(authority,), mutations=der, run=self.load_authorities),
             Target(name="revocation-list", seeds=(*lists, pem), mutations=der, run=self.load_revocation_list),
+            Target(name="batch-xml", seeds=_XML_BATCHES, mutations=(change_tree, *xml), run=self.read_xml_batch),
+            Target(name="batch-csv", seeds=_CSV_BATCHES, mutations=text, run=self.read_csv_batch),
             Target(name="door", seeds=envelopes, mutations=xml, run=self.answer),
             Target(name="contract", seeds=payloads, mutations=(change_tree, *xml), run=self.read_payload),
             Target(name="reply", seeds=replies, mutations=xml, run=self.read_reply),
@@ -218,6 +265,27 @@ class Room:
             Target(name="access-rules", seeds=(rules,), mutations=text, run=self.read_access_rules),
         )
         return {target.name: target for target in every}
+
+    def read_xml_batch(self, data: bytes) -> str:
+        """The quick way and the long one read the same, and number the lines; what is no batch is refused."""
+        quick, long = (_lines_of_batch(data, plainly=plainly) for plainly in (True, False))
+        assert quick == long
+        if isinstance(quick, str):
+            return quick
+        assert [line.number for line in quick] == list(range(1, len(quick) + 1))
+        return "accepted" if all(line.refused is None for line in quick) else "accepted in part"
+
+    def read_csv_batch(self, data: bytes) -> str:
+        """Every line that is read is one that XML can carry, and numbered; what is no batch is refused."""
+        try:
+            lines = read_csv(data)
+        except FileRejected as error:
+            return error.reason
+        assert [line.number for line in lines] == list(range(1, len(lines) + 1))
+        texts = XmlAnswers(HEADER)
+        told = "".join(texts.answer(_fault_of(line)) for line in lines)
+        safe_xml.parse(f"{texts.head()}{told}{texts.foot()}".encode(), charset=None, limits=_ANSWERS)
+        return "accepted" if all(line.refused is None for line in lines) else "accepted in part"
 
     def parse_xml(self, data: bytes) -> str:
         """`safe_xml.parse` with each charset; what it accepts has a canonical form that is its own canonical form."""

@@ -17,7 +17,7 @@ from tests.fuzz.targets import Room, Target
 EXECUTIONS = 40
 TARGETS = (
     *("xml", "message", "explanation", "c14n", "certificate", "authorities", "revocation-list", "door", "contract"),
-    *("reply", "settings", "access-rules"),
+    *("reply", "settings", "access-rules", "batch-xml", "batch-csv"),
 )
 
 
@@ -51,7 +51,7 @@ def test_sec_85_campaign(room: Room, name: str) -> None:
     assert not found.findings, "".join(finding.words for finding in found.findings.values())
 
 
-@pytest.mark.parametrize("name", ["xml", "door", "contract", "c14n", "message", "certificate", "settings"])
+@pytest.mark.parametrize("name", ["xml", "door", "contract", "c14n", "message", "certificate", "settings", "batch-xml"])
 def test_sec_85_genuine_inputs_are_accepted(room: Room, name: str) -> None:
     """What a campaign starts from is accepted, so that what it changes begins at the last station (SEC-85)."""
     words = [room.targets[name].run(seed) for seed in room.targets[name].seeds]

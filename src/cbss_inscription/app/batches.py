@@ -51,6 +51,9 @@ from cbss_inscription.usecases.ports import AccessRulesSource
 REST_FACTORY: Final = "cbss_inscription.app.batches:uploads_of_worker"
 """What the application server loads in each worker of the listener for batches."""
 
+FORGET_SECONDS: Final = 3_600.0
+"""How often it is looked whether uploads that nobody goes on with are to be forgotten."""
+
 
 def uploads_of_worker() -> ASGIApp:
     """The ASGI application of this worker process, from the settings file that its environment names."""
@@ -83,6 +86,8 @@ def build_uploads(settings: Settings, *, clock: Clock = utc_now) -> ASGIApp:
         is_clock_wrong=lambda: watch.is_wrong,
     )
 
+    uploads = Uploads(folder)
+
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         await database.open()
@@ -90,6 +95,7 @@ def build_uploads(settings: Settings, *, clock: Clock = utc_now) -> ASGIApp:
         tasks = [
             asyncio.create_task(watch.keep_looking()),
             asyncio.create_task(_keep_looking(trust.look, rules, seconds=settings.reload_seconds)),
+            asyncio.create_task(_forget(uploads, timedelta(days=said.kept_days), clock=clock)),
         ]
         try:
             yield
@@ -98,7 +104,6 @@ def build_uploads(settings: Settings, *, clock: Clock = utc_now) -> ASGIApp:
                 task.cancel()
             await database.close()
 
-    uploads = Uploads(folder)
     service = BatchesOverHttp(uploads=uploads, desk=desk, limits=said.limits, clock=clock, live_path=LIVE_PATH)
     return service.application(lifespan)
 
@@ -108,6 +113,12 @@ async def _keep_looking(look: Callable[[], None], rules: RulesInForce, *, second
         await asyncio.sleep(seconds)
         await asyncio.to_thread(look)
         await asyncio.to_thread(rules.look)
+
+
+async def _forget(uploads: Uploads, kept: timedelta, *, clock: Clock) -> None:
+    while True:
+        await asyncio.to_thread(uploads.forget, before=clock() - kept)
+        await asyncio.sleep(FORGET_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ add to it, or ask about it, has a token: it is given for a manifest that was sig
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import hmac
@@ -159,6 +160,17 @@ class Uploads:
             if there == about.size_bytes:
                 self._hand_over(identifier, about.name)
         return there
+
+    def forget(self, *, before: datetime) -> int:
+        """How many uploads are gone now to which nothing was added, and no token given, since that time."""
+        forgotten = 0
+        for place in self._root.iterdir():
+            with contextlib.suppress(OSError):  # another process does the same
+                latest = max(path.stat().st_mtime for path in (place, *place.iterdir()))
+                if latest < before.timestamp():
+                    shutil.rmtree(place)
+                    forgotten += 1
+        return forgotten
 
     def _hand_over(self, identifier: str, name: str) -> None:
         """Nothing; the file, and then its manifest, are in the folder that batches come in by."""
