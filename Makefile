@@ -113,6 +113,10 @@ bench-governance: .venv/.development
 bench-facade: .venv/.development
 	.venv/bin/python bench/facade.py $(ARGS)
 
+# From a file of declarations to the file of answers, with one, two and four workers: ARGS="--lines 10000000" for a night's.
+bench-batch: .venv/.development
+	.venv/bin/python bench/batch.py $(ARGS)
+
 check: .venv/.development
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .

@@ -1,12 +1,12 @@
 # ruff: noqa: INP001 - a program, in no package
-"""How fast batches are taken in, worked on and answered, with how much memory, and what the limit was.
+"""How fast batches become answers, from one XML file to the other, with how much memory, and what the limit was.
 
     .venv/bin/python bench/batch.py [--lines 10000 --lines 1000000] [--workers 1 --workers 2 --workers 4]
 
 Runs the bundled PostgreSQL in a temporary directory, with a population of which a part has inscriptions, and workers as
 processes of their own, as the façade starts them. Of the lines 38 % insert, 22 % update, 10 % delete and 30 % consult;
-10 % give legal data, and 2 % are wrong: unknown numbers, wrong check digits, contexts that are not granted, legal data of
-somebody else. CPU is read from /proc: of the workers, and of the database's processes. Ends with 1 when two workers
+10 % give legal data, and 2 % are wrong: unknown numbers, wrong check digits, contexts that are not granted, legal data
+of somebody else. CPU is read from /proc: of the workers, and of the database's processes. Ends with 1 when two workers
 answer fewer lines a second than `LINES_A_SECOND_MIN`, or one of them takes more memory than `MEMORY_MIB_MAX`.
 """
 
@@ -22,15 +22,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 
 from cbss_inscription.batch.answers import answers
 from cbss_inscription.batch.intake import BatchIntake
+from cbss_inscription.batch.limits import BatchLimits
+from cbss_inscription.batch.reading import BatchFormat, open_batch
+from cbss_inscription.batch.results import write_results
+from cbss_inscription.batch.xml_answers import XmlAnswers
 from cbss_inscription.domain.batch import BatchHeader, BatchLegalData, BatchLine, BatchParty
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.exchange import Caller
@@ -174,6 +179,40 @@ def header(sequence_number: int) -> BatchHeader:
     )
 
 
+def write_file(path: Path, head: BatchHeader, lines: Iterable[BatchLine]) -> None:
+    """Nothing; the file is a batch of these lines, as a program would write it."""
+    with path.open("w", encoding="utf-8") as file:
+        opening = XmlAnswers(head).head().replace("inscriptionBatchResponse", "inscriptionBatchRequest")
+        file.write(opening.replace("<responses>", "<requests>"))
+        file.writelines(map(as_request, lines))
+        file.write("</requests></bat:inscriptionBatchRequest>")
+
+
+def as_request(line: BatchLine) -> str:
+    """A line in XML."""
+    assert line.operation is not None
+    word = line.operation.value.removesuffix("s").removesuffix("Inscription")
+    about = f"<inscriptionContext>{line.inscription_contexts[0]}</inscriptionContext>{_period(line.period, 'period')}"
+    if word in {"insert", "update"}:
+        about = f"<inscription>{about}</inscription>{_period(line.new_period, 'newPeriod')}"
+    given = line.legal_data
+    if given is not None:
+        about += f"<legalData><name><lastName>{given.last_name}</lastName>"
+        about += "".join(f"<givenName>{name}</givenName>" for name in given.given_names)
+        about += f"</name><gender><genderCode>{given.gender}</genderCode></gender></legalData>"
+    return (
+        f"<request><ticket>{line.ticket}</ticket><declaration><{word}><ssin>{line.ssin}</ssin>{about}</{word}>"
+        "</declaration></request>\n"
+    )
+
+
+def _period(period: tuple[date | None, date | None] | None, name: str) -> str:
+    if period is None:
+        return ""
+    begin, end = period
+    return f"<{name}><beginDate>{begin}</beginDate>{f'<endDate>{end}</endDate>' if end else ''}</{name}>"
+
+
 def write_settings(directory: Path, conninfo: str, chunk_lines: int) -> Path:
     """The settings file of a façade whose workers are asked for everything they have."""
     (directory / "rules.yaml").write_bytes(write_access_rules(rules()))
@@ -239,6 +278,7 @@ class Bench:
         self._postmaster = server.process_id
         self._persons = persons
         self._chunk_lines = chunk_lines
+        self._directory = directory
         self._settings = write_settings(directory, server.connection_string, chunk_lines)
         self._sequence = 0
 
@@ -255,16 +295,14 @@ class Bench:
         """What a batch of so many lines takes with so many workers."""
         self._sequence += 1
         seed = self._sequence
-        made = list(mixed_lines(lines, self._persons, seed=seed)) if lines <= 2_000_000 else None
-        began, cpu, server = time.perf_counter(), time.process_time(), self._server_cpu()
-        intake = BatchIntake(self._conninfo, rules=Rules(rules()), chunk_lines=self._chunk_lines)
-        submitted = intake.submit(
-            header(seed),
-            digest=hashlib.sha256(str(seed).encode()).digest(),
-            caller=CALLER,
-            lines=made if made is not None else mixed_lines(lines, self._persons, seed=seed),
-        )
-        del made
+        asked, answered = self._directory / "asked.xml", self._directory / "answered.xml"
+        write_file(asked, header(seed), mixed_lines(lines, self._persons, seed=seed))
+        began, cpu = time.perf_counter(), time.process_time()
+        with asked.open("rb") as file:
+            head, read = open_batch(file, form=BatchFormat.XML, limits=BatchLimits())
+            intake = BatchIntake(self._conninfo, rules=Rules(rules()), chunk_lines=self._chunk_lines)
+            digest = hashlib.sha256(str(seed).encode()).digest()
+            submitted = intake.submit(head, digest=digest, caller=CALLER, lines=read)
         intake_seconds, intake_cpu = time.perf_counter() - began, time.process_time() - cpu
         began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         server_before = self._server_cpu()
@@ -275,7 +313,7 @@ class Bench:
         server_cpu = self._server_cpu() - server_before
         worker_cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         began, cpu = time.perf_counter(), time.process_time()
-        counted = asyncio.run(self._read(submitted.batch_id))
+        counted = asyncio.run(self._answer(submitted.batch_id, answered))
         if counted != lines:
             raise SystemExit(f"{counted} answers to {lines} lines")
         return Figures(
@@ -310,16 +348,22 @@ class Bench:
         return subprocess.Popen(  # noqa: S603  # our own command
             [*command, "--settings", str(self._settings)],
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL if "BENCH_LOG" not in os.environ else None,
+            stderr=subprocess.DEVNULL,
         )
 
-    async def _read(self, batch_id: object) -> int:
+    async def _answer(self, batch_id: UUID, path: Path) -> int:
         database = Database(self._conninfo, connections_max=1)
         await database.open()
         try:
-            return len([None async for _ in answers(StoredBatches(database), batch_id)])  # type: ignore[arg-type]
+            batches = StoredBatches(database)
+            status = await batches.status(batch_id)
+            assert status is not None
+            written = await write_results(
+                path, answers(batches, batch_id), status=status, form=BatchFormat.XML, now=datetime.now(UTC)
+            )
         finally:
             await database.close()
+        return written.answers
 
 
 def main() -> int:

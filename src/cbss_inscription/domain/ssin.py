@@ -9,13 +9,13 @@ from typing import Final
 
 _SEPARATORS: Final = str.maketrans("", "", ".- ")
 # CommonV3 SsinType, as one pattern; `[0-9]` because `\d` would let other scripts' digits in (rule 1).
-_SHAPE: Final = re.compile(
-    r"(?P<year>[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})(?P<sequence>[0-9]{3})(?P<check>[0-9]{2})"
-)
+_SHAPE: Final = re.compile(r"[0-9]{11}")  # year, month, day, sequence in three digits, check
 SSIN_DIGITS: Final = 11
 """Digits of a number, check digits included (rule 1)."""
 _DAY_MAX: Final = 31
 _CHECK_MODULUS: Final = 97
+_SINCE_2000: Final = 2_000_000_000
+_OF_CENTURY: Final = _SINCE_2000 % _CHECK_MODULUS  # what the digit 2 before the nine adds to their remainder
 
 
 class Series(StrEnum):
@@ -33,6 +33,9 @@ class Series(StrEnum):
 
 _MONTH_OFFSETS: Final = {Series.NR: 0, Series.BIS_SEX_UNKNOWN: 20, Series.BIS_SEX_KNOWN: 40, Series.MOCK: 60}
 _MONTH_MAX: Final = 12
+_SERIES_OF_MONTH: Final = {
+    f"{offset + month:02d}": series for series, offset in _MONTH_OFFSETS.items() for month in range(_MONTH_MAX + 1)
+}
 
 
 class InvalidSsin(ValueError):
@@ -48,7 +51,7 @@ def check_digits(first_nine: str, *, century: int) -> str:
 
     97 − (n mod 97), where n is preceded by the digit 2 from 2000 on (rule 2: KB91 art. 4, TI000); never `00` (rule 3).
     """
-    number = int(first_nine) + (2_000_000_000 if century == 2000 else 0)
+    number = int(first_nine) + (_SINCE_2000 if century == 2000 else 0)
     return f"{_CHECK_MODULUS - number % _CHECK_MODULUS:02d}"
 
 
@@ -74,17 +77,17 @@ class Ssin:
         Raises `InvalidSsin`. The verdict does not depend on today's date (rule 4). `allow_mock` lets month + 60
         pass (rule 6).
         """
-        shape = _SHAPE.fullmatch(text)
-        if shape is None:
+        if _SHAPE.fullmatch(text) is None:
             raise InvalidSsin("shape")
-        series = _series_of_month(int(shape["month"]))
+        series = _SERIES_OF_MONTH.get(text[2:4])
         if series is None or (series is Series.MOCK and not allow_mock):
             raise InvalidSsin("month")
-        if int(shape["day"]) > _DAY_MAX:  # rule 8: the schema wins over python-stdnum, which lets 35 pass
+        if int(text[4:6]) > _DAY_MAX:  # rule 8: the schema wins over python-stdnum, which lets 35 pass
             raise InvalidSsin("day")
-        if series is Series.NR and shape["sequence"] == "000":  # rule 7
+        if series is Series.NR and text[6:9] == "000":  # rule 7
             raise InvalidSsin("sequence")
-        if text[9:] not in (check_digits(text[:9], century=1900), check_digits(text[:9], century=2000)):
+        remainder, check = int(text[:9]) % _CHECK_MODULUS, int(text[9:])
+        if check not in {_CHECK_MODULUS - remainder, _CHECK_MODULUS - (remainder + _OF_CENTURY) % _CHECK_MODULUS}:
             raise InvalidSsin("check")
         return cls(text)
 
@@ -120,14 +123,7 @@ class Ssin:
     @property
     def series(self) -> Series:
         """The series of the number, by its month digits."""
-        series = _series_of_month(int(self.digits[2:4]))
+        series = _SERIES_OF_MONTH.get(self.digits[2:4])
         if series is None:
             raise InvalidSsin("month")
         return series
-
-
-def _series_of_month(month: int) -> Series | None:
-    for series, offset in _MONTH_OFFSETS.items():
-        if offset <= month <= offset + _MONTH_MAX:
-            return series
-    return None
