@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -37,20 +37,29 @@ from cbss_inscription.batch.reading import BatchFormat, open_batch
 from cbss_inscription.batch.results import write_results
 from cbss_inscription.batch.xml_answers import XmlAnswers
 from cbss_inscription.domain.batch import BatchHeader, BatchLegalData, BatchLine, BatchParty
-from cbss_inscription.domain.customer import CustomerIdentification
-from cbss_inscription.domain.exchange import Caller
+from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
+from cbss_inscription.domain.exchange import Caller, Exchange
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.domain.requests import Operation
+from cbss_inscription.domain.requests import ConsultInscriptions, Operation
 from cbss_inscription.governance.access import AccessRule, AccessRules, Permission, write_access_rules
-from cbss_inscription.governance.journal import new_audit_keys
+from cbss_inscription.governance.journal import new_audit_keys, read_audit_keys
+from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.storage.batches import StoredBatches
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.embedded_server import EmbeddedServer
+from cbss_inscription.storage.inscriptions import StoredInscriptions
+from cbss_inscription.storage.journal import StoredJournal
 from cbss_inscription.storage.migration import migrate
+from cbss_inscription.storage.persons import StoredPersons
+from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
+from cbss_inscription.usecases.record_call import Call, record_of
 
 LINES_A_SECOND_MIN = 20_000
 MEMORY_MIB_MAX = 300
+CALLS_A_SECOND = 50
+SLOWER_MAX = 2.0
+"""How much longer one call in a hundred may take while a batch is worked on at the default share."""
 SEQUENCES = 997
 """Numbers of one day: the population takes as many days as it needs."""
 SENDER = CustomerIdentification(sector=17, institution=1)
@@ -108,6 +117,14 @@ class Rules:
     def current(self) -> AccessRules:
         """See `AccessRulesSource`."""
         return self.rules
+
+
+class Unread:
+    """A `DataAnomalyLog` that nobody reads."""
+
+    def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
+        """See `DataAnomalyLog`."""
+        del ticket_cbss, reason
 
 
 def digits_of(index: int) -> str:
@@ -213,16 +230,18 @@ def _period(period: tuple[date | None, date | None] | None, name: str) -> str:
     return f"<{name}><beginDate>{begin}</beginDate>{f'<endDate>{end}</endDate>' if end else ''}</{name}>"
 
 
-def write_settings(directory: Path, conninfo: str, chunk_lines: int) -> Path:
-    """The settings file of a façade whose workers are asked for everything they have."""
+def write_settings(directory: Path, conninfo: str, chunk_lines: int, *, share: float | None = 1) -> Path:
+    """The settings file of a façade whose workers have this share, or the default one."""
     (directory / "rules.yaml").write_bytes(write_access_rules(rules()))
-    (directory / "audit.toml").write_bytes(new_audit_keys("bench"))
+    if not (directory / "audit.toml").exists():
+        (directory / "audit.toml").write_bytes(new_audit_keys("bench"))
+    said = "" if share is None else f"share = {share}\n"
     path = directory / "facade.toml"
     path.write_text(
         f'environment = "LOCAL"\npublic_url = "https://localhost"\ndatabase = "{conninfo}"\n'
         'access_rules = "rules.yaml"\n'
         '[tls]\ncertificate = "none"\nprivate_key = "none"\n[trust]\napplication_authorities = "none"\n'
-        f'[audit]\nkeys = "audit.toml"\n[batch]\nshare = 1\nchunk_lines = {chunk_lines}\n',
+        f'[audit]\nkeys = "audit.toml"\n[batch]\n{said}chunk_lines = {chunk_lines}\n',
         encoding="utf-8",
     )
     return path
@@ -280,6 +299,7 @@ class Bench:
         self._chunk_lines = chunk_lines
         self._directory = directory
         self._settings = write_settings(directory, server.connection_string, chunk_lines)
+        self._keys = (directory / "audit.toml").read_bytes()
         self._sequence = 0
 
     def prepare(self) -> None:
@@ -329,6 +349,70 @@ class Bench:
             memory_mib=after.ru_maxrss / 1024,
         )
 
+    async def calls(self, seconds: float) -> list[float]:
+        """The times of consultations, with their records, that come at `CALLS_A_SECOND` for so long, sorted."""
+        database = Database(self._conninfo)
+        await database.open()
+        repertory = EmbeddedRepertory(
+            registers=StoredPersons(database),
+            lines=StoredInscriptions(database),
+            known_contexts=rules().contexts_known_to,
+            data_anomalies=Unread(),
+        )
+        journal, keys = StoredJournal(database), read_audit_keys(self._keys, origin="bench")
+        times: list[float] = []
+
+        async def call(index: int) -> None:
+            began = time.perf_counter()
+            request = ConsultInscriptions(
+                information_customer=InformationCustomer(customer_identification=SENDER),
+                legal_context=GROUND,
+                ssin=digits_of(index),
+            )
+            now = datetime.now(UTC)
+            exchange = Exchange(ticket_cbss=uuid4(), timestamp_receive=now, caller=CALLER)
+            result = await consult_inscriptions(request, exchange, rules=rules(), repertory=repertory)
+            record = record_of(
+                Call(
+                    ticket_cbss=exchange.ticket_cbss, timestamp_receive=now, timestamp_reply=datetime.now(UTC),
+                    service="bench", caller=CALLER, request=request, trail=exchange.trail, ending=result,
+                    request_digest="", response_digest="",
+                ),
+                keys,
+            )  # fmt: skip
+            await journal.write(record, received_at=now)
+            times.append(time.perf_counter() - began)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for index in range(int(seconds * CALLS_A_SECOND)):
+                    group.create_task(call(index * 7919 % self._persons))
+                    await asyncio.sleep(1 / CALLS_A_SECOND)
+        finally:
+            await database.close()
+        return sorted(times)
+
+    def calls_beside_a_batch(self, seconds: float) -> tuple[list[float], list[float]]:
+        """The times of calls without a batch, and beside one that never ends, at the default share."""
+        self._sequence += 1
+        alone = asyncio.run(self.calls(seconds))
+        intake = BatchIntake(self._conninfo, rules=Rules(rules()), chunk_lines=self._chunk_lines)
+        intake.submit(
+            header(self._sequence),
+            digest=hashlib.sha256(b"beside").digest(),
+            caller=CALLER,
+            lines=mixed_lines(200_000, self._persons, seed=self._sequence),
+        )
+        write_settings(self._directory, self._conninfo, self._chunk_lines, share=None)
+        worker = self._start()
+        try:
+            time.sleep(3)  # until it works
+            beside = asyncio.run(self.calls(seconds))
+        finally:
+            worker.kill()
+            worker.wait()
+        return alone, beside
+
     def _server_cpu(self) -> float:
         """CPU seconds of the database so far, those of sessions that ended included."""
         ticks = 0
@@ -372,6 +456,7 @@ def main() -> int:
     parser.add_argument("--lines", type=int, action="append")
     parser.add_argument("--workers", type=int, action="append")
     parser.add_argument("--persons", type=int, default=500_000)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of calls beside a batch")
     parser.add_argument("--chunk-lines", type=int, default=1_000)
     given = parser.parse_args()
     found: list[Figures] = []
@@ -386,7 +471,22 @@ def main() -> int:
                     found.append(bench.run(lines, workers))
                     sys.stdout.write(found[-1].text() + "\n")
                     sys.stdout.flush()
-    return verdict(found)
+            alone, beside = bench.calls_beside_a_batch(given.seconds)
+    return verdict(found) or verdict_of_calls(alone, beside)
+
+
+def verdict_of_calls(alone: Sequence[float], beside: Sequence[float]) -> int:
+    """1 when calls take too long beside a batch; prints how long they take."""
+
+    def quantile(times: Sequence[float], part: float) -> float:
+        return times[min(int(len(times) * part), len(times) - 1)] * 1000
+
+    for name, times in (("alone", alone), ("beside a batch", beside)):
+        sys.stdout.write(
+            f"calls {name}: median {quantile(times, 0.5):.1f} ms, p95 {quantile(times, 0.95):.1f} ms, "
+            f"p99 {quantile(times, 0.99):.1f} ms\n"
+        )
+    return 1 if quantile(beside, 0.99) > SLOWER_MAX * quantile(alone, 0.99) else 0
 
 
 def verdict(found: Sequence[Figures]) -> int:

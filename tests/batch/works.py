@@ -44,11 +44,12 @@ from cbss_inscription.usecases.change_inscription import delete_inscription, ins
 from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
 from cbss_inscription.usecases.record_call import Call, record_of
 from tests.conftest import FoundDataAnomalies
-from tests.repertory.office import AID, CALLER, DEBT, GROUND, OWN, WAGE
+from tests.repertory.office import AID, CALLER, DEBT, GROUND, OTHER, OWN, WAGE, permission_of, rules_of
 
 KEYS = AuditKeys({"k": (b"1" * 32, b"2" * 32)}, current="k")
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 CONTEXTS = (WAGE, DEBT, AID)
+RULES_OF_OFFICE = rules_of(permission_of(OWN), permission_of(OTHER))
 HOPS_MAX = 2
 LINES_MAX = 4
 TABLES = (
