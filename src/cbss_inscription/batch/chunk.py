@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -69,9 +69,14 @@ def unpack_lines(packed: bytes) -> list[BatchLine]:
     return _LINES.decode(zlib.decompress(packed))
 
 
-def pack_answers(answers: Sequence[PackedAnswer | None]) -> bytes:
-    """The bytes that `unpack_answers` reads back as the same answers; None for a line that has none yet."""
-    return zlib.compress(_ENCODER.encode(answers), _LEVEL)
+def pack_answer(answer: PackedAnswer | None) -> bytes:
+    """An answer among those of a chunk; None for a line that has none yet."""
+    return _ENCODER.encode(answer)
+
+
+def pack_answers(packed: Iterable[bytes]) -> bytes:
+    """The bytes that `unpack_answers` reads back as the answers that were packed one by one."""
+    return zlib.compress(_ENCODER.encode(list(map(msgspec.Raw, packed))), _LEVEL)
 
 
 def unpack_answers(packed: bytes) -> list[PackedAnswer | None]:

@@ -15,13 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID, uuid4
 
 import msgspec
 import psycopg
 
-from cbss_inscription.batch.chunk import PackedAnswer, pack_answers, unpack_answers, unpack_lines
+from cbss_inscription.batch.chunk import PackedAnswer, pack_answer, pack_answers, unpack_answers, unpack_lines
 from cbss_inscription.batch.files import Chain, FilesTogether
 from cbss_inscription.batch.request import request_of
 from cbss_inscription.domain.batch import BatchHeader, BatchLine, OutcomeCount
@@ -147,27 +147,38 @@ class ChunkWorker:
 
     async def _work_on(self, connection: Connection, claimed: ClaimedChunk) -> Worked:
         lines = unpack_lines(claimed.packed_lines)
-        answers: list[PackedAnswer | None] = (
-            [None] * len(lines) if claimed.packed_answers is None else unpack_answers(claimed.packed_answers)
-        )
-        pending = [line for line, answer in zip(lines, answers, strict=True) if answer is None]
+        answers: list[Answered | None] = [None] * len(lines)
+        if claimed.packed_answers is not None:
+            before = unpack_answers(claimed.packed_answers)
+            answers = [None if answer is None else Answered.of(answer) for answer in before]
+        pending = [place for place, answer in enumerate(answers) if answer is None]
         turn = _Turn(worker=self, connection=connection, claimed=claimed)
-        answered = await turn.answers_to(pending)
-        places = {line.number: place for place, line in enumerate(lines)}
-        for line, answer in zip(pending, answered, strict=True):
-            answers[places[line.number]] = answer
+        for place, answer in zip(pending, await turn.answers_to([lines[place] for place in pending]), strict=True):
+            answers[place] = answer
         missing = answers.count(None)
         await write_answers(
             connection,
             claimed,
             ChunkAnswers(
-                packed_answers=pack_answers(answers),
+                packed_answers=pack_answers(pack_answer(None) if one is None else one.packed for one in answers),
                 lines_answered=len(answers) - missing,
                 outcomes=_outcomes(lines, answers),
                 wait_seconds=min(WAIT_SECONDS_FIRST * 2**claimed.attempts, WAIT_SECONDS_MAX),
             ),
         )
         return Worked(batch_id=claimed.batch_id, lines_answered=len(pending) - missing, lines_waiting=missing)
+
+
+class Answered(NamedTuple):
+    """An answer, packed, and its code."""
+
+    packed: bytes
+    code: str
+
+    @classmethod
+    def of(cls, answer: PackedAnswer) -> Answered:
+        """The same of an answer that is not packed."""
+        return cls(pack_answer(answer), answer.code)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -201,7 +212,7 @@ class _Turn:
         self._rules = _DecisionsInHand(worker.rules.current())
         self._keys = worker.audit_keys.current()
 
-    async def answers_to(self, lines: Sequence[BatchLine]) -> list[PackedAnswer | None]:
+    async def answers_to(self, lines: Sequence[BatchLine]) -> list[Answered | None]:
         """The answer to each line; None for one that waits. What was done for it is in the transaction."""
         if not lines:
             return []
@@ -222,7 +233,7 @@ class _Turn:
             volumes.give_back()
             raise
 
-    async def _try_all(self, lines: Sequence[BatchLine], volumes: _CountedVolumes) -> list[PackedAnswer | None]:
+    async def _try_all(self, lines: Sequence[BatchLine], volumes: _CountedVolumes) -> list[Answered | None]:
         asked = [self._read(line) for line in lines]
         for _ in range(MOVES_MAX):
             files = await self._fetch_files(asked)
@@ -371,22 +382,22 @@ class _Turn:
                 volumes.give_back_last()
                 said.waits = True
 
-    async def _write(self, asked: Sequence[_Said], hand: LinesInHand) -> list[PackedAnswer | None]:
+    async def _write(self, asked: Sequence[_Said], hand: LinesInHand) -> list[Answered | None]:
         """The answers; they, and all that was done, stand in the tables when the transaction commits."""
         replied = self._worker.clock()
-        answers: list[PackedAnswer | None] = []
+        answers: list[Answered | None] = []
         records: list[JournalEntry] = []
         for said in asked:
             if said.waits:
                 answers.append(None)
                 continue
-            answer = _packed(said, self._now)
+            answer = Answered.of(_packed(said, self._now))
             answers.append(answer)
             records.append(self._record(said, answer, replied))
         await write(self._connection, self._work_done(hand, records))
         return answers
 
-    def _record(self, said: _Said, answer: PackedAnswer, replied: datetime) -> JournalEntry:
+    def _record(self, said: _Said, answer: Answered, replied: datetime) -> JournalEntry:
         request = said.request
         evidence = None
         if request is not None and operation_of(request) in self._worker.evidence_of:
@@ -401,7 +412,7 @@ class _Turn:
             trail=said.trail,
             ending=said.ending,
             request_digest=self._claimed.digest.hex(),
-            response_digest=hashlib.sha256(msgspec.msgpack.encode(answer, enc_hook=str)).hexdigest(),
+            response_digest=hashlib.sha256(answer.packed).hexdigest(),
             evidence_digest=None if evidence is None else hashlib.sha256(evidence).hexdigest(),
         )
         return JournalEntry.of(
@@ -434,10 +445,10 @@ class _Turn:
             worker=self._worker.volumes.worker,
         )
 
-    async def _answer_defect(self, line: BatchLine) -> PackedAnswer:
+    async def _answer_defect(self, line: BatchLine) -> Answered:
         """The answer to a line that cannot be written, whose record has nothing of it: that may be what cannot."""
         said = _Said(line=line, ticket_cbss=uuid4(), request=None, trail=Trail(), ending=None)
-        answer = _packed(said, self._now)
+        answer = Answered.of(_packed(said, self._now))
         async with self._connection.transaction():
             await write(self._connection, self._work_done(None, [self._record(said, answer, self._worker.clock())]))
         return answer
@@ -567,7 +578,7 @@ def _packed(said: _Said, now: datetime) -> PackedAnswer:
     )
 
 
-def _outcomes(lines: Sequence[BatchLine], answers: Sequence[PackedAnswer | None]) -> tuple[OutcomeCount, ...]:
+def _outcomes(lines: Sequence[BatchLine], answers: Sequence[Answered | None]) -> tuple[OutcomeCount, ...]:
     counted: Counter[str] = Counter()
     first: dict[str, list[int]] = {}
     for line, answer in zip(lines, answers, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Final
 
 _INCOMPLETE_DATE: Final = re.compile(r"([0-2][0-9]{3})-([0-1][0-9])-([0-3][0-9])")
@@ -18,6 +19,7 @@ class InvalidPeriod(ValueError):
     """A period that ends before it begins (MAGDA 20003, rule 27)."""
 
 
+@lru_cache(maxsize=16)  # the records of a chunk of a batch say the same two moments thousands of times
 def timestamp(moment: datetime) -> str:
     """The moment as the service writes it: UTC with `Z` and three decimals. Raises ValueError without time zone."""
     if moment.tzinfo is None:
