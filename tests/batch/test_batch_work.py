@@ -231,9 +231,31 @@ async def test_a_worker_that_is_killed_has_done_nothing(works: Works) -> None:
     assert killed
     state = works.state()
     assert not any(state.values())
+    assert await works.work() == 0  # others would go first
+    works.behind.execute("UPDATE batch_lane SET not_before = NULL")
     assert await works.work() == 1
     assert lines_written(works) == 10
     assert works.rows("SELECT count(*) FROM audit_record") == [(10,)]
+
+
+async def test_a_chunk_that_fails_again_and_again_holds_up_no_other(works: Works) -> None:
+    """What cannot be worked on at all is let be for a time, and the next batch is worked on (rule 37)."""
+    works.submit(days(2), 1)
+    other = works.submit(days(2), 1, sender=OTHER)
+    write = engine.write
+
+    async def write_or_fail(connection: Any, done: Any) -> None:
+        if done.customer == OWN.key:
+            raise RuntimeError("a defect")
+        await write(connection, done)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "write", write_or_fail)
+        with pytest.raises(RuntimeError):
+            await works.work()
+        assert await works.work() == 1
+    assert (await works.status(other.batch_id)).state is BatchState.DONE
+    assert lines_written(works) == 2
 
 
 async def test_a_small_batch_is_not_behind_a_large_one(works: Works) -> None:

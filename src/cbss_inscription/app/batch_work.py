@@ -24,7 +24,7 @@ from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
 from cbss_inscription.app.registers import Registers, number_life, registers_of
 from cbss_inscription.app.reloading import ContextsInForce, RulesInForce, reloaded_audit_keys, reloaded_rules
-from cbss_inscription.app.settings import Batch, Settings, read_settings
+from cbss_inscription.app.settings import Batch, Service, Settings, read_settings
 from cbss_inscription.app.telemetry import (
     StructuredBatchLog,
     StructuredReloadLog,
@@ -34,7 +34,7 @@ from cbss_inscription.app.telemetry import (
 from cbss_inscription.app.volumes import VolumesInSight
 from cbss_inscription.batch.engine import ChunkWorker
 from cbss_inscription.batch.files import FilesOneByOne
-from cbss_inscription.domain.errors import ServiceUnavailable
+from cbss_inscription.domain.errors import ServiceUnavailable, UsageError
 from cbss_inscription.governance.volumes import VolumeMeter
 from cbss_inscription.storage.batches import BATCH_SESSIONS, StoredBatches
 from cbss_inscription.storage.database import Database
@@ -148,15 +148,17 @@ class BatchWorker:
         await self._batches.forget(before=self._clock() - timedelta(days=self._batch.kept_days))
 
     async def _work(self, stopping: asyncio.Event, *, until_idle: bool) -> int:
-        answered, reason = 0, None
+        answered = 0
+        reason: str | None = None
         while not stopping.is_set():
             began = time.perf_counter()
             try:
                 worked = await self._worker.work()
-            except ServiceUnavailable as error:
-                if error.reason != reason:
-                    self._log.work_failed(reason=error.reason)
-                reason = error.reason
+            except Exception as error:  # noqa: BLE001  # a defect that one chunk meets must not end the work on others
+                told = error.reason if isinstance(error, ServiceUnavailable) else type(error).__qualname__
+                if told != reason:
+                    self._log.work_failed(reason=told, error=error)
+                reason = told
                 await _wait(stopping, FAILED_SECONDS)
                 continue
             reason = None
@@ -190,6 +192,8 @@ def work_on_batches(settings_path: Path, *, until_idle: bool = False) -> int:
     database does not answer at the start.
     """
     settings = read_settings(settings_path)
+    if settings.service is not Service.FACADE or settings.upstream is not None:
+        raise UsageError(f"{settings_path}: batches are worked on where the lines are: a façade without an upstream")
     check_schema(settings.database)
     os.nice(NICENESS)
     worker = BatchWorker(settings)

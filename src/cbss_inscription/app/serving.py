@@ -208,7 +208,9 @@ class Listeners:
         batch = None if self._settings is None else self._settings.batch
         if batch is None or time.monotonic() - self._batch_started < BATCH_PAUSE_SECONDS:
             return
-        self._batch_workers = [process for process in self._batch_workers if process.poll() is None]
+        for process in [one for one in self._batch_workers if one.poll() is not None]:
+            _kill_group(process)
+            self._batch_workers.remove(process)
         for _ in range(batch.workers - len(self._batch_workers)):
             self._batch_workers.append(self._run("cbss_inscription.app.batch_work", str(self._path)))
             self._batch_started = time.monotonic()

@@ -172,9 +172,9 @@ class StructuredBatchLog:
             milliseconds=milliseconds,
         )
 
-    def work_failed(self, *, reason: str) -> None:
+    def work_failed(self, *, reason: str, error: Exception) -> None:
         """One line: a chunk could not be worked on; it is tried again, and said again when the reason changes."""
-        self._log.error("work failed", reason=reason)
+        self._log.error("work failed", reason=reason, exceptions=_told(error))
 
     def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
         """See `registers.port.DataAnomalyLog`."""

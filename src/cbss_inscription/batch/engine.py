@@ -10,6 +10,7 @@ be written is found by halving the chunk, and is answered as a defect.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,6 +34,7 @@ from cbss_inscription.domain.errors import (
     NotAuthorized,
     RepertoryUnavailable,
     SchemaViolation,
+    ServiceUnavailable,
     TemporarilyUnavailable,
 )
 from cbss_inscription.domain.exchange import Caller, Exchange, Trail
@@ -134,14 +136,23 @@ class ChunkWorker:
     async def work(self) -> Worked | None:
         """What became of the next chunk; None when there is nothing to do now.
 
-        Raises `TemporarilyUnavailable` when the database or the journal is away: nothing was done then.
+        Raises `TemporarilyUnavailable` when the database or the journal is away. Whatever it raises, nothing was done,
+        and others go before this chunk: one that fails again and again holds up no other.
         """
         self.journal.admit()
-        async with self.batches.claimed() as claim:
-            if claim is None:
-                worked = None
-            else:
-                worked = await self._work_on(*claim)
+        in_hand: ClaimedChunk | None = None
+        try:
+            async with self.batches.claimed() as claim:
+                if claim is None:
+                    worked = None
+                else:
+                    in_hand = claim[1]
+                    worked = await self._work_on(*claim)
+        except Exception:
+            if in_hand is not None:
+                with contextlib.suppress(ServiceUnavailable):
+                    await self.batches.postpone(in_hand, seconds=WAIT_SECONDS_FIRST)
+            raise
         await self.batches.finish()
         return worked
 

@@ -305,6 +305,11 @@ class StoredBatches:
                 ),
             )
 
+    async def postpone(self, claimed: ClaimedChunk, *, seconds: float) -> None:
+        """Nothing; nobody takes the chunk in hand for so long."""
+        parameters: dict[str, object] = {"batch_id": claimed.batch_id, "lane": claimed.lane, "wait_seconds": seconds}
+        await self._database.execute("postpone_lane", parameters)
+
     async def are_calls_answered(self) -> bool:
         """Whether a call online was recorded within the last second, as far as we may see other sessions."""
         sought: dict[str, object] = {"application_name": APPLICATION_NAME, "statement": _RECORDING}

@@ -1330,6 +1330,12 @@ SET next_block = CASE WHEN answered.is_complete
 FROM answered
 WHERE lane.batch_id = %(batch_id)s::uuid AND lane.lane = %(lane)s::integer;
 
+-- name: postpone_lane
+-- Nothing; the lane is let be for a time.
+UPDATE batch_lane
+SET not_before = clock_timestamp() + make_interval(secs => %(wait_seconds)s::double precision)
+WHERE batch_id = %(batch_id)s::uuid AND lane = %(lane)s::integer;
+
 -- name: finish_batches
 -- The batches that are finished now: every lane is at the end, or at the cut.
 UPDATE batch
