@@ -17,6 +17,7 @@ from cbss_inscription.domain.batch import BatchLegalData, BatchLine
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.access import (
+    AccessRules,
     AgreedVolume,
     LegalDataProfile,
     ReplacedNumbers,
@@ -51,6 +52,7 @@ PERSONS = (
 )
 NUMBERS = (*(ssin_of(index).digits for index in (1, 2, 3, 4, 5, 6, 7, 9, 10)), "85073003329", "00000000000")
 """Active, deceased, replaced once and twice, canceled, replaced by that, in a circle, unknown, without names, none."""
+EXAMPLES = settings.default.max_examples // 2  # each is two dozen requests and a batch
 FIRST = date(2024, 1, 1)
 FIRST_RULES = rules_of(permission_of(OWN), permission_of(OTHER))
 CONTEXTS = (*map(str, (WAGE, DEBT, AID)), "PCSA:UNHEARD_OF")
@@ -213,7 +215,7 @@ def offices(make_database: Callable[[str], str]) -> Iterator[Offices]:
     legal_context=st.sampled_from([GROUND, GROUND, GROUND, OTHER_GROUND]),
     chunk_lines=st.integers(1, 12),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=EXAMPLES)
 def test_rule_37_a_batch_is_answered_as_its_lines_would_be_online(
     offices: Offices,
     before: list[BatchLine],
@@ -229,9 +231,40 @@ def test_rule_37_a_batch_is_answered_as_its_lines_would_be_online(
     permitted = permission_of(OWN, **permission, legal_contexts=frozenset({GROUND}))
     rules = rules_of(permitted, permission_of(OTHER))
 
+    works_alike(offices, before, file, rules, legal_context, chunk_lines=chunk_lines, lanes=1)
+
+
+@given(
+    before=st.lists(lines, max_size=8).map(without_tickets),
+    file=st.lists(lines, max_size=40).map(numbered).map(without_tickets),
+    chunk_lines=st.integers(1, 3),
+    lanes=st.integers(2, 5),
+)
+@settings(deadline=None, max_examples=EXAMPLES)
+def test_rule_37_lanes_keep_the_order_of_what_is_said_of_one_person(
+    offices: Offices, before: list[BatchLine], file: list[BatchLine], chunk_lines: int, lanes: int
+) -> None:
+    """Dealt out to several lanes a batch is answered as online all the same, for what is said of one person stays in
+    the order of the file, by whichever of its numbers it is said (rules 20, 37).
+    """
+    works_alike(offices, before, file, FIRST_RULES, GROUND, chunk_lines=chunk_lines, lanes=lanes)
+
+
+def works_alike(
+    offices: Offices,
+    before: list[BatchLine],
+    file: list[BatchLine],
+    rules: AccessRules,
+    legal_context: Any,
+    *,
+    chunk_lines: int,
+    lanes: int,
+) -> None:
+    """Nothing; online and in a batch the file got the same answers and left the same behind."""
+
     async def left_by(works: Works) -> Any:
         works.empty()
-        works.rules, works.chunk_lines = FIRST_RULES, chunk_lines
+        works.rules, works.chunk_lines, works.lanes = FIRST_RULES, chunk_lines, lanes
         # Under another customer's name too, so that there is something to see.
         await works.online(before)
         await works.online(before, sender=OTHER)
@@ -240,7 +273,9 @@ def test_rule_37_a_batch_is_answered_as_its_lines_would_be_online(
             got = [told(answer) for answer in await works.batch(file, legal_context=legal_context)]
         else:
             got = [plain(ending) for ending in await works.online(file, legal_context=legal_context)]
-        return got, works.state(), works.log.reasons, works.log.failed
+        state = works.state()
+        state["history"].sort(key=lambda row: row[0])  # of one person in their order; lanes have none among them
+        return got, state, sorted(works.log.reasons), works.log.failed
 
     left = [offices.runner.run(left_by(works)) for works in (offices.online, offices.batch)]
     assert left[1] == left[0]
