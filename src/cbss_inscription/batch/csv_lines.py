@@ -76,7 +76,7 @@ class CsvLines:
         self._delimiter = ";" if ";" in first else ","
         columns = first.split(self._delimiter)
         if len(set(columns)) < len(columns) or not REQUIRED_COLUMNS <= set(columns) <= set(COLUMNS):
-            raise self._rejected("csv-columns", number=None)
+            raise self._rejected("csv-columns", is_in_head=True)
         self._column_count = len(columns)
         # A column that is not there is the empty one behind the last.
         self._in_order = itemgetter(*(columns.index(name) if name in columns else len(columns) for name in COLUMNS))
@@ -152,10 +152,8 @@ class CsvLines:
                 refused = error.code
         return BatchLine(number=self._number, ticket=ticket if _ticket(ticket) else None, refused=refused)
 
-    def _rejected(self, reason: str, *, number: int | None = -1) -> FileRejected:
-        return FileRejected(
-            MalformedMessage(reason), line=self._line, number=self._number + 1 if number == -1 else number
-        )
+    def _rejected(self, reason: str, *, is_in_head: bool = False) -> FileRejected:
+        return FileRejected(MalformedMessage(reason), line=self._line, number=None if is_in_head else self._number + 1)
 
 
 def _plain_line(cells: tuple[str, ...], number: int) -> BatchLine | None:

@@ -113,7 +113,7 @@ class XmlLines:
             batch_schema().validate(root, names.BATCH_REQUEST)
             self.header: BatchHeader = read_batch_header(root)
         except MessageRejected as error:
-            raise self._rejected(error, number=None) from None
+            raise self._rejected(error, is_in_head=True) from None
         # A name without prefix says what it seems to only where no default namespace is in force.
         self._may_be_plain = None not in root[-1].nsmap
 
@@ -152,9 +152,9 @@ class XmlLines:
                     closing = "".join(f"</{name}>" for name in reversed(open_names))
                     return self._buffer[: self._position], closing
             elif token["end"] is not None and (not open_names or open_names.pop() != token["end"]):
-                raise self._rejected(MalformedMessage("not-well-formed"), number=None)
+                raise self._rejected(MalformedMessage("not-well-formed"), is_in_head=True)
             if not open_names and (token["end"] is not None or token["empty"] is not None):
-                raise self._rejected(SchemaViolation("schema", ("*: content",)), number=None)
+                raise self._rejected(SchemaViolation("schema", ("*: content",)), is_in_head=True)
 
     def _cut(self) -> str | None:
         """The text up to the end of the next element; None, and nothing is passed by, where the requests end."""
@@ -238,10 +238,10 @@ class XmlLines:
             chars += len(piece)
         self._buffer = "".join(parts)
 
-    def _rejected(self, error: MessageRejected, *, number: int | None = -1) -> FileRejected:
+    def _rejected(self, error: MessageRejected, *, is_in_head: bool = False) -> FileRejected:
         blanks = _BLANKS.match(self._buffer, self._position)
         line = self._line + self._buffer.count("\n", 0, self._position if blanks is None else blanks.end())
-        return FileRejected(error, line=line, number=self._number + 1 if number == -1 else number)
+        return FileRejected(error, line=line, number=None if is_in_head else self._number + 1)
 
 
 def _plain_line(found: re.Match[str], number: int) -> BatchLine | None:
