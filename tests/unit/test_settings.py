@@ -23,6 +23,7 @@ from cbss_inscription.app.settings import (
     settings_of_worker,
 )
 from cbss_inscription.app.wiring import policy_of
+from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.exchange import KnownBy
 from cbss_inscription.sandbox.pki import TestPki
@@ -233,6 +234,29 @@ def test_two_listeners_cannot_share_a_port(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="cannot share port 9000"):
         read_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[rest]\nport = 9100\n", "directory must say where"),
+        ("[rest]\nport = 9100\n[batch]\n", "directory must say where"),
+        ('[rest]\nport = 8443\n[batch]\ndirectory = "batches"\n', "cannot share port 8443"),
+        ('[batch]\ndirectory = "batches"\n[batch.limits]\nline_chars_max = 100\n', "line_chars_max"),
+    ],
+)
+def test_batches_need_a_place_and_a_port_of_their_own(tmp_path: Path, text: str, words: str) -> None:
+    """An upload without a folder to go to, or at another listener's port, is refused before anything starts."""
+    with pytest.raises(UsageError, match=words):
+        read(tmp_path, LEAST + text)
+
+
+def test_folder_of_batches_stands_beside_the_settings(tmp_path: Path) -> None:
+    """The folder's path is relative to the file, as every path in it; its limits are the documented ones."""
+    settings = read(tmp_path, LEAST + '[batch]\ndirectory = "batches"\n')
+    assert settings.batch is not None
+    assert settings.batch.directory == str(tmp_path / "batches")
+    assert settings.batch.limits == BatchLimits()
 
 
 @pytest.mark.parametrize("deep", ["[", "{a="])
