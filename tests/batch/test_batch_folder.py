@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -294,6 +296,30 @@ async def test_file_of_nobody_is_refused_without_a_reason(office: Office, tmp_pa
     assert said["code"] == codes[wrong]
     assert (said["reason"] is None) == (said["code"] == "SOA-01001")
     assert desk.batches == {}
+
+
+@pytest.mark.parametrize(
+    ("what", "part"),
+    [("nothing", "file"), *product(["a link", "a pipe", "a folder"], ["file", "manifest"])],
+)
+async def test_what_is_no_file_is_refused(office: Office, tmp_path: Path, what: str, part: str) -> None:
+    """A link leads nowhere, a pipe keeps nobody waiting: what is put in the place of a file is refused (SEC-83)."""
+    folder, desk = BatchFolder(tmp_path / "folder"), Desk()
+    _put(folder, office.sign())
+    (tmp_path / "secret").write_bytes(FILE if part == "file" else office.sign())
+    place = folder.incoming / ("b.xml" if part == "file" else f"b.xml{MANIFEST_SUFFIX}")
+    place.unlink()
+    match what:
+        case "a link":
+            place.symlink_to(tmp_path / "secret")
+        case "a pipe":
+            os.mkfifo(place)
+        case "a folder":
+            place.mkdir()
+    assert await _work(folder, desk, office).look() == 0
+    assert desk.told == [("b.xml", "file-missing")]
+    assert desk.batches == {}
+    assert _names(folder.work) == _names(folder.incoming) == []
 
 
 async def test_broken_file_is_refused_with_its_line(office: Office, tmp_path: Path) -> None:

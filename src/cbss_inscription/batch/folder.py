@@ -9,6 +9,7 @@ killed. Everything that appears in `out` or `refused` appears whole.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import hmac
@@ -16,10 +17,11 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 from uuid import UUID
 
 import msgspec
@@ -97,8 +99,8 @@ class Taken:
         return self.place / _FILE
 
     def manifest(self) -> bytes:
-        """The signed manifest. Raises `MalformedMessage` when it is too large to be one."""
-        with (self.place / _MANIFEST).open("rb") as file:
+        """The signed manifest. Raises `MalformedMessage` when it is too large to be one, or no file at all."""
+        with _opened(self.place / _MANIFEST) as file:
             data = file.read(MANIFEST_BYTES_MAX + 1)
         if len(data) > MANIFEST_BYTES_MAX:
             raise MalformedMessage("size")
@@ -145,7 +147,7 @@ class BatchFolder:
 
     def _take_in(self, manifest: Path) -> Taken | None:
         name = manifest.name.removesuffix(MANIFEST_SUFFIX)
-        if _FILE_NAME.fullmatch(name) is None or manifest.is_symlink():
+        if _FILE_NAME.fullmatch(name) is None:
             return None
         place = self.work / f"{name}~{secrets.token_hex(8)}"
         hidden = self._hidden(place)
@@ -226,11 +228,26 @@ def _locked(place: Path) -> int | None:
     return descriptor
 
 
+def _opened(path: Path) -> BinaryIO:
+    """A file that somebody put there. Raises `FileRejected` for what is none: a link, or a pipe that never ends."""
+    try:
+        # Whoever opens a pipe waits for its other end, unless he says that he does not.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
+            raise FileRejected(ContentViolation("file-missing")) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileRejected(ContentViolation("file-missing"))
+    return os.fdopen(descriptor, "rb")
+
+
 class _Hashed:
     """A file that is read once, and whose digest is that of what was read."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+        self._file = _opened(path)
         self._digest = hashlib.sha256()
         self.size_bytes = 0
 
@@ -254,11 +271,7 @@ def lines_of(path: Path, signed: SignedManifest, limits: BatchLimits) -> Iterato
     Raises `FileRejected`: `manifest-file` for another file than was signed, or what `open_batch` says.
     """
     stated, header = signed.manifest.file, signed.manifest.header
-    try:
-        source = _Hashed(path)
-    except FileNotFoundError:
-        raise FileRejected(ContentViolation("file-missing")) from None
-    with contextlib.closing(source):
+    with contextlib.closing(_Hashed(path)) as source:
         if stated.size_bytes > limits.file_bytes_max:
             raise FileRejected(MalformedMessage("size"))
         if path.stat().st_size != stated.size_bytes:
