@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ import pytest
 
 from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
 from cbss_inscription.batch.folder_work import FolderWork
+from cbss_inscription.batch.packing import WholeFile
 from cbss_inscription.batch.signed_manifest import (
     SignedManifest,
     sign_manifest,
@@ -341,6 +343,27 @@ async def test_database_that_is_away_costs_no_batch(office: Office, tmp_path: Pa
     assert await work.look() == 1
     assert desk.told == [("b.xml", "put off: database")]
     desk.away = False
+    assert await work.look() == 0
+    assert _names(folder.out) == ["b.xml.answers.json", "b.xml.answers.xml"]
+
+
+async def test_full_disk_costs_no_answers(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there is no room for the answers nothing of them is in `out`, and they come when there is (rule 37)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    _put(folder, office.sign())
+    work = _work(folder, desk, office)
+
+    def full(self: WholeFile, data: bytes) -> None:
+        if self.path.parent == folder.out:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, data)
+
+    write = WholeFile.write
+    with monkeypatch.context() as patch:
+        patch.setattr(WholeFile, "write", full)
+        assert await work.look() == 1
+    assert desk.told == [("b.xml", "took"), ("b.xml", "put off: No space left on device")]
+    assert _names(folder.out) == []
     assert await work.look() == 0
     assert _names(folder.out) == ["b.xml.answers.json", "b.xml.answers.xml"]
 

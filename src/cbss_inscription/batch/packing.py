@@ -66,7 +66,7 @@ class WholeFile:
     """A file for its owner's eyes that is there when the block ends well, and of which nothing is left otherwise."""
 
     def __init__(self, path: Path, *, packing: Packing = Packing.NONE) -> None:
-        self._path = path
+        self.path = path
         self._new = path.with_name(f".{path.name}.new")
         self._packer = _packer_of(packing)
         self._digest = hashlib.sha256()
@@ -106,8 +106,8 @@ class WholeFile:
             self._abandon()
             return
         self._file.close()
-        self._new.replace(self._path)
-        sync_folder(self._path.parent)
+        self._new.replace(self.path)
+        sync_folder(self.path.parent)
 
     def _abandon(self) -> None:
         try:
