@@ -29,7 +29,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-chaos test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security bench-governance bench-volumes bench-batch-files check format audit sbom requirements wheel clean
+.PHONY: sandbox test test-chaos test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security bench-governance bench-volumes bench-facade bench-batch bench-batch-files check format audit sbom requirements wheel clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -109,7 +109,6 @@ bench-governance: .venv/.development
 	.venv/bin/python bench/governance.py $(ARGS)
 
 # What a façade in front of a repertory costs, at most 1.6 times one that keeps the lines: ARGS="--rounds 9" for more.
-.PHONY: bench-facade
 bench-facade: .venv/.development
 	.venv/bin/python bench/facade.py $(ARGS)
 
