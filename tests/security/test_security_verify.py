@@ -295,6 +295,8 @@ def test_sec_21_limits_are_those_of_the_policy(forge):
     for size, expected in ((len(message), "accepted"), (len(message) - 1, "MalformedMessage size")):
         policy = SecurityPolicy(xml_limits=XmlLimits(size_bytes_max=size))
         assert forge.refusal(message, policy=policy) == expected
+    flat = SecurityPolicy(xml_limits=XmlLimits(depth_max=3))
+    assert forge.refusal(message, policy=flat) == "MalformedMessage depth"
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
