@@ -38,7 +38,7 @@ def namespaces(number, start=0):
 
 LIMITS = {
     "depth SEC-21": (lambda n: "<a>" * n + "</a>" * n, 32, "depth"),
-    "elements SEC-22": (lambda n: "<a>" + "<b/>" * (n - 1) + "</a>", 20_000, "elements"),
+    "elements SEC-22": (lambda n: "<a><!---->" + "<b/>" * (n - 1) + "</a>", 20_000, "elements"),
     "attributes of one element SEC-23": (lambda n: f"<a {attributes(n)}/>", 32, "attributes"),
     "namespaces of one element SEC-24": (lambda n: f"<a {namespaces(n)}/>", 32, "namespaces"),
     "length of an element's name SEC-25": (lambda n: f"<{'n' * n}/>", 256, "name-length"),
@@ -61,6 +61,14 @@ LIMITS = {
 }
 
 
+@pytest.fixture(params=["characters", "nodes"])
+def shown_by(monkeypatch, request):
+    """What shows that a document keeps within the limits: its characters, or each of its nodes when these do not."""
+    if request.param == "nodes":
+        monkeypatch.setattr(safe_xml, "_tags_are_surely_within", lambda *_: False)
+
+
+@pytest.mark.usefixtures("shown_by")
 @pytest.mark.parametrize("name", LIMITS)
 def test_limits(name):
     """A document at a limit is read, one beyond it is not; the limit and its SEC number are in the case's name."""
@@ -70,6 +78,7 @@ def test_limits(name):
     assert refusal(document(limit + 1), **wide) == f"MalformedMessage {reason}"
 
 
+@pytest.mark.usefixtures("shown_by")
 def test_sec_23_attributes_of_the_document():
     """40 000 attributes in a document are read, 40 001 are not (SEC-23)."""
     document = "<a>" + f"<b {attributes(32)}/>" * 1_250 + "{}</a>"
@@ -101,6 +110,7 @@ def test_sec_22_a_flood_of_elements_is_refused_before_it_is_read(monkeypatch):
     assert refusal(f"<a>{'<b></b>' * 9}<b/>{' ' * 100}</a>", elements_max=10) == "MalformedMessage elements"
 
 
+@pytest.mark.usefixtures("shown_by")
 def test_sec_24_namespaces_of_the_document():
     """2 000 namespace declarations in a document are read, 2 001 are not, also as siblings (SEC-24)."""
     document = "<a>" + f"<b {namespaces(32)}/>" * 62 + f"<b {namespaces(16)}/>" + "{}</a>"
@@ -448,11 +458,20 @@ def test_sec_22_characters_that_show_nothing(name):
     assert refusal(document, **{name: NARROW[name]}) == "accepted"
 
 
+def test_sec_23_a_tag_does_not_end_in_a_value():
+    """What stands behind a `>` in a value is of the same tag still: its attributes and names count (SEC-23..25)."""
+    assert refusal(f"<a b='>' {attributes(31)}/>") == "accepted"
+    assert refusal(f"<a b='>' {attributes(32)}/>") == "MalformedMessage attributes"
+    assert refusal(f"<a b='>' {namespaces(33)}/>") == "MalformedMessage namespaces"
+    assert refusal(f"<a b='>' {'n' * 257}=''/>") == "MalformedMessage name-length"
+
+
 def test_sec_24_namespaces_of_elements_that_are_looked_at():
     """Namespaces are counted for each element, not from one to the next, where characters show nothing (SEC-24)."""
     document = f"<a b='{'=' * 200}'><b {namespaces(32)}/><b {namespaces(32)}/>{{}}</a>"
     assert refusal(document.replace("{}", "")) == "accepted"
     assert refusal(document.replace("{}", f"<b {namespaces(33)}/>")) == "MalformedMessage namespaces"
+    assert refusal(f"<a b='{'=' * 200}' {namespaces(32)}><b {namespaces(1)}/></a>") == "accepted"
 
 
 def test_sec_25_texts_of_a_long_document():
