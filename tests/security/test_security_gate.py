@@ -188,6 +188,12 @@ def sec_15_unknown_header_for_another_actor(root):
     block.set(names.SOAP_ACTOR, "urn:another")
 
 
+@case("accepted")
+def sec_15_blocks_for_others_before_ours(root):
+    for tag in ("{urn:x}x", names.WSSE_SECURITY):
+        add(header(root), tag, index=0).set(names.SOAP_ACTOR, "urn:another")
+
+
 def test_sec_15_header_blocks_are_counted(forge):
     """As many header blocks as allowed pass, whoever they are for; one more is refused (SEC-15)."""
     limit = forge.policy.header_blocks_max
@@ -289,6 +295,12 @@ def sec_17_reply_to_an_empty_address(root):
     add(add(header(root), f"{{{names.WSA}}}ReplyTo"), f"{{{names.WSA}}}Address")
 
 
+@case("WsiViolation addressing-redirection")
+def sec_17_reply_to_an_address_with_a_blank_of_another_alphabet(root):
+    reply = add(header(root), f"{{{names.WSA}}}ReplyTo")
+    add(reply, f"{{{names.WSA}}}Address", f"\u00a0{names.WSA}/anonymous")
+
+
 @case("accepted")
 def sec_17_empty_and_longest_texts(root):
     add(header(root), f"{{{names.WSA}}}Action")
@@ -369,6 +381,11 @@ def sec_29_encrypted_data_in_the_body(root):
 @case("NotAuthenticated encryption")
 def sec_29_encrypted_key_in_the_header(root):
     add(the(root, names.WSSE_SECURITY), f"{XENC}EncryptedKey")
+
+
+@case("NotAuthenticated encryption")
+def sec_29_derived_key_in_the_body(root):
+    add(body(root)[0], f"{{{names.XENC11}}}DerivedKey")
 
 
 # --- ids ------------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def test_genuine_message(forge):
 
 
 def test_sec_17_addressing_claims(forge):
-    """What WS-Addressing says is handed on as plain text, blanks around it removed (SEC-17)."""
+    """What WS-Addressing says is handed on as plain text, XML's blanks around it removed (SEC-17)."""
     request = forge.request.replace(
         b"<soapenv:Header/>",
         b'<soapenv:Header xmlns:a="http://www.w3.org/2005/08/addressing"><a:To> urn:to </a:To>'
@@ -45,6 +45,8 @@ def test_sec_17_addressing_claims(forge):
         b"<a:MessageID>urn:1</a:MessageID></soapenv:Header>",
     )
     assert forge.verify(forge.message(request)).addressing == gate.Addressing(to="urn:to", action="urn:do")
+    request = request.replace(b" urn:to ", b"\n&#xA0;urn:to").replace(b"urn:do", b"")
+    assert forge.verify(forge.message(request)).addressing == gate.Addressing(to="\u00a0urn:to", action="")
 
 
 def _values(value):

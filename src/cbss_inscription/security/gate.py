@@ -290,7 +290,7 @@ def _check_ids(root: _Element) -> None:
         for name in element.keys():  # noqa: SIM118  # an element is no dictionary
             if name.rpartition("}")[2] not in _ID_LOCAL_NAMES:
                 continue
-            value = element.get(name, "")
+            value = element.attrib[name]
             if not ID.fullmatch(value):
                 raise NotAuthenticated("id-syntax")
             if value in ids:
