@@ -97,9 +97,14 @@ def test_sec_22_tags_that_are_none():
     assert refusal("<a>" + "<![CDATA[<]]><b/>" * 20_001 + "</a>") == "MalformedMessage elements"
     assert refusal("<a><![CDATA[" + "<!--" * 20_000 + "]]></a>") == "accepted"
     assert refusal("<a>" + "<?x <?>" * 50_000 + "</a>") == "WsiViolation processing-instruction"
-    assert refusal(f"<a><!----><![CDATA[{'<!--' * 50}]]></a>", comments_max=10) == "accepted"
     assert refusal(f"<a><![CDATA[{many}</a>") == "MalformedMessage not-well-formed"
     assert refusal(f"<a><!--{many}</a>") == "MalformedMessage not-well-formed"
+
+
+def test_sec_22_comments_that_are_none():
+    """`<!--` in CDATA makes no comment, however often it stands there beside one that is (SEC-22)."""
+    assert refusal(f"<a><!----><![CDATA[{'<!--' * 50}]]></a>", comments_max=10) == "accepted"
+    assert refusal(f"<a><!----><!----><![CDATA[{'<!--' * 50}]]></a>", comments_max=1) == "MalformedMessage comments"
 
 
 def test_sec_22_a_flood_of_elements_is_refused_before_it_is_read(monkeypatch):

@@ -664,6 +664,12 @@ def sec_41_ids_as_wss4j_gives_them(root):
     the(root, names.WSSE_TOKEN_REFERENCE).set(names.WSU_ID, "STR-1")
 
 
+@case("accepted")
+def sec_31_ids_as_the_schema_of_signatures_allows(root):
+    for tag in (names.DS_SIGNED_INFO, names.DS_SIGNATURE_VALUE, names.DS_REFERENCE):
+        the(root, tag).set("Id", etree.QName(tag).localname)
+
+
 @case("NotAuthenticated signature-grammar")
 def sec_31_element_in_the_signature_value(root):
     add(the(root, names.DS_SIGNATURE_VALUE), "{urn:x}x")
@@ -861,6 +867,11 @@ def sec_34_no_transforms(root):
 @case("NotAuthenticated transform-count")
 def sec_34_empty_transforms(root):
     del the(root, names.DS_TRANSFORMS)[:]
+
+
+@case("NotAuthenticated reference-grammar")
+def sec_34_attribute_of_the_transforms(root):
+    the(root, names.DS_TRANSFORMS).set("Id", "x")
 
 
 @case("NotAuthenticated reference-grammar")

@@ -402,7 +402,7 @@ def _read_signature(
 def _read_reference(reference: _Element, policy: SecurityPolicy) -> tuple[str, tuple[str, ...], bytes]:
     """Id, PrefixList and digest of one Reference (SEC-34)."""
     children = _read_children(reference, "reference-grammar", required=_URI, optional=_DS_ID)
-    fragment = _FRAGMENT.fullmatch(reference.get("URI", ""))
+    fragment = _FRAGMENT.fullmatch(reference.attrib["URI"])
     if fragment is None:
         raise NotAuthenticated("reference-uri")
     if [child.tag for child in children] != [names.DS_TRANSFORMS, names.DS_DIGEST_METHOD, names.DS_DIGEST_VALUE]:
@@ -434,7 +434,7 @@ def _read_canonicalization(method: _Element, policy: SecurityPolicy, reason: str
     if _read_children(children[0], "signature-grammar", required=frozenset({"PrefixList"})):
         raise NotAuthenticated("signature-grammar")
     # BSP R5414, R5415: any order, any XML white space; str.split() would also split at a no-break space
-    tokens = _NOT_BLANKS.findall(children[0].get("PrefixList", ""))
+    tokens = _NOT_BLANKS.findall(children[0].attrib["PrefixList"])
     if len(tokens) > policy.prefix_list_tokens_max:
         raise NotAuthenticated("prefix-list-size")
     if not all(token == DEFAULT_NAMESPACE or _NCNAME.fullmatch(token) for token in tokens):
