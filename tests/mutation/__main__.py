@@ -9,6 +9,7 @@ tried in a fork of that process: first the tests that noticed other changes of t
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import resource
 import sys
@@ -36,10 +37,10 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 from tests.mutation.score import UNNOTICED, report
 
-TEST_SECONDS_MAX: Final = 6.0
+TEST_SECONDS_MAX: Final = 20.0
 """What the tests of one change may take without it, in seconds of processor time: the slowest are left out."""
 CPU_FACTOR: Final = 3
-"""How many times as long they may take with it, `CPU_SECONDS_MIN` at least: what becomes endless is noticed."""
+"""How many times as long a test may take with it, and `CPU_SECONDS_MIN` more: what becomes endless is noticed."""
 CPU_SECONDS_MIN: Final = 3
 _NOTICED, _UNNOTICED, _NO_TESTS = 1, 0, 33
 
@@ -129,16 +130,17 @@ class Trials:
         return sorted(chosen, key=lambda one: one.nodeid not in noticing)
 
     def _try(self, session: pytest.Session, mutant: str, tests: list[pytest.Item], notice: int) -> None:
-        """Ends this process: with 1 when a test fails, 0 when none does, by a signal when they take too long.
+        """Ends this process: with 1 when a test fails, 0 when none does, by a signal when one takes too long.
 
         `notice` is told which of the tests failed.
         """
-        seconds = CPU_SECONDS_MIN + int(CPU_FACTOR * sum(self._seconds[item.nodeid] for item in tests))
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        _, unlimited = resource.getrlimit(resource.RLIMIT_CPU)
         exit_code = _NOTICED
         try:
             set_mutant_under_test(mutant)
             for position, (item, following) in enumerate(zip(tests, [*tests[1:], tests[0]], strict=True)):
+                until = time.process_time() + CPU_SECONDS_MIN + CPU_FACTOR * self._seconds[item.nodeid]
+                resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(until), unlimited))
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if session.testsfailed:
                     os.write(notice, str(position).encode())

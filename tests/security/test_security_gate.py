@@ -128,6 +128,11 @@ def sec_12_text_in_envelope(root):
     body(root).tail = "x"
 
 
+@case("NotSoap envelope-text")
+def sec_12_blank_of_another_alphabet_in_envelope(root):
+    body(root).tail = "\u00a0"
+
+
 @case("NotSoap header-text")
 def sec_12_text_in_header(root):
     header(root).text = "x"
@@ -495,6 +500,11 @@ def sec_29_text_in_the_security_header(root):
 
 
 @case("NotAuthenticated security-grammar")
+def sec_29_blank_of_another_alphabet_in_the_security_header(root):
+    the(root, names.WSSE_SECURITY).text = "\u00a0"
+
+
+@case("NotAuthenticated security-grammar")
 def sec_29_unknown_attribute(root):
     the(root, names.WSSE_SECURITY).set("x", "y")
 
@@ -678,6 +688,11 @@ def sec_31_element_in_the_signature_value(root):
 @case("NotAuthenticated signature-grammar")
 def sec_31_unknown_element_in_signed_info(root):
     add(the(root, names.DS_SIGNED_INFO), "{urn:x}x")
+
+
+@case("NotAuthenticated signature-grammar")
+def sec_31_unknown_element_before_the_references(root):
+    add(the(root, names.DS_SIGNED_INFO), "{urn:x}x", index=2)
 
 
 @case("NotAuthenticated signature-grammar")

@@ -264,6 +264,19 @@ def test_sec_29_values_that_the_grammar_refuses(forge, name):
     assert not twice.knows(text, forge.policy)
 
 
+def test_sec_30_a_token_as_long_as_may_be(forge):
+    """A known header's token may be as long as any, and no longer (SEC-30)."""
+    text = plain(forge.tree())
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    token = HeaderForm.of(text).values(text).token
+    limit = forge.policy.token_size_chars_max
+    for chars, is_known in ((limit, True), (limit + 4, False)):
+        changed = text.replace(token, "A" * chars)
+        assert not twice.differs(changed, forge.policy)
+        assert twice.knows(changed, forge.policy) == is_known
+
+
 def test_sec_28_a_body_without_an_id(forge):
     """A Body without an id is no part that a signature could name, be the header known or not (SEC-28)."""
     text = plain(forge.tree())

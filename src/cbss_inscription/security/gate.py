@@ -372,17 +372,14 @@ def _read_signature(
         raise NotAuthenticated("reference-count")
     read = [_read_reference(child, policy) for child in children[2:]]
     references = {identifier: (prefixes, digest) for identifier, prefixes, digest in read}
-    ids_of_parts = {name: part.get(names.WSU_ID, "") for name, part in parts.items()}
-    if references.keys() != set(ids_of_parts.values()):
+    if references.keys() != {part.get(names.WSU_ID) for part in parts.values()}:
         raise NotAuthenticated("reference-target")
-    has_value_type = _read_key_info(key_info, policy, token_id=ids_of_parts["token"])
+    has_value_type = _read_key_info(key_info, policy, token_id=parts["token"].attrib[names.WSU_ID])
 
-    signed = {
-        name: Reference(
-            element=part, prefixes=references[ids_of_parts[name]][0], digest=references[ids_of_parts[name]][1]
-        )
-        for name, part in parts.items()
-    }
+    signed = {}
+    for name, part in parts.items():
+        prefixes, digest = references[part.attrib[names.WSU_ID]]
+        signed[name] = Reference(element=part, prefixes=prefixes, digest=digest)
     return GatedMessage(
         token=signed["token"],
         timestamp=signed["timestamp"],
@@ -522,8 +519,9 @@ def _read_values(
     values: HeaderValues, known: _KnownHeader, security: _Element, body: _Element, addressing: Addressing
 ) -> GatedMessage | None:
     token, timestamp = security[known.token_at], security[known.timestamp_at]
-    token_id, timestamp_id, body_id = (part.get(names.WSU_ID, "") for part in (token, timestamp, body))
-    if not body_id:  # outside the header, and so in no form
+    token_id, timestamp_id = token.attrib[names.WSU_ID], timestamp.attrib[names.WSU_ID]
+    body_id = body.get(names.WSU_ID)
+    if body_id is None:  # outside the header, and so in no form
         return None
     if len(values.token) > known.policy.token_size_chars_max or values.token_target != token_id:
         return None
