@@ -14,6 +14,7 @@ from cbss_inscription import names
 from cbss_inscription.domain.errors import MessageRejected
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.security.c14n import canonical
+from cbss_inscription.security.gate import KnownHeaders
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.sign import Signer, sign
 from cbss_inscription.security.trust import TrustStore
@@ -123,6 +124,12 @@ def _der(certificate):
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return certificate.public_bytes(Encoding.DER)
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch):
+    """Each test begins with no header known: the grammar is gone through, whatever another test accepted before."""
+    monkeypatch.setattr("cbss_inscription.security.verify._KNOWN_HEADERS", KnownHeaders())
 
 
 @pytest.fixture(scope="session")
