@@ -55,6 +55,7 @@ def behind_terminator(sandbox: RunningSandbox, service: Service) -> Iterator[Beh
     That and its plain port are said by the environment, which its workers inherit: the file alone would not start.
     """
     text = (sandbox.directory / "settings.toml").read_text(encoding="utf-8").partition("[plain]")[0]
+    text = re.sub(r"(?m)^\[batch\]\n(?:[^\[\n].*\n)*", "", text)  # of the façade that keeps the lines
     folder = sandbox.directory
     behind = Behind(service=service, plain_port=free_port(), tls_port=free_port(), log=folder / f"behind-{service}.log")
     text = re.sub(r"(?m)^port = \d+", f"port = {behind.tls_port}", text)

@@ -428,7 +428,7 @@ class InProcessFacade:
 
     def refit(self, **parts: Any) -> None:
         """Nothing; the door or its operations have other parts from now on: a fake repertory, another clock."""
-        behind = {name: parts.pop(name) for name in ("access_rules", "repertory", "volumes") if name in parts}
+        behind = {name: parts.pop(name) for name in ("access_rules", "own", "repertory", "volumes") if name in parts}
         operations = replace(cast("InscriptionOperations", self.door.operations), **behind)
         self.application._doors[PATH] = replace(self.door, operations=operations, **parts)
 

@@ -145,7 +145,7 @@ async def test_sec_69_nothing_of_the_caller_goes_to_the_register(
         head, _, body = request.partition(b"\r\n\r\n")
         assert {line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:]} == {
             *(b"host", b"accept", b"accept-encoding", b"connection", b"user-agent"),
-            *(b"content-type", b"content-length", b"soapaction"),
+            *(b"content-type", b"content-length", b"soapaction", b"cbss-answer-within"),
         }
         asked, callers = etree.fromstring(body), etree.fromstring(message)
         assert [token.text.encode() for token in asked.iter("{*}BinarySecurityToken")] == [encoded(own)]

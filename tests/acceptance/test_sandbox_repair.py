@@ -171,6 +171,7 @@ def test_a_service_that_was_started_anew_is_told_and_its_process_is_in_the_manif
         register_url="https://x",
         repertory_url=None,
         operations_url=None,
+        batch_url=None,
         scenarios={},
         _server=None,
         _listeners=Silent(),  # type: ignore[arg-type]

@@ -361,7 +361,7 @@ async def test_a_response_of_ours_that_is_not_valid_does_not_leave(facade: InPro
         async def look(self) -> object:
             raise RuntimeError("no health")
 
-    facade.refit(repertory=Empty())
+    facade.refit(own=(Empty(),))
     assert (await facade.send(health())).fault_code == "SOA-00001"
 
 

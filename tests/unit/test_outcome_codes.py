@@ -11,9 +11,12 @@ import pytest
 
 from cbss_inscription.domain.errors import (
     CbssInscriptionError,
+    FileRejected,
+    MalformedMessage,
     MessageRejected,
     MustUnderstand,
     RepertoryUnavailable,
+    SequenceViolation,
     ServiceUnavailable,
     VersionMismatch,
 )
@@ -129,10 +132,19 @@ def test_every_code_that_is_raised_stands_in_the_catalogue(
     assert (kind.fault_code, entry.fault_side) == differing.get(kind, (side, side))
 
 
+def example_of(kind: type[MessageRejected | ServiceUnavailable]) -> MessageRejected | ServiceUnavailable:
+    """An error of this kind."""
+    if kind is FileRejected:
+        return FileRejected(MalformedMessage("reason"))
+    if kind is SequenceViolation:
+        return SequenceViolation("sequence-gap", expected=1)
+    return kind("reason")
+
+
 @pytest.mark.parametrize("kind", [None, *errors_with_a_code()])
 def test_a_fault_says_what_the_catalogue_says(kind: type[MessageRejected | ServiceUnavailable] | None) -> None:
     """The fault of an error, and of a defect, has the catalogue's advice on trying again."""
-    fault = Fault.of(kind("reason") if kind else None, ticket=UUID(int=1), environment="LOCAL")
+    fault = Fault.of(example_of(kind) if kind else None, ticket=UUID(int=1), environment="LOCAL")
     assert fault.retry == CATALOGUE[fault.code].retryable
     assert (fault.fault_code == "Server") == (CATALOGUE[fault.code].fault_side != "Client")
 
