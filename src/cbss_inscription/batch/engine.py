@@ -24,6 +24,7 @@ import psycopg
 
 from cbss_inscription.batch.chunk import PackedAnswer, pack_answer, pack_answers, unpack_answers, unpack_lines
 from cbss_inscription.batch.files import Chain, FilesTogether
+from cbss_inscription.batch.records import ChunkRecords, LineCall
 from cbss_inscription.batch.request import request_of
 from cbss_inscription.domain.batch import BatchHeader, BatchLine, OutcomeCount
 from cbss_inscription.domain.customer import CustomerIdentification
@@ -82,7 +83,6 @@ from cbss_inscription.storage.journal import JournalEntry
 from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
 from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
 from cbss_inscription.usecases.ports import AccessRulesSource, AuditJournal, AuditKeysSource
-from cbss_inscription.usecases.record_call import Call, record_of
 
 WAIT_SECONDS_FIRST: Final = 5.0
 """How long lines wait whose source was away, the first time; then twice as long each time, up to …"""
@@ -395,7 +395,7 @@ class _Turn:
 
     async def _write(self, asked: Sequence[_Said], hand: LinesInHand) -> list[Answered | None]:
         """The answers; they, and all that was done, stand in the tables when the transaction commits."""
-        replied = self._worker.clock()
+        recording = self._records()
         answers: list[Answered | None] = []
         records: list[JournalEntry] = []
         for said in asked:
@@ -404,31 +404,33 @@ class _Turn:
                 continue
             answer = Answered.of(_packed(said, self._now))
             answers.append(answer)
-            records.append(self._record(said, answer, replied))
+            records.append(recording.entry_of(self._call_of(said, answer)))
         await write(self._connection, self._work_done(hand, records))
         return answers
 
-    def _record(self, said: _Said, answer: Answered, replied: datetime) -> JournalEntry:
+    def _records(self) -> ChunkRecords:
+        """What makes the records of lines that are answered now."""
+        return ChunkRecords(
+            self._keys,
+            service=self._worker.service,
+            caller=self._claimed.caller,
+            received_at=self._now,
+            replied_at=self._worker.clock(),
+            request_digest=self._claimed.digest.hex(),
+        )
+
+    def _call_of(self, said: _Said, answer: Answered) -> LineCall:
         request = said.request
         evidence = None
         if request is not None and operation_of(request) in self._worker.evidence_of:
             evidence = msgspec.json.encode(said.line)
-        call = Call(
+        return LineCall(
             ticket_cbss=said.ticket_cbss,
-            timestamp_receive=self._now,
-            timestamp_reply=replied,
-            service=self._worker.service,
-            caller=self._claimed.caller,
             request=request,
             trail=said.trail,
             ending=said.ending,
-            request_digest=self._claimed.digest.hex(),
             response_digest=hashlib.sha256(answer.packed).hexdigest(),
             evidence_digest=None if evidence is None else hashlib.sha256(evidence).hexdigest(),
-        )
-        return JournalEntry.of(
-            record_of(call, self._keys),
-            received_at=self._now,
             evidence=None if evidence is None else self._keys.seal_request(evidence, said.ticket_cbss),
         )
 
@@ -461,7 +463,8 @@ class _Turn:
         said = _Said(line=line, ticket_cbss=uuid4(), request=None, trail=Trail(), ending=None)
         answer = Answered.of(_packed(said, self._now))
         async with self._connection.transaction():
-            await write(self._connection, self._work_done(None, [self._record(said, answer, self._worker.clock())]))
+            record = self._records().entry_of(self._call_of(said, answer))
+            await write(self._connection, self._work_done(None, [record]))
         return answer
 
 

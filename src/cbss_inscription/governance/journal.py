@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import secrets
 import tomllib
 from collections.abc import Iterable
@@ -23,6 +24,8 @@ from uuid import UUID
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from cbss_inscription.domain.errors import UsageError
 
@@ -144,6 +147,11 @@ def canonical(record: AuditRecord) -> bytes:
     return _ENCODER.encode(record)
 
 
+def canonical_persons(persons: tuple[AuditedPerson, ...]) -> bytes:
+    """The text of these persons within a record's canonical text."""
+    return _ENCODER.encode(persons)
+
+
 def read_record(text: bytes) -> AuditRecord:
     """The record that a canonical text is. Raises ValueError when it is none, or not in its canonical form."""
     try:
@@ -173,7 +181,8 @@ class _KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 @dataclass(frozen=True, slots=True)
 class _Key:
     seal: AESGCM = field(repr=False)
-    search: bytes = field(repr=False)
+    search: HMAC = field(repr=False)
+    """Copied for each number: that takes a third of the time that a new one does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,12 +203,14 @@ class AuditKeys:
         if any(len(part) != KEY_BYTES for pair in keys.values() for part in pair):
             raise UsageError(f"an audit key has {KEY_BYTES} bytes")
         self.current: Final = current
-        self._keys: Final = {identifier: _Key(AESGCM(seal), search) for identifier, (seal, search) in keys.items()}
+        self._keys: Final = {
+            identifier: _Key(AESGCM(seal), HMAC(search, SHA256())) for identifier, (seal, search) in keys.items()
+        }
 
     def seal(self, digits: str, ticket: UUID, *, asked: bool = False, current: bool = False) -> AuditedPerson:
         """The number as the record of this ticket holds it; the ticket is bound in, so that it fits no other record."""
         key = self._keys[self.current]
-        nonce = secrets.token_bytes(NONCE_BYTES)
+        nonce = os.urandom(NONCE_BYTES)
         sealed = nonce + key.seal.encrypt(nonce, digits.encode(), ticket.bytes)
         return AuditedPerson(
             asked=asked,
@@ -225,7 +236,7 @@ class AuditKeys:
 
     def seal_request(self, message: bytes, ticket: UUID) -> SealedRequest:
         """A request as evidence of this ticket keeps it: it fits no other ticket, and is no number."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
+        nonce = os.urandom(NONCE_BYTES)
         sealed = nonce + self._keys[self.current].seal.encrypt(nonce, message, _REQUEST + ticket.bytes)
         return SealedRequest(key=self.current, sealed=sealed)
 
@@ -251,7 +262,9 @@ class AuditKeys:
 
 
 def _hash(key: _Key, digits: str) -> bytes:
-    return hmac.digest(key.search, digits.encode(), "sha256")[:PERSON_HASH_BYTES]
+    keyed = key.search.copy()
+    keyed.update(digits.encode())
+    return keyed.finalize()[:PERSON_HASH_BYTES]
 
 
 def read_audit_keys(text: bytes, *, origin: str) -> AuditKeys:

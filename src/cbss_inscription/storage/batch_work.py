@@ -142,14 +142,13 @@ async def _write_records(connection: Connection, done: WorkDone, received_at: st
         return
     cursor = await connection.execute(QUERIES["audit_record_numbers"], {"record_count": len(done.records)})
     numbers = await cursor.fetchall()
+    records = [(str(entry.ticket), entry) for entry in done.records]
     rows = (
-        f"{received_at}\t{entry.ticket}\t{number}\t{_escaped(entry.content)}\n"
-        for entry, (number,) in zip(done.records, numbers, strict=True)
+        f"{received_at}\t{ticket}\t{number}\t{_escaped(entry.content)}\n"
+        for (ticket, entry), (number,) in zip(records, numbers, strict=True)
     )
     await _copy(connection, QUERIES["copy_audit_records"], rows)
-    rows = (
-        f"\\\\x{person.hex()}\t{received_at}\t{entry.ticket}\n" for entry in done.records for person in entry.hashes
-    )
+    rows = (f"\\\\x{person.hex()}\t{received_at}\t{ticket}\n" for ticket, entry in records for person in entry.hashes)
     await _copy(connection, QUERIES["copy_audit_persons"], rows)
     kept = [
         f"{entry.ticket}\t{received_at}\t{_escaped(entry.evidence.key)}\t\\\\x{entry.evidence.sealed.hex()}\n"

@@ -90,13 +90,13 @@ def record_of(call: Call, keys: AuditKeys) -> AuditRecord:
         operation=None if request is None else operation_of(request).value,
         customer=customer,
         legal_context=legal_context,
-        inscription_contexts=_contexts(request),
-        persons=tuple(_persons(call, keys)),
+        inscription_contexts=contexts_of(request),
+        persons=tuple(persons_of(request, call.ending, call.ticket_cbss, keys)),
         mutations=_mutations(request, call.ending),
         decision=None
         if trail.rules_version is None
         else AuditedDecision(version=trail.rules_version, access_rule=trail.access_rule, permission=trail.permission),
-        outcome=_outcome(call.ending),
+        outcome=outcome_of(call.ending),
         request_digest=call.request_digest,
         response_digest=call.response_digest,
         evidence_digest=call.evidence_digest,
@@ -122,7 +122,8 @@ def record_of_change(change: UnrecordedChange, keys: AuditKeys, *, service: str,
     )
 
 
-def _contexts(request: Request | None) -> tuple[str, ...]:
+def contexts_of(request: Request | None) -> tuple[str, ...]:
+    """The contexts that a request names, as its record does."""
     match request:
         case ConsultInscriptions():
             return tuple(str(context) for context in request.inscription_contexts)
@@ -132,9 +133,10 @@ def _contexts(request: Request | None) -> tuple[str, ...]:
             return ()
 
 
-def _persons(call: Call, keys: AuditKeys) -> Iterator[AuditedPerson]:
+def persons_of(
+    request: Request | None, ending: Result | CbssInscriptionError | None, ticket: UUID, keys: AuditKeys
+) -> Iterator[AuditedPerson]:
     """The numbers asked about, the current ones answered about, and those that were told, each once."""
-    request, ending, ticket = call.request, call.ending, call.ticket_cbss
     match request:
         case ConsultInscriptions() | InsertInscription() | UpdateInscription() | DeleteInscription():
             answer = ending.ssin if isinstance(ending, ConsultResult | WriteResult) else None
@@ -159,7 +161,8 @@ def _mutations(request: Request | None, ending: Result | CbssInscriptionError | 
     return request.after_sequence_number, ending.last_sequence_number
 
 
-def _outcome(ending: Result | CbssInscriptionError | None) -> AuditedOutcome:
+def outcome_of(ending: Result | CbssInscriptionError | None) -> AuditedOutcome:
+    """How a call ended, as its record says it."""
     match ending:
         case HealthCheckResult():
             return AuditedOutcome(value=ending.health.value)

@@ -1,0 +1,136 @@
+"""The records of a chunk's lines: what is the same in all that end alike is written once (rule 50).
+
+They are the records that `record_of` makes of calls online, to the byte; a property compares them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from cbss_inscription.domain.errors import CbssInscriptionError
+from cbss_inscription.domain.exchange import Caller, Trail
+from cbss_inscription.domain.requests import InscriptionRequest
+from cbss_inscription.domain.results import InscriptionResult
+from cbss_inscription.governance.journal import AuditedOutcome, AuditKeys, SealedRequest, canonical_persons
+from cbss_inscription.governance.volumes import CountedCall, counted_call
+from cbss_inscription.storage.journal import JournalEntry
+from cbss_inscription.usecases.record_call import Call, contexts_of, outcome_of, persons_of, record_of
+
+_OF_A_LINE = ("customer_ticket", "evidence_digest", "persons", "response_digest", "ticket_cbss")
+"""What differs between records that are alike, in the order of the canonical text."""
+
+
+class LineCall(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a line when it has ended, beside what it shares with its chunk."""
+
+    ticket_cbss: UUID
+    request: InscriptionRequest | None
+    trail: Trail
+    ending: InscriptionResult | CbssInscriptionError | None
+    """None for a defect."""
+    response_digest: str
+    evidence_digest: str | None = None
+    evidence: SealedRequest | None = None
+
+
+class _Kind(NamedTuple):
+    """What makes records alike, within a chunk."""
+
+    request: type[InscriptionRequest | None]
+    inscription_contexts: tuple[str, ...]
+    rules_version: int | None
+    access_rule: str | None
+    permission: str | None
+    outcome: AuditedOutcome
+
+
+class _Alike(NamedTuple):
+    """The text of records that are alike, in the pieces between what differs; and how their calls are counted."""
+
+    pieces: tuple[str, ...]
+    counted: CountedCall | None
+
+
+class ChunkRecords:
+    """Makes the journal's entries for the lines of one chunk."""
+
+    def __init__(
+        self,
+        keys: AuditKeys,
+        *,
+        service: str,
+        caller: Caller,
+        received_at: datetime,
+        replied_at: datetime,
+        request_digest: str,
+    ) -> None:
+        self._keys = keys
+        self._service = service
+        self._caller = caller
+        self._received_at = received_at
+        self._replied_at = replied_at
+        self._request_digest = request_digest
+        self._known: dict[_Kind, _Alike] = {}
+
+    def entry_of(self, line: LineCall) -> JournalEntry:
+        """The entry whose content is the canonical text of the line's record."""
+        request, trail, ticket = line.request, line.trail, line.ticket_cbss
+        kind = _Kind(
+            type(request),
+            contexts_of(request),
+            trail.rules_version,
+            trail.access_rule,
+            trail.permission,
+            outcome_of(line.ending),
+        )
+        alike = self._known.get(kind)
+        if alike is None:
+            alike = self._known[kind] = self._alike(line)
+        persons = tuple(persons_of(request, line.ending, ticket, self._keys))
+        customer_ticket = None if request is None else request.information_customer.ticket_stored
+        before_ticket, before_evidence, before_persons, before_response, before_cbss, rest = alike.pieces
+        content = (
+            f"{before_ticket}{_json(customer_ticket)}{before_evidence}{_json(line.evidence_digest)}"
+            f"{before_persons}{canonical_persons(persons).decode()}"
+            f'{before_response}"{line.response_digest}"{before_cbss}"{ticket}"{rest}'
+        )
+        return JournalEntry(
+            received_at=self._received_at,
+            ticket=ticket,
+            content=content,
+            hashes=tuple(dict.fromkeys([bytes.fromhex(person.hash) for person in persons])),
+            counted=alike.counted,
+            evidence=line.evidence,
+        )
+
+    def _alike(self, line: LineCall) -> _Alike:
+        """What all records have that are alike this line's."""
+        record = record_of(
+            Call(
+                ticket_cbss=line.ticket_cbss,
+                timestamp_receive=self._received_at,
+                timestamp_reply=self._replied_at,
+                service=self._service,
+                caller=self._caller,
+                request=line.request,
+                trail=line.trail,
+                ending=line.ending,
+                request_digest=self._request_digest,
+                response_digest=line.response_digest,
+                evidence_digest=line.evidence_digest,
+            ),
+            self._keys,
+        )
+        mark = secrets.token_hex()  # in no text that a caller or an operator chose
+        said = msgspec.to_builtins(record) | dict.fromkeys(_OF_A_LINE, mark)
+        text = msgspec.json.encode(said, order="sorted").decode()
+        return _Alike(tuple(text.split(f'"{mark}"')), counted_call(record))
+
+
+def _json(text: str | None) -> str:
+    return "null" if text is None else msgspec.json.encode(text).decode()
