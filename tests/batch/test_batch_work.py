@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-import msgspec
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from cbss_inscription.app.batch_work import REST_SECONDS_MAX, rest_seconds
 from cbss_inscription.batch import engine
@@ -429,7 +429,7 @@ async def test_a_line_that_cannot_be_written_is_a_defect_by_itself(works: Works)
 
 
 def replace_ticket(line: BatchLine, ticket: str | None) -> BatchLine:
-    return msgspec.structs.replace(line, ticket=ticket)
+    return replace(line, ticket=ticket)
 
 
 async def test_a_line_that_meets_a_defect_of_ours_stops_no_other(works: Works) -> None:

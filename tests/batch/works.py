@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID, uuid4
 
 import psycopg
+from msgspec.structs import replace
 
 from cbss_inscription.batch.answers import answers
 from cbss_inscription.batch.engine import ChunkWorker

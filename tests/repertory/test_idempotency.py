@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
+import msgspec
 import psycopg
 import pytest
 import pytest_asyncio
@@ -125,7 +126,7 @@ def office(world: World) -> Office:
 def first_answer(again: WriteResult) -> WriteResult:
     """What was answered the first time, by an answer that says that it is given again."""
     assert again.anomalies[-1] == Anomaly(code=OutcomeCode.TICKET_REPEATED)
-    return replace(again, anomalies=again.anomalies[:-1])
+    return msgspec.structs.replace(again, anomalies=again.anomalies[:-1])
 
 
 Declare = Callable[[Office, str], Awaitable[WriteResult]]

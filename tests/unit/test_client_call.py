@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
+from msgspec.structs import replace
 
 from cbss_inscription.client.call import (
     REPLY_BYTES_MAX,

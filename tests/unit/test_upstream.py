@@ -10,13 +10,13 @@ import asyncio
 import base64
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from lxml import etree
+from msgspec.structs import replace
 
 from cbss_inscription import names
 from cbss_inscription.client.breaker import Circuit, CircuitBreaker

@@ -202,6 +202,8 @@ class _Said:
     trail: Trail
     ending: InscriptionResult | CbssInscriptionError | None
     """None for a defect."""
+    ssin: Ssin | None = None
+    """None for a request whose number is none, too."""
     waits: bool = False
     """Whether nothing was done yet, because its source is away."""
 
@@ -266,6 +268,7 @@ class _Turn:
             return said
         try:
             said.request = request_of(line, self._header)
+            said.ssin = _parsed(said.request.ssin)
         except ValueError:
             said.ending = ContentViolation("batch-line")
         return said
@@ -276,7 +279,7 @@ class _Turn:
         Before any person is locked: where lines have to follow to another number, others do that, and lock them.
         """
         worker, chains, moved = self._worker, dict[Ssin, Chain](), dict[Ssin, Ssin]()
-        wanted = {ssin for said in asked if said.request is not None and (ssin := _parsed(said.request.ssin))}
+        wanted = {said.ssin for said in asked if said.ssin is not None}
         for _ in range(worker.hops_max + 1):
             if not wanted:
                 break
@@ -291,9 +294,9 @@ class _Turn:
     async def _fetch_lines(self, asked: Sequence[_Said], files: _Files) -> LinesInHand:
         """The lines of all persons, those that are to change and their tickets locked. Raises `_Moved`."""
         connection, key = self._connection, self._customer.key
-        declared = [said.request for said in asked if isinstance(said.request, WriteRequest)]
-        tickets = {ticket for request in declared if (ticket := request.information_customer.ticket)}
-        changing = {number for request in declared if (number := files.end_of(request.ssin)) is not None}
+        declared = [(said.request, said.ssin) for said in asked if isinstance(said.request, WriteRequest)]
+        tickets = {ticket for request, _ in declared if (ticket := request.information_customer.ticket)}
+        changing = {number for _, ssin in declared if (number := files.end_of(ssin)) is not None}
         changed_at = await lock(connection, customer=key, tickets=tickets, ssins=changing)
         ends = {end.number for chain in files.chains.values() if (end := _end_of(chain)) is not None}
         if (await replacements_of(connection, ends)).keys() - {ssin.number for ssin in files.moved}:
@@ -392,6 +395,7 @@ class _Turn:
                 waiting.add(request.ssin)
                 volumes.give_back_last()
                 said.waits = True
+        volumes.count_rest()
 
     async def _write(self, asked: Sequence[_Said], hand: LinesInHand) -> list[Answered | None]:
         """The answers; they, and all that was done, stand in the tables when the transaction commits."""
@@ -478,9 +482,8 @@ class _Files:
     left: frozenset[Ssin]
     """Former numbers whose lines cannot follow."""
 
-    def end_of(self, digits: str) -> int | None:
+    def end_of(self, ssin: Ssin | None) -> int | None:
         """The number under which a person's lines are, for the number asked; None when there is no such person."""
-        ssin = _parsed(digits)
         for _ in range(len(self.moved) + 1):
             end = None if ssin is None else _end_of(self.chains.get(ssin, ()))
             if end is None:
@@ -522,12 +525,16 @@ class _DecisionsInHand:
 
 
 class _CountedVolumes:
-    """The worker's meter, and what it admitted here: given back when nothing came of it."""
+    """The worker's meter, and what it admitted here: given back when nothing came of it.
+
+    Where nothing is agreed nothing can be exceeded: such calls are counted together, by `count_rest`.
+    """
 
     def __init__(self, meter: VolumeMeter) -> None:
         self._meter = meter
         self._admitted: list[tuple[Permission, Operation, datetime, int]] = []
         self._of_line = 0
+        self._is_rest_counted = False
 
     def begin(self) -> None:
         """Nothing; another line begins."""
@@ -537,11 +544,24 @@ class _CountedVolumes:
         self, permission: Permission, operation: Operation, *, now: datetime, calls: int = 1
     ) -> AgreedVolume | None:
         """See `Volumes.admit`."""
-        exceeded = self._meter.admit(permission, operation, now=now, calls=calls)
+        exceeded = None
+        if permission.volumes or self._is_rest_counted:
+            exceeded = self._meter.admit(permission, operation, now=now, calls=calls)
         if exceeded is None:
             self._admitted.append((permission, operation, now, calls))
             self._of_line += 1
         return exceeded
+
+    def count_rest(self) -> None:
+        """Nothing; the calls for which nothing is agreed are counted, too."""
+        self._is_rest_counted = True
+        rest: dict[tuple[int, Operation, datetime], tuple[Permission, int]] = {}
+        for permission, operation, now, calls in self._admitted:
+            if not permission.volumes:
+                place = (id(permission), operation, now)
+                rest[place] = (permission, calls + rest.get(place, (permission, 0))[1])
+        for (_, operation, now), (permission, calls) in rest.items():
+            self._meter.admit(permission, operation, now=now, calls=calls)
 
     def give_back_last(self) -> None:
         """Nothing; what the last line was admitted for does not count."""
@@ -555,7 +575,8 @@ class _CountedVolumes:
     def _give_back(self, count: int) -> None:
         for _ in range(count):
             permission, operation, now, calls = self._admitted.pop()
-            self._meter.give_back(permission, operation, now=now, calls=calls)
+            if permission.volumes or self._is_rest_counted:
+                self._meter.give_back(permission, operation, now=now, calls=calls)
 
 
 async def _perform(

@@ -60,8 +60,7 @@ class CustomerIdentification(msgspec.Struct, frozen=True, kw_only=True, forbid_u
         return cls(sector=int(shape[1]), institution=int(shape[2]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InformationCustomer:
+class InformationCustomer(msgspec.Struct, frozen=True, kw_only=True):
     """What a caller says of its own exchange: its ticket (≤ 36 characters), when it sent, for which organisation."""
 
     customer_identification: CustomerIdentification

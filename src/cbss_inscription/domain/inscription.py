@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
+
+import msgspec
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.period import Period
@@ -35,8 +36,7 @@ class InscriptionContext(str):
         return super().__new__(cls, text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inscription:
+class Inscription(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the repertory. Lines of one (ssin, customer, context) are pairwise disjoint (rule 32).
 
     `last_change` is when this very line came to be as it is (UTC). An answer tells the `organization` only where other

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID
 
+import msgspec
+
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
@@ -16,8 +18,7 @@ from cbss_inscription.domain.spans import Spans
 from cbss_inscription.domain.ssin import Ssin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineKey:
+class LineKey(msgspec.Struct, frozen=True, kw_only=True):
     """The key of a line set (rule 25)."""
 
     ssin: Ssin
@@ -25,8 +26,7 @@ class LineKey:
     inscription_context: InscriptionContext
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A change of a line set: take `removed` out (without ends: everything), then put `added` in."""
 
     key: LineKey
@@ -54,8 +54,7 @@ class TicketClaim:
     """What the answer says beside the lines, as JSON: kept as it is, to be read by who wrote it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """What a change did, and the lines as they are now.
 
     `found`: it met what it named. `fits`: the lines are not too many then. Without both, nothing was written.
@@ -70,8 +69,7 @@ class Changed:
     lines: tuple[Inscription, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoneChange:
+class DoneChange(msgspec.Struct, frozen=True, kw_only=True):
     """A change that was done: a row of the history."""
 
     ssin: int
@@ -110,8 +108,7 @@ class Others:
     organizations: tuple[CustomerIdentification, ...] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinesAsked:
+class LinesAsked(msgspec.Struct, frozen=True, kw_only=True):
     """Which lines are wanted: a customer's own of some contexts, and those of others where it may see them (rule 30).
 
     Only lines that overlap the period (None: all), after where the page begins, and at most `limit`.

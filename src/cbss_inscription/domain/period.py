@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 _INCOMPLETE_DATE: Final = re.compile(r"([0-2][0-9]{3})-([0-1][0-9])-([0-3][0-9])")
 
@@ -27,8 +28,7 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class IncompleteDate:
+class IncompleteDate(msgspec.Struct, frozen=True, order=True):
     """A legal birth or decease date: `yyyy-mm-dd`, `yyyy-mm-00` or `yyyy-00-00`; a zero part is unknown (rule 24).
 
     Raises `InvalidDate` for a day without a month and for days that no calendar has.
@@ -53,8 +53,8 @@ class IncompleteDate:
         shape = _INCOMPLETE_DATE.fullmatch(text.strip())
         if shape is None:
             raise InvalidDate("shape")
-        year, month, day = (int(part) for part in shape.groups())
-        return cls(year, month, day)
+        year, month, day = shape.groups()
+        return cls(int(year), int(month), int(day))
 
     @classmethod
     def of_date(cls, day: date) -> IncompleteDate:
@@ -70,8 +70,7 @@ class IncompleteDate:
         return self.day != 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenPeriod:
+class GivenPeriod(msgspec.Struct, frozen=True, kw_only=True):
     """A period as a caller gave it: either end may be absent where the contract says so, and it may be reversed."""
 
     begin_date: date | None
@@ -83,8 +82,7 @@ class GivenPeriod:
         return self.begin_date is not None and self.end_date is not None and self.end_date < self.begin_date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Period:
+class Period(msgspec.Struct, frozen=True, kw_only=True):
     """From `begin_date` to `end_date`, both inclusive; without end it is open (rules 26, 27).
 
     Raises `InvalidPeriod` when it ends before it begins.

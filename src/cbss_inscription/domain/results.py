@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
 from cbss_inscription.domain.inscription import Inscription
 from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.domain.mutation import Mutation
@@ -33,8 +35,7 @@ class Information:
     field_value: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How the request ended; `code` is a code of the outcome catalogue."""
 
     value: StatusValue
@@ -42,16 +43,14 @@ class Status:
     information: tuple[Information, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anomaly:
+class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     """Something to tell beside the status, or why a declaration was refused; the catalogue has its severity."""
 
     code: OutcomeCode
     information: tuple[Information, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SsinAnswer:
+class SsinAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The number under which the answer stands; `replaces` is the number asked when another continues it (rule 18)."""
 
     current: Ssin
@@ -59,8 +58,7 @@ class SsinAnswer:
     canceled: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsultResult:
+class ConsultResult(msgspec.Struct, frozen=True, kw_only=True):
     """The lines found; `next` fetches the following page, `data_filters` names what was withheld."""
 
     status: Status
@@ -70,8 +68,7 @@ class ConsultResult:
     next: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteResult:
+class WriteResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a declaration: NOK means that nothing was written (rule 37); the lines are the context's now."""
 
     status: Status

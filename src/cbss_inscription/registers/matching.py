@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from cbss_inscription.domain.legal_data import Gender, LegalData, Person
 from cbss_inscription.domain.period import IncompleteDate
@@ -27,8 +28,7 @@ class Verdict(StrEnum):
     MISMATCH = "mismatch"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldVerdict:
+class FieldVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """One given field, by its name in the contract, and what came of comparing it."""
 
     field_name: str

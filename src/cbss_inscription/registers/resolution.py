@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from cbss_inscription.domain.legal_data import FileStatus, Person
 from cbss_inscription.domain.ssin import Ssin
 
@@ -25,8 +27,7 @@ class ChainFault(StrEnum):
     """No register knows the number that replaces its last file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, kw_only=True):
     """The active file at the end; `replaces` is the number asked when it is another one (rule 18)."""
 
     person: Person

@@ -7,9 +7,12 @@ import binascii
 import json
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Final, Protocol, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import RepertoryUnavailable, ServiceUnavailable
@@ -436,8 +439,7 @@ class EmbeddedRepertory:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a declaration changes, and what could not be verified of its legal data."""
 
     removed: GivenPeriod | None
@@ -445,8 +447,7 @@ class _Plan:
     unverified: tuple[Anomaly, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Final:
+class _Final(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that the declaration's ticket has been asked about."""
 
     result: WriteResult
@@ -467,8 +468,7 @@ class _Moves:
         return ChainFault.TOO_LONG if len(self._seen) > self._moves_max else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
+class _File(msgspec.Struct, frozen=True, kw_only=True):
     """The active file that a request is about, and how the answer names it."""
 
     person: Person

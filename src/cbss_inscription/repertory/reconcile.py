@@ -7,8 +7,9 @@ it yet. So only the first is ever concluded: done for certain, or not known. doc
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
+
+from msgspec.structs import replace
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import Inscription

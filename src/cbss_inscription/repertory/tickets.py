@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import date
 
 import msgspec
@@ -22,8 +21,7 @@ from cbss_inscription.domain.results import Anomaly, Information, SsinAnswer
 from cbss_inscription.domain.ssin import Ssin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer says beside the lines: under which number it stands, and the anomalies of file and legal data."""
 
     ssin: SsinAnswer

@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from uuid import uuid4
 
+import msgspec
+
 from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, TIMEOUT_SECONDS
 from cbss_inscription.client.breaker import Circuit, CircuitBreaker
 from cbss_inscription.client.errors import FaultReceived, Obstacle, ReplyUnreadable, ServiceUnreachable
@@ -290,7 +292,9 @@ class UpstreamRepertory:
             raise failed.outage from None
         consulted = _consulted(looked)
         if consulted.status.value is StatusValue.NO_RESULT and consulted.status.code in _OF_THE_NUMBER:
-            return WriteResult(status=replace(consulted.status, value=StatusValue.NOK), ssin=consulted.ssin)
+            return WriteResult(
+                status=msgspec.structs.replace(consulted.status, value=StatusValue.NOK), ssin=consulted.ssin
+            )
         return WriteResult(
             status=Status(
                 value=StatusValue.NOK,
@@ -302,7 +306,7 @@ class UpstreamRepertory:
 
     def _consultation_about(self, request: WriteRequest) -> ConsultInscriptions:
         return ConsultInscriptions(
-            information_customer=replace(request.information_customer, ticket=str(uuid4())),
+            information_customer=msgspec.structs.replace(request.information_customer, ticket=str(uuid4())),
             legal_context=request.legal_context,
             ssin=request.ssin,
             inscription_contexts=(request.inscription_context,),
@@ -542,7 +546,7 @@ def _within_permission(asked: Admitted[ConsultInscriptions], result: ConsultResu
     shown = tuple(line for line in result.inscriptions if is_shown(line))
     is_less = len(shown) < len(result.inscriptions)
     if visibility is None:
-        shown = tuple(replace(line, organization=None) for line in shown)
+        shown = tuple(msgspec.structs.replace(line, organization=None) for line in shown)
     filters = result.data_filters
     if visibility is None:
         filters = ()
@@ -551,4 +555,4 @@ def _within_permission(asked: Admitted[ConsultInscriptions], result: ConsultResu
     status = result.status
     if is_less and not shown and result.next is None:
         status = Status(value=StatusValue.NO_DATA_FOUND, code=OutcomeCode.NO_DATA)
-    return replace(result, status=status, inscriptions=shown, data_filters=filters)
+    return msgspec.structs.replace(result, status=status, inscriptions=shown, data_filters=filters)

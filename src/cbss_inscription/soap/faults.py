@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from lxml import etree
+from msgspec.structs import replace
 
 from cbss_inscription import names
 from cbss_inscription.contract.door import Door
