@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 _SEPARATORS: Final = str.maketrans("", "", ".- ")
 # CommonV3 SsinType, as one pattern; `[0-9]` because `\d` would let other scripts' digits in (rule 1).
@@ -60,14 +61,13 @@ def without_separators(text: str) -> str:
     return text.translate(_SEPARATORS)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ssin:
+class Ssin(msgspec.Struct, frozen=True, order=True):
     """A number with the shape and the check digits of an SSIN; whether its file exists is for a register to say.
 
     Its text and its repr are masked: whoever wants the digits says `ssin.digits` (SEC-74).
     """
 
-    digits: str = field(repr=False)
+    digits: str
     """The 11 ASCII digits, without separators."""
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -25,16 +25,18 @@ ATTEMPTS: Final = 2
 """How often a group is sent: a connection that the server closed while it was idle is noticed by the first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalEntry:
-    """A record as the database takes it: its text, and what it is found by."""
+class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A record as the database takes it: its text, and what it is found by. Its `__repr__` shows its ticket alone."""
 
     received_at: datetime
     ticket: UUID
-    content: str = field(repr=False)
+    content: str
     hashes: tuple[bytes, ...]
     counted: CountedCall | None
     evidence: SealedRequest | None = None
+
+    def __repr__(self) -> str:
+        return f"<JournalEntry {self.ticket}>"
 
     @classmethod
     def of(cls, record: AuditRecord, *, received_at: datetime, evidence: SealedRequest | None = None) -> JournalEntry:
