@@ -12,7 +12,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import secrets
 import tomllib
 from collections.abc import Iterable
@@ -210,7 +209,7 @@ class AuditKeys:
     def seal(self, digits: str, ticket: UUID, *, asked: bool = False, current: bool = False) -> AuditedPerson:
         """The number as the record of this ticket holds it; the ticket is bound in, so that it fits no other record."""
         key = self._keys[self.current]
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = nonce + key.seal.encrypt(nonce, digits.encode(), ticket.bytes)
         return AuditedPerson(
             asked=asked,
@@ -236,7 +235,7 @@ class AuditKeys:
 
     def seal_request(self, message: bytes, ticket: UUID) -> SealedRequest:
         """A request as evidence of this ticket keeps it: it fits no other ticket, and is no number."""
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = nonce + self._keys[self.current].seal.encrypt(nonce, message, _REQUEST + ticket.bytes)
         return SealedRequest(key=self.current, sealed=sealed)
 
