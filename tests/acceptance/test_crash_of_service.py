@@ -157,6 +157,7 @@ def check_journal(sandbox: RunningSandbox, log: Log) -> None:
     assert len(log.acknowledged) + int(lost[0]) <= len(recorded)
 
 
+@pytest.mark.long
 # A kill between connection and handshake makes Python's wrap_socket leave the socket to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_rule_38_what_a_killed_service_left_unanswered_is_done_once_when_it_is_sent_again(directory: Path) -> None:

@@ -159,7 +159,8 @@ EMBEDDED = pytest.mark.parametrize("desk", ["embedded"], indirect=True)
 """For a test that looks into the database."""
 HERE = pytest.mark.parametrize("desk", ["memory", "embedded"], indirect=True)
 """For a test of limits that another process has otherwise, or of what a program can be given and no message has."""
-EVERYWHERE = ["memory", "embedded", "ksz", "adjustment"]
+EVERYWHERE = ["memory", "embedded", "ksz", pytest.param("adjustment", marks=pytest.mark.long)]
+"""The second dialect in `make test-long`: it shows that the first can be replaced, and takes as long again."""
 
 
 @pytest.fixture(scope="module")
