@@ -434,7 +434,7 @@ def replace_ticket(line: BatchLine, ticket: str | None) -> BatchLine:
 
 async def test_a_line_that_meets_a_defect_of_ours_stops_no_other(works: Works) -> None:
     """What fails unexpectedly while a line is decided fails that line alone, and nothing of it is written (rule 37)."""
-    decide = engine.insert_inscription
+    decide = engine.carry_out
 
     async def fail(request: Any, *arguments: Any, **named: Any) -> Any:
         if request.ssin == ssin_of(2).digits:
@@ -442,7 +442,7 @@ async def test_a_line_that_meets_a_defect_of_ours_stops_no_other(works: Works) -
         return await decide(request, *arguments, **named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "insert_inscription", fail)
+        patch.setattr(engine, "carry_out", fail)
         answers = await works.batch([insertion(n, ssin_of(n).digits, DAY) for n in (1, 2, 3)])
     assert [answer.code for answer in answers] == ["MSG00000", "SOA-00001", "MSG00000"]
     assert works.log.failed == [2]

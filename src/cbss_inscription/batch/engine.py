@@ -45,11 +45,8 @@ from cbss_inscription.domain.legal_data import FileStatus
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
-    DeleteInscription,
     InscriptionRequest,
-    InsertInscription,
     Operation,
-    UpdateInscription,
     WriteRequest,
     operation_of,
 )
@@ -78,10 +75,9 @@ from cbss_inscription.storage.batches import (
     StoredBatches,
     write_answers,
 )
-from cbss_inscription.storage.database import Connection
+from cbss_inscription.storage.database import OUTAGES, Connection
 from cbss_inscription.storage.journal import JournalEntry
-from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
-from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
+from cbss_inscription.usecases.carry_out import carry_out
 from cbss_inscription.usecases.ports import AccessRulesSource, AuditJournal, AuditKeysSource
 
 WAIT_SECONDS_FIRST: Final = 5.0
@@ -235,7 +231,7 @@ class _Turn:
                 return await self._try_all(lines, volumes)
         except psycopg.Error as error:
             volumes.give_back()
-            if isinstance(error, _OF_THE_SERVER):
+            if isinstance(error, OUTAGES):  # no line is to blame: the chunk is tried again as it is
                 raise
             if len(lines) == 1:
                 self._worker.log.line_failed(batch_id=self._claimed.batch_id, line=lines[0].number, error=error)
@@ -386,7 +382,9 @@ class _Turn:
             )
             volumes.begin()
             try:
-                said.ending = await _perform(request, exchange, self._rules, repertory, volumes)
+                said.ending = await carry_out(
+                    request, exchange, rules=self._rules, repertory=repertory, volumes=volumes
+                )
             except NotAuthorized as error:
                 said.ending = error
             except Exception as error:  # noqa: BLE001  # a defect that one line meets is that line's alone
@@ -545,7 +543,7 @@ class _CountedVolumes:
     ) -> AgreedVolume | None:
         """See `Volumes.admit`."""
         exceeded = None
-        if permission.volumes or self._is_rest_counted:
+        if permission.volumes:
             exceeded = self._meter.admit(permission, operation, now=now, calls=calls)
         if exceeded is None:
             self._admitted.append((permission, operation, now, calls))
@@ -577,24 +575,6 @@ class _CountedVolumes:
             permission, operation, now, calls = self._admitted.pop()
             if permission.volumes or self._is_rest_counted:
                 self._meter.give_back(permission, operation, now=now, calls=calls)
-
-
-async def _perform(
-    request: InscriptionRequest,
-    exchange: Exchange,
-    rules: _DecisionsInHand,
-    repertory: EmbeddedRepertory,
-    volumes: _CountedVolumes,
-) -> InscriptionResult:
-    match request:
-        case ConsultInscriptions():
-            return await consult_inscriptions(request, exchange, rules=rules, repertory=repertory, volumes=volumes)
-        case InsertInscription():
-            return await insert_inscription(request, exchange, rules=rules, repertory=repertory, volumes=volumes)
-        case UpdateInscription():
-            return await update_inscription(request, exchange, rules=rules, repertory=repertory, volumes=volumes)
-        case DeleteInscription():
-            return await delete_inscription(request, exchange, rules=rules, repertory=repertory, volumes=volumes)
 
 
 def _packed(said: _Said, now: datetime) -> PackedAnswer:
@@ -650,10 +630,3 @@ def _is_source_away(ending: InscriptionResult | CbssInscriptionError | None) -> 
 _REFUSALS: Final[Mapping[str, type[MessageRejected]]] = {
     kind.code: kind for kind in (SchemaViolation, ContentViolation)
 }
-_OF_THE_SERVER: Final = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.errors.ReadOnlySqlTransaction,
-    psycopg.errors.IdleInTransactionSessionTimeout,
-)
-"""Failures that no line is to blame for: the chunk is tried again as it is."""

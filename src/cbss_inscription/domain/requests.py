@@ -115,6 +115,17 @@ def operation_of(request: Request) -> Operation:
     return _OPERATIONS[type(request)]
 
 
+def contexts_named(request: Request) -> tuple[InscriptionContext, ...]:
+    """The contexts that `request` names; none for one that is not about inscriptions."""
+    match request:
+        case ConsultInscriptions():
+            return request.inscription_contexts
+        case InsertInscription() | UpdateInscription() | DeleteInscription():
+            return (request.inscription_context,)
+        case _:
+            return ()
+
+
 _OPERATIONS: dict[type[Request], Operation] = {
     ConsultInscriptions: Operation.CONSULT_INSCRIPTIONS,
     InsertInscription: Operation.INSERT_INSCRIPTION,

@@ -57,7 +57,7 @@ NO_LINES = LineSet((), ())
 class LinesInHand:
     """A `LineStore` of what was fetched: of one customer all lines of some persons, of others what they let it see.
 
-    What it did, and is to be written, is in `changed`, `history` and `remembered`.
+    What it did, and is to be written, is in `is_new`, `history` and `remembered`.
     """
 
     customer: CustomerIdentification

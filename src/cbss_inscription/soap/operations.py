@@ -21,8 +21,7 @@ from cbss_inscription.domain.requests import (
 from cbss_inscription.domain.results import Result
 from cbss_inscription.registers.port import PersonRegister
 from cbss_inscription.repertory.port import Repertory
-from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
-from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
+from cbss_inscription.usecases.carry_out import carry_out
 from cbss_inscription.usecases.consult_mutations import consult_mutations
 from cbss_inscription.usecases.health_check import health_check
 from cbss_inscription.usecases.ports import AccessRulesSource, MutationFeed, Source, Volumes
@@ -58,22 +57,8 @@ class InscriptionOperations:
         """See `DoorOperations.perform`."""
         rules = self.access_rules.current()
         match request:
-            case ConsultInscriptions():
-                return await consult_inscriptions(
-                    request, exchange, rules=rules, repertory=self.repertory, volumes=self.volumes
-                )
-            case InsertInscription():
-                return await insert_inscription(
-                    request, exchange, rules=rules, repertory=self.repertory, volumes=self.volumes
-                )
-            case UpdateInscription():
-                return await update_inscription(
-                    request, exchange, rules=rules, repertory=self.repertory, volumes=self.volumes
-                )
-            case DeleteInscription():
-                return await delete_inscription(
-                    request, exchange, rules=rules, repertory=self.repertory, volumes=self.volumes
-                )
+            case ConsultInscriptions() | InsertInscription() | UpdateInscription() | DeleteInscription():
+                return await carry_out(request, exchange, rules=rules, repertory=self.repertory, volumes=self.volumes)
             case HealthCheck():
                 return await health_check(
                     request,

@@ -36,6 +36,14 @@ APPLICATION_NAME: Final = "cbss-inscription"
 UNREADABLE: Final = "the database's connection string is none: key=value …, or postgresql://…"
 """Instead of libpq's words, which quote the string, and so perhaps half a password (SEC-78)."""
 
+OUTAGES: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+"""Failures of the database itself, whatever was asked: lost, too slow, or only reading."""
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Row = tuple[Any, ...]
 
@@ -76,12 +84,7 @@ class Database:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (
-            psycopg.OperationalError,
-            psycopg.InterfaceError,
-            psycopg.errors.ReadOnlySqlTransaction,
-            psycopg.errors.IdleInTransactionSessionTimeout,
-        ) as error:
+        except OUTAGES as error:
             raise TemporarilyUnavailable("database") from error
 
     async def row(self, query: str, parameters: dict[str, object] | None = None) -> Row | None:

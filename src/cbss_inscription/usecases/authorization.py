@@ -17,14 +17,11 @@ from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import (
-    ConsultInscriptions,
     CustomerRequest,
-    DeleteInscription,
     InscriptionRequest,
-    InsertInscription,
     Operation,
-    UpdateInscription,
     WriteRequest,
+    contexts_named,
     operation_of,
 )
 from cbss_inscription.domain.results import Information, Status, StatusValue
@@ -97,7 +94,7 @@ def permit(
         request.information_customer.customer_identification,
         request.legal_context,
         today=exchange.timestamp_receive.date(),
-        inscription_contexts=_contexts_named(request),
+        inscription_contexts=contexts_named(request),
     )
     _note(exchange, rules, decision.access_rule, decision.permission)
     if decision.permission is not None:
@@ -123,16 +120,6 @@ def _note(exchange: Exchange, rules: Decisions, rule: AccessRule | None, permiss
     exchange.trail.rules_version = rules.version
     exchange.trail.access_rule = None if rule is None else rule.dossier
     exchange.trail.permission = None if permission is None else permission.reference
-
-
-def _contexts_named(request: CustomerRequest) -> tuple[InscriptionContext, ...]:
-    match request:
-        case ConsultInscriptions():
-            return request.inscription_contexts
-        case InsertInscription() | UpdateInscription() | DeleteInscription():
-            return (request.inscription_context,)
-        case _:
-            return ()
 
 
 def _refused_by_volume(request: CustomerRequest, exceeded: AgreedVolume) -> Status:

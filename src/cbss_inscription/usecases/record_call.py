@@ -21,6 +21,7 @@ from cbss_inscription.domain.requests import (
     InsertInscription,
     Request,
     UpdateInscription,
+    contexts_named,
     operation_of,
 )
 from cbss_inscription.domain.results import (
@@ -124,13 +125,7 @@ def record_of_change(change: UnrecordedChange, keys: AuditKeys, *, service: str,
 
 def contexts_of(request: Request | None) -> tuple[str, ...]:
     """The contexts that a request names, as its record does."""
-    match request:
-        case ConsultInscriptions():
-            return tuple(str(context) for context in request.inscription_contexts)
-        case InsertInscription() | UpdateInscription() | DeleteInscription():
-            return (str(request.inscription_context),)
-        case _:
-            return ()
+    return () if request is None else tuple(map(str, contexts_named(request)))
 
 
 def persons_of(
