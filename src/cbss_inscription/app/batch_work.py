@@ -39,7 +39,7 @@ from cbss_inscription.governance.volumes import VolumeMeter
 from cbss_inscription.storage.batches import BATCH_SESSIONS, StoredBatches
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.inscriptions import StoredInscriptions
-from cbss_inscription.storage.journal import StoredJournal
+from cbss_inscription.storage.journal import SEALS_LOOK_SECONDS, StoredJournal
 from cbss_inscription.storage.migration import check_schema
 from cbss_inscription.storage.persons import StoredPersons
 from cbss_inscription.storage.volumes import StoredVolumes
@@ -54,8 +54,6 @@ FAILED_SECONDS: Final = 2.0
 """How long it waits when it could not do it."""
 REST_SECONDS_MAX: Final = 10.0
 """The longest rest between two chunks."""
-SEALS_LOOK_SECONDS: Final = 3.0
-"""How often it is looked whether the journal's seals keep up (SEC-73)."""
 FORGET_SECONDS: Final = 3_600.0
 """How often it is looked whether finished batches are to be forgotten."""
 

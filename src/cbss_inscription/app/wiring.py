@@ -61,7 +61,7 @@ from cbss_inscription.soap.wsdl import WsdlDocuments
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.declarations import StoredDeclarations
 from cbss_inscription.storage.inscriptions import StoredInscriptions
-from cbss_inscription.storage.journal import StoredJournal
+from cbss_inscription.storage.journal import SEALS_LOOK_SECONDS, StoredJournal
 from cbss_inscription.storage.mutations import StoredMutations
 from cbss_inscription.storage.replay import FORGET_INTERVAL_SECONDS, StoredReplayGuard
 from cbss_inscription.storage.volumes import StoredVolumes
@@ -75,8 +75,6 @@ APPLICATION_FACTORIES: Final = {
     Listener.PLAIN: "cbss_inscription.app.wiring:application_of_plain_worker",
 }
 """What the application server loads in each worker of a listener for messages."""
-SEALS_LOOK_SECONDS: Final = 3.0
-"""How often a worker looks whether the journal's seals keep up (SEC-73)."""
 FORGET_GRACE: Final = timedelta(minutes=5)
 """How long expired messages are still remembered: another replica's clock may be behind ours (SEC-52)."""
 

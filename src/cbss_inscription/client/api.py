@@ -19,7 +19,7 @@ from cbss_inscription.domain.inscription import InscriptionContext, InvalidInscr
 from cbss_inscription.domain.legal_context import InvalidLegalContext, LegalContext
 from cbss_inscription.domain.legal_data import LegalData
 from cbss_inscription.domain.mutation import MUTATIONS_MAX, Mutation
-from cbss_inscription.domain.period import GivenPeriod, Period
+from cbss_inscription.domain.period import GivenPeriod, Period, in_milliseconds
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
     ConsultMutations,
@@ -154,7 +154,7 @@ class Requests:
         return InformationCustomer(
             customer_identification=customer,
             ticket=ticket or str(uuid4()),
-            timestamp_sent=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            timestamp_sent=in_milliseconds(now),
         )
 
     def _legal_context(self, legal_context: str | None) -> LegalContext:

@@ -28,6 +28,11 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+def in_milliseconds(moment: datetime) -> datetime:
+    """The moment as finely as the wire tells it, so that its echo can be compared."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
 class IncompleteDate(msgspec.Struct, frozen=True, order=True):
     """A legal birth or decease date: `yyyy-mm-dd`, `yyyy-mm-00` or `yyyy-00-00`; a zero part is unknown (rule 24).
 

@@ -21,6 +21,7 @@ from cbss_inscription.domain.errors import MessageRejected, RepertoryUnavailable
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.legal_data import FileStatus, Person, Register
 from cbss_inscription.domain.outcome_codes import OutcomeCode
+from cbss_inscription.domain.period import in_milliseconds
 from cbss_inscription.domain.person_search import (
     CANDIDATES_MAX,
     PhoneticCriteria,
@@ -32,7 +33,7 @@ from cbss_inscription.domain.results import Health, PersonsResult, Result, Sanit
 from cbss_inscription.domain.ssin import Ssin
 
 if TYPE_CHECKING:
-    from cbss_inscription.client.call import Answer, PreparedCall
+    from cbss_inscription.client.asking import Sender
     from cbss_inscription.security.sign import Signer
 
 TIMEOUT_SECONDS: Final = 2.0
@@ -45,18 +46,6 @@ SOURCE: Final = "national-register"
 """The name of the register in health checks and logs."""
 _ANSWERS: Final = {StatusValue.DATA_FOUND: OutcomeCode.SUCCESS, StatusValue.NO_DATA_FOUND: OutcomeCode.NO_DATA}
 _SENDINGS_MAX: Final = 2
-
-
-class Sender(Protocol):
-    """The way to the register and back: `client.transport.AsyncTransport`."""
-
-    async def send(self, call: PreparedCall, *, seconds_max: float | None = None) -> Answer[Result]:
-        """The answer to `call`, within so many seconds. Raises `CallFailed`."""
-        ...
-
-    async def close(self) -> None:
-        """Nothing; the connections are closed."""
-        ...
 
 
 class SourceLog(Protocol):
@@ -237,7 +226,7 @@ class RemoteNationalRegister:
         return InformationCustomer(
             customer_identification=self._customer,
             ticket=str(uuid4()),
-            timestamp_sent=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            timestamp_sent=in_milliseconds(now),
         )
 
 

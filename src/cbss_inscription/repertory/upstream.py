@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import msgspec
 
-from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, TIMEOUT_SECONDS
+from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, TIMEOUT_SECONDS, Sender
 from cbss_inscription.client.breaker import Circuit, CircuitBreaker
 from cbss_inscription.client.errors import FaultReceived, Obstacle, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.domain.customer import InformationCustomer
@@ -33,6 +33,7 @@ from cbss_inscription.domain.errors import (
 from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
+from cbss_inscription.domain.period import in_milliseconds
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
     DeleteInscription,
@@ -63,7 +64,7 @@ from cbss_inscription.repertory.port import Admitted
 from cbss_inscription.repertory.reconcile import answer_after
 
 if TYPE_CHECKING:
-    from cbss_inscription.client.call import Answer, PreparedCall
+    from cbss_inscription.client.call import Answer
     from cbss_inscription.client.dialect import Dialect
     from cbss_inscription.security.sign import Signer
 
@@ -78,18 +79,6 @@ _CODES: Final = frozenset(code.value for code in OutcomeCode)
 _RANDOM: Final = secrets.SystemRandom()
 
 RequestT = TypeVar("RequestT", bound=InscriptionRequest)
-
-
-class Sender(Protocol):
-    """The way to the upstream and back: `client.transport.AsyncTransport`."""
-
-    async def send(self, call: PreparedCall, *, seconds_max: float | None = None) -> Answer[Result]:
-        """The answer to `call`, within so many seconds. Raises `CallFailed`."""
-        ...
-
-    async def close(self) -> None:
-        """Nothing; the connections are closed."""
-        ...
 
 
 class UpstreamLog(Protocol):
@@ -439,7 +428,7 @@ class UpstreamRepertory:
             information_customer=InformationCustomer(
                 customer_identification=information.customer_identification,
                 ticket=information.ticket or str(exchange.ticket_cbss),
-                timestamp_sent=None if sent is None else sent.replace(microsecond=sent.microsecond // 1000 * 1000),
+                timestamp_sent=None if sent is None else in_milliseconds(sent),
             ),
         )
 

@@ -21,6 +21,8 @@ GROUP_RECORDS_MAX: Final = 500
 """Records that one statement writes."""
 WAITING_RECORDS_MAX: Final = 10_000
 """Records that may wait in one worker; a call beyond them is refused with SOA-02002."""
+SEALS_LOOK_SECONDS: Final = 3.0
+"""How often a worker looks whether the journal's seals keep up (SEC-73)."""
 ATTEMPTS: Final = 2
 """How often a group is sent: a connection that the server closed while it was idle is noticed by the first."""
 
