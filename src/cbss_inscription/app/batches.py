@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -16,10 +17,11 @@ import structlog
 from starlette.types import ASGIApp
 
 from cbss_inscription.app.addresses import LIVE_PATH
+from cbss_inscription.app.background import repeat
 from cbss_inscription.app.clock import Clock, ClockWatch, read_clock, utc_now
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
-from cbss_inscription.app.reloading import RulesInForce, TrustInForce, reloaded_rules, reloaded_trust
+from cbss_inscription.app.reloading import TrustInForce, reloaded_rules, reloaded_trust
 from cbss_inscription.app.settings import Batch, Settings, settings_of_worker
 from cbss_inscription.app.telemetry import StructuredClockLog, StructuredReloadLog, configure_logging
 from cbss_inscription.app.wiring import policy_of
@@ -88,14 +90,33 @@ def build_uploads(settings: Settings, *, clock: Clock = utc_now) -> ASGIApp:
 
     uploads = Uploads(folder)
 
+    def look() -> None:
+        trust.look()
+        rules.look()
+
+    def forget() -> None:
+        uploads.forget(before=clock() - timedelta(days=said.kept_days))
+
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         await database.open()
         await watch.look()
         tasks = [
             asyncio.create_task(watch.keep_looking()),
-            asyncio.create_task(_keep_looking(trust.look, rules, seconds=settings.reload_seconds)),
-            asyncio.create_task(_forget(uploads, timedelta(days=said.kept_days), clock=clock)),
+            asyncio.create_task(
+                repeat(
+                    partial(asyncio.to_thread, look),
+                    seconds=lambda: settings.reload_seconds,
+                    failed=lambda kind: log.reload_failed(what="watch", reason=kind),
+                )
+            ),
+            asyncio.create_task(
+                repeat(
+                    partial(asyncio.to_thread, forget),
+                    seconds=lambda: FORGET_SECONDS,
+                    failed=lambda kind: log.reload_failed(what="uploads", reason=kind),
+                )
+            ),
         ]
         try:
             yield
@@ -106,19 +127,6 @@ def build_uploads(settings: Settings, *, clock: Clock = utc_now) -> ASGIApp:
 
     service = BatchesOverHttp(uploads=uploads, desk=desk, limits=said.limits, clock=clock, live_path=LIVE_PATH)
     return service.application(lifespan)
-
-
-async def _keep_looking(look: Callable[[], None], rules: RulesInForce, *, seconds: float) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        await asyncio.to_thread(look)
-        await asyncio.to_thread(rules.look)
-
-
-async def _forget(uploads: Uploads, kept: timedelta, *, clock: Clock) -> None:
-    while True:
-        await asyncio.to_thread(uploads.forget, before=clock() - kept)
-        await asyncio.sleep(FORGET_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
