@@ -18,14 +18,22 @@ from cbss_inscription.domain.exchange import Caller
 from cbss_inscription.domain.line_set import DoneChange
 from cbss_inscription.domain.spans import FOREVER, Spans
 from cbss_inscription.governance.volumes import CountedCall
+from cbss_inscription.storage.binary_rows import (
+    of_bytes,
+    of_moment,
+    of_moments,
+    of_number,
+    of_spans,
+    of_text,
+    row_of,
+    whole,
+)
 from cbss_inscription.storage.database import Connection
 from cbss_inscription.storage.journal import JournalEntry
 from cbss_inscription.storage.queries import QUERIES
 
 _SPAN: Final = re.compile(r"\[([0-9-]+),([0-9-]*)\)")
 _AFTER_THE_CALENDAR: Final = "10000-01-01"
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-_NULL: Final = "\\N"
 
 StoredSet = tuple[Spans, tuple[datetime, ...]]
 """A line set: its spans, and when each came to be as it is."""
@@ -104,14 +112,14 @@ async def answered_declarations(
 
 async def write(connection: Connection, done: WorkDone) -> None:
     """Nothing; all of it stands in the tables when the transaction commits."""
-    changed_at, received_at = done.changed_at.isoformat(), done.received_at.isoformat()
-    customer = _escaped(done.customer)
+    customer, changed_at = of_text(done.customer), of_moment(done.changed_at)
     if done.new_sets:
-        rows = (
-            f"{ssin}\t{customer}\t{_escaped(context)}\t{write_spans(spans)}\t{_times(times)}\n"
+        begin = row_of(5)
+        rows = [
+            b"".join((begin, of_number(ssin), customer, of_text(context), of_spans(spans), of_moments(times)))
             for ssin, context, (spans, times) in done.new_sets
-        )
-        await _copy(connection, QUERIES["copy_new_line_sets"], rows)
+        ]
+        await _copy(connection, "copy_new_line_sets", rows)
     if done.changed_sets:
         changed = [
             (ssin, context, write_spans(spans), _times(times)) for ssin, context, (spans, times) in done.changed_sets
@@ -119,43 +127,60 @@ async def write(connection: Connection, done: WorkDone) -> None:
         parameters = {"customer": done.customer, "changed": msgspec.json.encode(changed).decode("utf-8")}
         await connection.execute(QUERIES["change_line_sets"], parameters)
     if done.history:
-        said = "\t".join(map(_escaped, (done.legal_context, done.caller.application_urn, done.caller.cbe_number)))
-        rows = (
-            f"{one.ssin}\t{customer}\t{_escaped(one.inscription_context)}\t{one.operation}\t{write_spans(one.before)}"
-            f"\t{write_spans(one.after)}\t{changed_at}\t{one.ticket_cbss}\t"
-            f"{_NULL if one.customer_ticket is None else _escaped(one.customer_ticket)}\t{said}\n"
+        begin, said = row_of(12), (done.legal_context, done.caller.application_urn, done.caller.cbe_number)
+        end = b"".join(map(of_text, said))
+        rows = [
+            b"".join(
+                (
+                    begin,
+                    of_number(one.ssin),
+                    customer,
+                    of_text(one.inscription_context),
+                    of_text(one.operation),
+                    of_spans(one.before),
+                    of_spans(one.after),
+                    changed_at,
+                    of_bytes(one.ticket_cbss.bytes),
+                    of_text(one.customer_ticket),
+                    end,
+                )
+            )
             for one in done.history
-        )
-        await _copy(connection, QUERIES["copy_history"], rows)
+        ]
+        await _copy(connection, "copy_history", rows)
     if done.answered:
-        rows = (
-            f"{customer}\t{_escaped(ticket)}\t\\\\x{content.hex()}\t\\\\x{answer.hex()}\t{changed_at}\n"
+        begin = row_of(5) + customer
+        rows = [
+            b"".join((begin, of_text(ticket), of_bytes(content), of_bytes(answer), changed_at))
             for ticket, content, answer in done.answered
-        )
-        await _copy(connection, QUERIES["copy_answered_declarations"], rows)
-    await _write_records(connection, done, received_at)
+        ]
+        await _copy(connection, "copy_answered_declarations", rows)
+    await _write_records(connection, done)
 
 
-async def _write_records(connection: Connection, done: WorkDone, received_at: str) -> None:
+async def _write_records(connection: Connection, done: WorkDone) -> None:
     if not done.records:
         return
-    cursor = await connection.execute(QUERIES["audit_record_numbers"], {"record_count": len(done.records)})
-    numbers = await cursor.fetchall()
-    records = [(str(entry.ticket), entry) for entry in done.records]
-    rows = (
-        f"{received_at}\t{ticket}\t{number}\t{_escaped(entry.content)}\n"
-        for (ticket, entry), (number,) in zip(records, numbers, strict=True)
-    )
-    await _copy(connection, QUERIES["copy_audit_records"], rows)
-    rows = (f"\\\\x{person.hex()}\t{received_at}\t{ticket}\n" for ticket, entry in records for person in entry.hashes)
-    await _copy(connection, QUERIES["copy_audit_persons"], rows)
+    received_at = of_moment(done.received_at)
+    records = [(of_bytes(entry.ticket.bytes), entry) for entry in done.records]
+    begin = row_of(3) + received_at
+    rows = [b"".join((begin, ticket, of_text(entry.content))) for ticket, entry in records]
+    await _copy(connection, "copy_audit_records", rows)
+    begin = row_of(3)
+    rows = [
+        b"".join((begin, of_bytes(person), received_at, ticket))
+        for ticket, entry in records
+        for person in entry.hashes
+    ]
+    await _copy(connection, "copy_audit_persons", rows)
+    begin = row_of(4)
     kept = [
-        f"{entry.ticket}\t{received_at}\t{_escaped(entry.evidence.key)}\t\\\\x{entry.evidence.sealed.hex()}\n"
-        for entry in done.records
+        b"".join((begin, ticket, received_at, of_text(entry.evidence.key), of_bytes(entry.evidence.sealed)))
+        for ticket, entry in records
         if entry.evidence is not None
     ]
     if kept:
-        await _copy(connection, QUERIES["copy_audit_evidence"], kept)
+        await _copy(connection, "copy_audit_evidence", kept)
     counted = Counter(entry.counted for entry in done.records if entry.counted is not None)
     if counted:
         calls = {replace(call, is_refused=False) for call in counted}
@@ -179,16 +204,9 @@ def _counts(call: CountedCall, counted: Counter[CountedCall]) -> dict[str, objec
     }
 
 
-async def _copy(connection: Connection, statement: str, rows: Iterable[str]) -> None:
-    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        await copy.write("".join(rows))
-
-
-def _escaped(text: str) -> str:
-    """The text as a value of COPY's text format."""
-    if "\\" in text or "\t" in text or "\n" in text or "\r" in text:  # seldom; finding out is what must be quick
-        return text.translate(_ESCAPES)
-    return text
+async def _copy(connection: Connection, query: str, rows: Iterable[bytes]) -> None:
+    async with connection.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
+        await copy.write(whole(rows))
 
 
 def read_spans(periods: str) -> Spans:

@@ -1487,7 +1487,7 @@ WHERE customer = %(customer)s::text AND ticket = ANY (%(tickets)s::text[]);
 
 -- name: copy_new_line_sets
 -- Line sets that there were none of, as rows of COPY. To be run under lock_persons.
-COPY inscription (ssin, customer, inscription_context, periods, last_changes) FROM STDIN;
+COPY inscription (ssin, customer, inscription_context, periods, last_changes) FROM STDIN WITH (FORMAT binary);
 
 -- name: change_line_sets
 -- Nothing; line sets that were there are as given: a JSON text of [ssin, context, periods, last changes] each. To be run
@@ -1501,27 +1501,23 @@ WHERE ssin = (changed ->> 0)::bigint AND customer = %(customer)s::text AND inscr
 -- Changes of line sets as rows of COPY, in the order in which they were done.
 COPY inscription_history (ssin, customer, inscription_context, operation, before, after, changed_at, ticket_cbss,
                           customer_ticket, legal_context, application_urn, cbe_number)
-FROM STDIN;
+FROM STDIN WITH (FORMAT binary);
 
 -- name: copy_answered_declarations
 -- Declarations that were done, with their answers, as rows of COPY. To be run under lock_tickets.
-COPY answered_declaration (customer, ticket, content, answer, answered_at) FROM STDIN;
-
--- name: audit_record_numbers
--- The numbers of so many records that are about to be written.
-SELECT nextval('audit_record_number') FROM generate_series(1, %(record_count)s::integer);
+COPY answered_declaration (customer, ticket, content, answer, answered_at) FROM STDIN WITH (FORMAT binary);
 
 -- name: copy_audit_records
--- Records of the journal as rows of COPY.
-COPY audit_record (received_at, ticket_cbss, record_number, content) FROM STDIN;
+-- Records of the journal as rows of COPY, numbered as they come.
+COPY audit_record (received_at, ticket_cbss, content) FROM STDIN WITH (FORMAT binary);
 
 -- name: copy_audit_persons
 -- Which records persons are found in, as rows of COPY.
-COPY audit_person (person_hash, received_at, ticket_cbss) FROM STDIN;
+COPY audit_person (person_hash, received_at, ticket_cbss) FROM STDIN WITH (FORMAT binary);
 
 -- name: copy_audit_evidence
 -- Requests that are kept, as rows of COPY.
-COPY audit_evidence (ticket_cbss, received_at, key, sealed) FROM STDIN;
+COPY audit_evidence (ticket_cbss, received_at, key, sealed) FROM STDIN WITH (FORMAT binary);
 
 -- name: count_calls
 -- Nothing; calls are counted for the volumes, as write_audit_records counts them: a JSON text of an array of objects.
