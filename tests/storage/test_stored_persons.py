@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,9 @@ class Registers:
     def chain_of(self, ssin: Ssin, hops_max: int) -> tuple[Person, ...]:
         return self.runner.run(self.persons.chain_of(ssin, hops_max=hops_max))
 
+    def chains_of(self, ssins: Collection[Ssin], hops_max: int) -> dict[Ssin, tuple[Person, ...]]:
+        return self.runner.run(self.persons.chains_of(ssins, hops_max=hops_max))
+
 
 @pytest.fixture(scope="module")
 def registers(module_database: str) -> Iterator[Registers]:
@@ -98,6 +101,20 @@ def naive_walk(graph: dict[int, str | int], start: int, hops_max: int) -> list[i
         walked.append(here)
         here = graph[here]
     return walked
+
+
+@settings(deadline=None)
+@given(graph=GRAPHS, starts=st.sets(st.integers(0, FILES_MAX)), hops_max=st.integers(0, 12))
+def test_rule_16_chains_asked_together_are_those_asked_one_by_one(
+    registers: Registers, graph: dict[int, str | int], starts: set[int], hops_max: int
+) -> None:
+    """For many numbers at once each chain is what a naive walk gives, empty where there is no file (rules 16, 37)."""
+    registers.hold([file(index, fate) for index, fate in graph.items()])
+    found = registers.chains_of([ssin(start) for start in starts], hops_max)
+    assert found == {
+        ssin(start): tuple(file(index, graph[index]) for index in naive_walk(graph, start, hops_max))
+        for start in starts
+    }
 
 
 @settings(deadline=None)

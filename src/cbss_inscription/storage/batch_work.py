@@ -168,9 +168,7 @@ async def _write_records(connection: Connection, done: WorkDone) -> None:
     await _copy(connection, "copy_audit_records", rows)
     begin = row_of(3)
     rows = [
-        b"".join((begin, of_bytes(person), received_at, ticket))
-        for ticket, entry in records
-        for person in entry.hashes
+        b"".join((begin, of_bytes(person), received_at, ticket)) for ticket, entry in records for person in entry.hashes
     ]
     await _copy(connection, "copy_audit_persons", rows)
     begin = row_of(4)

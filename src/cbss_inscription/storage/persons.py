@@ -33,15 +33,17 @@ class StoredPersons:
         return tuple(read_person(row) for row in rows)
 
     async def chains_of(self, ssins: Collection[Ssin], *, hops_max: int) -> dict[Ssin, tuple[Person, ...]]:
-        """The chains of many numbers, each as `chain_of` gives it: one round trip for all."""
-        numbers = [ssin.number for ssin in ssins]
-        rows = await self._database.rows(
-            "chains_of_files", {"ssins": numbers, "hops_max": hops_max, "registers": self._registers}
-        )
-        chains: dict[int, list[Person]] = {}
-        for asked, *file in rows:
-            chains.setdefault(asked, []).append(read_person(tuple(file)))
-        return {ssin: tuple(chains.get(number, ())) for ssin, number in zip(ssins, numbers, strict=True)}
+        """The chains of many numbers, each as `chain_of` gives it: one round trip for most, which are not replaced."""
+        asked = {"ssins": [ssin.number for ssin in ssins], "registers": self._registers}
+        files = [read_person(row) for row in await self._database.rows("files_of_numbers", asked)]
+        chains = {file.ssin: [file] for file in files}
+        replaced = [file.ssin.number for file in files if file.replaced_by is not None]
+        if replaced:
+            followed = asked | {"ssins": replaced, "hops_max": hops_max}
+            chains |= {Ssin.of_number(number): [] for number in replaced}
+            for number, *file in await self._database.rows("chains_of_files", followed):
+                chains[Ssin.of_number(number)].append(read_person(tuple(file)))
+        return {ssin: tuple(chains.get(ssin, ())) for ssin in ssins}
 
     async def like(self, criteria: PhoneticCriteria) -> tuple[Person, ...]:
         """See `PersonRegister.like`: in the order of the numbers.

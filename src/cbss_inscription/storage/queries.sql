@@ -19,8 +19,15 @@ SELECT ssin, register, status, replaced_by, last_name, given_names, birth_date, 
 FROM chain
 ORDER BY hop;
 
+-- name: files_of_numbers
+-- The files of some numbers.
+SELECT ssin, register, status, replaced_by, last_name, given_names, birth_date, gender_code, decease_date,
+       register_inception_date
+FROM person
+WHERE ssin = ANY (%(ssins)s::bigint[]) AND register = ANY (%(registers)s::text[]);
+
 -- name: chains_of_files
--- The same for many numbers together: the number asked, and each file of its chain, in order.
+-- As chain_of_files, for many numbers together: the number asked, and each file of its chain, in order.
 WITH RECURSIVE chain AS (
     SELECT asked.ssin AS asked, person.*, 0 AS hop, ARRAY[person.ssin] AS seen
     FROM unnest(%(ssins)s::bigint[]) AS asked (ssin)
