@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -227,7 +228,7 @@ def test_a_file_that_contradicts_itself_is_not_read(told: str, untrue: str) -> N
 
 def test_a_successor_alone_means_replaced() -> None:
     """A register that gives `replacedBy` without `canceled` says the same (rule 15)."""
-    replaced = replace(ACTIVE, status=FileStatus.REPLACED, replaced_by=number(2))
+    replaced = msgspec.structs.replace(ACTIVE, status=FileStatus.REPLACED, replaced_by=number(2))
     result = PersonsResult(status=FOUND, ssins=(number(1),), chains=((replaced,),))
     text = etree.tostring(_response(BY_SSIN, result), encoding="unicode")
     assert 'canceled="true" ' in text

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 import zeep
 from lxml import etree
+from msgspec.structs import replace
 from zeep.transports import Transport
 
 from cbss_inscription import names

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Self
 from uuid import uuid4
 
+import msgspec
 import psycopg
 
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
@@ -62,7 +63,7 @@ def person_of(index: int, *, successor: int | None = None, canceled: bool = Fals
         birth_date=IncompleteDate(1985, 7, 30),
         gender=Gender.FEMALE,
     )
-    return replace(file, **changes)
+    return msgspec.structs.replace(file, **changes)
 
 
 def permission_of(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import given as given_values
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cbss_inscription.app import wiring
 from cbss_inscription.domain.customer import InformationCustomer

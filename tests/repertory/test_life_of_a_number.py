@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import given, settings
@@ -852,7 +853,9 @@ def test_rule_21_rad_in_and_out_change_only_the_authority(world: World) -> None:
         done = world.run(life.rad_in(number(1), day=day, operator=OPERATOR))
         assert isinstance(done, Done)
         since = day or done.recorded_at.date()
-        assert world.file(number(1)) == replace(file, register=Register.RAD, register_inception_date=since)
+        assert world.file(number(1)) == msgspec.structs.replace(
+            file, register=Register.RAD, register_inception_date=since
+        )
         assert world.run(life.rad_in(number(1), operator=OPERATOR)) == refused(RefusalReason.NOTHING_CHANGES)
         assert isinstance(world.run(life.rad_out(number(1), operator=OPERATOR)), Done)
         assert world.file(number(1)) == file
@@ -925,7 +928,7 @@ def test_corrected_data_replace_the_former_and_are_found_by(world: World) -> Non
     life = world.life()
     correction = LegalData(last_name="Dupont", gender=Gender.FEMALE)
     assert isinstance(world.run(life.correct(number(1), correction, operator=OPERATOR)), Done)
-    assert world.file(number(1)) == replace(file, last_name="Dupont", gender=Gender.FEMALE)
+    assert world.file(number(1)) == msgspec.structs.replace(file, last_name="Dupont", gender=Gender.FEMALE)
     found = world.run(StoredPersons(world.database).like(PhoneticCriteria(last_name="Dupond")))
     assert [one.ssin for one in found] == [number(1)]
     assert world.run(StoredPersons(world.database).like(PhoneticCriteria(last_name="Peeters"))) == ()

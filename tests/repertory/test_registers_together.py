@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from cbss_inscription.domain.errors import RepertoryUnavailable
 from cbss_inscription.domain.exchange import Exchange

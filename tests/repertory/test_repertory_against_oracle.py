@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import count, pairwise
 from typing import Any, ClassVar, Final
@@ -20,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from msgspec.structs import replace
 
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
 from cbss_inscription.domain.exchange import Caller, Exchange

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
 from cbss_inscription.domain.errors import NotAuthorized, RepertoryUnavailable, TemporarilyUnavailable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import product
 from typing import Literal
 
@@ -12,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cbss_inscription.domain.legal_data import FileStatus, Gender, LegalData, Person, Register
 from cbss_inscription.domain.period import IncompleteDate

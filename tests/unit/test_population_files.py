@@ -6,12 +6,12 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.legal_data import FileStatus, Gender, Person, Register

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+import msgspec
 
 
 class KnownBy(StrEnum):
@@ -35,8 +37,7 @@ class Caller:
     """The name of the network, for a caller that is known by it."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Trail:
+class Trail(msgspec.Struct, kw_only=True):
     """By which rules an exchange was decided, noted on its way by whoever decides, for the record of it (SEC-60)."""
 
     rules_version: int | None = None
@@ -46,13 +47,12 @@ class Trail:
     """The reference of the permission."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """One request and its reply: our ticket, when the request came (UTC), who sent it, what was decided on its way."""
 
     ticket_cbss: UUID
     timestamp_receive: datetime
     caller: Caller
-    trail: Trail = field(default_factory=Trail, compare=False)
-    answer_by: float | None = field(default=None, compare=False)
+    trail: Trail = msgspec.field(default_factory=Trail)
+    answer_by: float | None = None
     """When the answer must be there, in seconds of the monotonic clock; None: as late as it takes."""

@@ -7,6 +7,7 @@ from datetime import date
 from enum import IntEnum, StrEnum
 from typing import Final
 
+from cbss_inscription.domain.concealed import Concealed
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.ssin import Series, Ssin
 
@@ -58,8 +59,7 @@ class InvalidPerson(ValueError):
     """A file that contradicts itself (rules 12, 15): a defect of the register's data."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(Concealed, frozen=True, kw_only=True):
     """A person's file in a register; `replaced_by` is there exactly when its status is REPLACED (rule 15).
 
     Raises `InvalidPerson`. Its repr shows neither number nor names.
@@ -69,12 +69,12 @@ class Person:
     register: Register
     status: FileStatus
     replaced_by: Ssin | None = None
-    last_name: str = field(repr=False)
-    given_names: tuple[str, ...] = field(default=(), repr=False)
-    birth_date: IncompleteDate | None = field(default=None, repr=False)
-    gender: Gender = field(default=Gender.UNKNOWN, repr=False)
-    decease_date: IncompleteDate | None = field(default=None, repr=False)
-    register_inception_date: date | None = field(default=None, repr=False)
+    last_name: str
+    given_names: tuple[str, ...] = ()
+    birth_date: IncompleteDate | None = None
+    gender: Gender = Gender.UNKNOWN
+    decease_date: IncompleteDate | None = None
+    register_inception_date: date | None = None
     """Since when the file is KSZ's: made (BIS), or last taken in (RAD); the National Register's have none (rule 21)."""
 
     def __post_init__(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
 import msgspec
 
+from cbss_inscription.domain.concealed import Concealed
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
@@ -42,15 +43,14 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """None: the declaration has no ticket and is remembered by nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TicketClaim:
+class TicketClaim(Concealed, frozen=True, kw_only=True):
     """That a declaration is to be done once for its ticket, within the transaction of its change (rule 38)."""
 
     ticket: str
     """As the customer sent it, whole: at most `TICKET_LENGTH_MAX` characters."""
     content: bytes
     """Digest of all that the declaration says beside its ticket and its time."""
-    told: bytes = field(repr=False)
+    told: bytes
     """What the answer says beside the lines, as JSON: kept as it is, to be read by who wrote it."""
 
 
@@ -81,8 +81,7 @@ class DoneChange(msgspec.Struct, frozen=True, kw_only=True):
     customer_ticket: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnsweredBefore:
+class AnsweredBefore(Concealed, frozen=True, kw_only=True):
     """A declaration that was done under the same customer and ticket; nothing was done for this one (rule 38).
 
     `changed` and `told` are what was known then; both are None when the record of the answer cannot be read.
@@ -90,7 +89,7 @@ class AnsweredBefore:
 
     content: bytes
     changed: Changed | None
-    told: bytes | None = field(repr=False)
+    told: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,10 @@ The SSIN is still text here: its check digits are a business matter (MSG00011), 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
+from cbss_inscription.domain.concealed import Concealed
 from cbss_inscription.domain.customer import InformationCustomer
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
@@ -30,49 +31,45 @@ class Operation(StrEnum):
     SEARCH_PERSON_PHONETICALLY = "searchPersonPhonetically"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsultInscriptions:
+class ConsultInscriptions(Concealed, frozen=True, kw_only=True):
     """Which lines of a person are known: of these contexts (none = all), overlapping this period (none = all)."""
 
     information_customer: InformationCustomer
     legal_context: LegalContext
-    ssin: str = field(repr=False)
+    ssin: str
     inscription_contexts: tuple[InscriptionContext, ...] = ()
     period: GivenPeriod | None = None
     next: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InsertInscription:
+class InsertInscription(Concealed, frozen=True, kw_only=True):
     """Add a period to a context; when legal data are given, only if they match the register's."""
 
     information_customer: InformationCustomer
     legal_context: LegalContext
-    ssin: str = field(repr=False)
+    ssin: str
     inscription_context: InscriptionContext
     period: GivenPeriod
     legal_data: LegalData | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateInscription:
+class UpdateInscription(Concealed, frozen=True, kw_only=True):
     """Give exactly the line of this context and period another period."""
 
     information_customer: InformationCustomer
     legal_context: LegalContext
-    ssin: str = field(repr=False)
+    ssin: str
     inscription_context: InscriptionContext
     period: GivenPeriod
     new_period: GivenPeriod
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteInscription:
+class DeleteInscription(Concealed, frozen=True, kw_only=True):
     """Cut a period out of a context; without period, the whole context (rule 34)."""
 
     information_customer: InformationCustomer
     legal_context: LegalContext
-    ssin: str = field(repr=False)
+    ssin: str
     inscription_context: InscriptionContext
     period: GivenPeriod | None = None
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
 from uuid import UUID, uuid4
+
+from msgspec.structs import replace
 
 from cbss_inscription.domain.legal_data import GIVEN_NAMES_MAX, FileStatus, Gender, LegalData, Person, Register
 from cbss_inscription.domain.life import FileChange, LifeEvent, LifeRecord

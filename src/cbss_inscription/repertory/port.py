@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
+
+import msgspec
 
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.exchange import Exchange
@@ -21,12 +22,11 @@ from cbss_inscription.governance.access import Permission
 RequestT_co = TypeVar("RequestT_co", bound=InscriptionRequest, covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted(Generic[RequestT_co]):
+class Admitted(msgspec.Struct, Generic[RequestT_co], frozen=True, kw_only=True):
     """A request whose caller may ask it: with the SSIN parsed, and the permission it is asked under."""
 
     request: RequestT_co
-    ssin: Ssin = field(repr=False)
+    ssin: Ssin
     permission: Permission
     exchange: Exchange
 

@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from uuid import uuid4
@@ -423,7 +423,7 @@ class UpstreamRepertory:
         """
         information = request.information_customer
         sent = information.timestamp_sent
-        return replace(
+        return msgspec.structs.replace(
             request,
             information_customer=InformationCustomer(
                 customer_identification=information.customer_identification,
