@@ -26,7 +26,7 @@ import pytest
 
 from cbss_inscription.app.registers import registers_of
 from cbss_inscription.app.settings import NationalRegister, Settings, read_settings
-from cbss_inscription.app.telemetry import StructuredExchangeLog
+from cbss_inscription.app.telemetry import StructuredCallLog
 from cbss_inscription.client import FaultReceived, InscriptionClient, Period
 from cbss_inscription.client.call import prepare
 from cbss_inscription.client.profile import Profile, read_signer
@@ -259,7 +259,7 @@ async def _ask_as_facade(services: Services, ssin: str, **changes: Any) -> None:
     changed: NationalRegister = msgspec.structs.replace(settings.national_register, **changes)
     database = Database(settings.database)
     registers = registers_of(
-        msgspec.structs.replace(settings, national_register=changed), database, log=StructuredExchangeLog()
+        msgspec.structs.replace(settings, national_register=changed), database, log=StructuredCallLog()
     )
     try:
         await registers.national.chain_of(Ssin.parse(ssin), hops_max=10)
@@ -270,9 +270,9 @@ async def _ask_as_facade(services: Services, ssin: str, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"certificate": "pki/pcsa-web.crt.pem", "private_key": "pki/pcsa-web.key.pem"}, "fault"),
-        ({"certificate": "pki/expired.crt.pem", "private_key": "pki/expired.key.pem"}, "fault"),
-        ({"certificate": "pki/unknown-urn.crt.pem", "private_key": "pki/unknown-urn.key.pem"}, "fault"),
+        ({"certificate": "pki/pcsa-web.crt.pem", "private_key": "pki/pcsa-web.key.pem"}, "rejected"),
+        ({"certificate": "pki/expired.crt.pem", "private_key": "pki/expired.key.pem"}, "rejected"),
+        ({"certificate": "pki/unknown-urn.crt.pem", "private_key": "pki/unknown-urn.key.pem"}, "rejected"),
         ({"ca": "pki/authorities.pem"}, "untrusted"),
         ({"url": "https://localhost:1/PersonService/v1/person"}, "unreachable"),
         ({"legal_context": "OTHER:CONTEXT"}, "refused"),
@@ -455,7 +455,9 @@ def test_sec_74_neither_log_has_numbers_or_names(services: Services) -> None:
         name: services.sandbox.path(name).read_text(encoding="utf-8")
         for name in ("facade.log", services.register["log"])
     }
-    reasons = {line["reason"] for line in services.sandbox.log_lines() if line["event"] == "source unavailable"}
+    calls = [line for line in services.sandbox.log_lines() if line["event"] == "upstream"]
+    assert {line["service"] for line in calls} == {"national-register"}
+    reasons = {line["outcome"] for line in calls}
     assert "timeout" in reasons
     assert reasons & {"unreachable", "broken"}
     for database in (services.sandbox.manifest["database"], services.register["database"]):

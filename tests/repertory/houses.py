@@ -18,13 +18,14 @@ import msgspec
 
 from cbss_inscription.app.settings import Upstream
 from cbss_inscription.app.upstream import upstream_of
+from cbss_inscription.client.asker import ServiceCall
 from cbss_inscription.client.asking import DialectName
 from cbss_inscription.client.breaker import Circuit
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.access import AccessRule, AccessRules, Permission, write_access_rules
 from cbss_inscription.governance.journal import new_audit_keys
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
-from cbss_inscription.repertory.upstream import UpstreamCall, UpstreamRepertory
+from cbss_inscription.repertory.upstream import UpstreamRepertory
 from cbss_inscription.sandbox.demonstration import ENVIRONMENT, FACADE
 from cbss_inscription.sandbox.pki import REVOCATION_LISTS, TestPki
 from cbss_inscription.security.trust import TrustStore
@@ -36,18 +37,18 @@ START_SECONDS_MAX = 30
 
 
 class Calls:
-    """An `UpstreamLog` that keeps what it is told."""
+    """A `CallLog` that keeps what it is told."""
 
     def __init__(self) -> None:
-        self.calls: list[UpstreamCall] = []
+        self.calls: list[ServiceCall] = []
         self.circuits: list[Circuit] = []
 
-    def upstream_called(self, call: UpstreamCall) -> None:
-        """See `UpstreamLog.upstream_called`."""
+    def called(self, call: ServiceCall) -> None:
+        """See `CallLog.called`."""
         self.calls.append(call)
 
     def circuit_moved(self, *, service: str, circuit: Circuit) -> None:
-        """See `UpstreamLog.circuit_moved`."""
+        """See `CallLog.circuit_moved`."""
         self.circuits.append(circuit)
 
 

@@ -19,6 +19,7 @@ from lxml import etree
 from msgspec.structs import replace
 
 from cbss_inscription import names
+from cbss_inscription.client.asker import Asker
 from cbss_inscription.client.breaker import Circuit, CircuitBreaker
 from cbss_inscription.client.call import Answer, PreparedCall, read_answer
 from cbss_inscription.client.dialect import DoorDialect
@@ -66,7 +67,7 @@ from cbss_inscription.envelope.soap11 import write_envelope
 from cbss_inscription.governance.access import Visibility
 from cbss_inscription.repertory.embedded import EmbeddedRepertory
 from cbss_inscription.repertory.port import Admitted
-from cbss_inscription.repertory.upstream import UpstreamRepertory
+from cbss_inscription.repertory.upstream import SOURCE, UpstreamRepertory
 from cbss_inscription.sandbox.demonstration import FACADE
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.security.sign import Signer
@@ -231,15 +232,18 @@ class Facade:
         self.slept: list[float] = []
         self.breaker = CircuitBreaker(failures_to_open=3, open_seconds=10, clock=self.house.clock)
         self.upstream = UpstreamRepertory(
-            sender=self.house,
-            signer=signer,
-            dialect=DoorDialect(Door.KSZ),
-            log=self.log,
-            breaker=self.breaker,
-            clock=self.house.clock,
-            sleep=self._sleep,
-            random_part=lambda: 0.5,
-            **settings,
+            Asker(
+                service=SOURCE,
+                sender=self.house,
+                signer=signer,
+                dialect=DoorDialect(Door.KSZ),
+                log=self.log,
+                breaker=self.breaker,
+                clock=self.house.clock,
+                sleep=self._sleep,
+                random_part=lambda: 0.5,
+                **settings,
+            )
         )
         self.permission = permission_of(OWN)
 
@@ -500,7 +504,7 @@ async def test_sec_68_a_consultation_is_sent_again_after_a_pause(facade: Facade,
 async def test_sec_68_a_consultation_is_sent_as_often_as_set_and_no_more(signer: Signer) -> None:
     """After the last attempt it is CBI00901; one that came too late is not sent again at all (SEC-68)."""
     for troubles, sent in (([lost()] * 9, 2), ([lost(Obstacle.TIMEOUT)] * 9, 1)):
-        facade = Facade(signer, consult_attempts=2)
+        facade = Facade(signer, attempts=2)
         facade.house.troubles = troubles
         with pytest.raises(RepertoryUnavailable):
             await facade.consult()

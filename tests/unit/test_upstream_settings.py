@@ -8,7 +8,7 @@ import pytest
 
 from cbss_inscription.app.registers import registers_of
 from cbss_inscription.app.settings import CircuitBreaker, Service, Settings, read_settings
-from cbss_inscription.app.telemetry import StructuredExchangeLog
+from cbss_inscription.app.telemetry import StructuredCallLog
 from cbss_inscription.client.asking import DialectName
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import UsageError
@@ -116,4 +116,4 @@ def test_a_facade_with_an_upstream_has_no_registers(tmp_path: Path) -> None:
     """What works on persons is told to take the settings of the service that keeps them."""
     settings = read(tmp_path, LEAST + UPSTREAM)
     with pytest.raises(UsageError, match="name the settings of that service"):
-        registers_of(settings, Database("dbname=x"), log=StructuredExchangeLog())
+        registers_of(settings, Database("dbname=x"), log=StructuredCallLog())

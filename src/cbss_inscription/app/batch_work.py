@@ -27,6 +27,7 @@ from cbss_inscription.app.reloading import ContextsInForce, RulesInForce, reload
 from cbss_inscription.app.settings import Batch, Service, Settings, read_settings
 from cbss_inscription.app.telemetry import (
     StructuredBatchLog,
+    StructuredCallLog,
     StructuredReloadLog,
     StructuredVolumeLog,
     configure_logging,
@@ -75,7 +76,7 @@ class BatchWorker:
         self._reload_log = StructuredReloadLog()
         self._rules: RulesInForce = reloaded_rules(settings, log=self._reload_log)
         self._audit_keys = reloaded_audit_keys(settings, log=self._reload_log)
-        self._registers: Registers = registers_of(settings, self._database, log=self._log)
+        self._registers: Registers = registers_of(settings, self._database, log=StructuredCallLog())
         meter = VolumeMeter(log=StructuredVolumeLog())
         self._journal = StoredJournal(self._database, worker=meter.worker)
         self._volumes = VolumesInSight(

@@ -12,7 +12,7 @@ from cbss_inscription.app.registers import registers_of
 from cbss_inscription.app.reloading import check_revocation, rules_of, trust_of
 from cbss_inscription.app.settings import Settings, read_file
 from cbss_inscription.app.start_checks import check_population, checks_of_start
-from cbss_inscription.app.telemetry import StructuredExchangeLog, StructuredUpstreamLog
+from cbss_inscription.app.telemetry import StructuredCallLog
 from cbss_inscription.app.upstream import upstream_of
 from cbss_inscription.app.wiring import addresses_of, build_application
 from cbss_inscription.domain.errors import CbssInscriptionError
@@ -92,7 +92,8 @@ def _read_audit_keys(path: str) -> None:
 
 def _make_sources(settings: Settings) -> None:
     # Neither a pool nor a client that is not used connects to anything.
+    log = StructuredCallLog()
     if settings.upstream is not None:
-        upstream_of(settings.upstream, log=StructuredUpstreamLog())
+        upstream_of(settings.upstream, log=log)
     else:
-        registers_of(settings, Database(settings.database), log=StructuredExchangeLog())
+        registers_of(settings, Database(settings.database), log=log)

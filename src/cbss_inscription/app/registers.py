@@ -6,7 +6,6 @@ Commands that work on the registers need these and no HTTP, so that is imported 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cbss_inscription.app.settings import NationalRegister, Service, Settings
@@ -21,7 +20,8 @@ from cbss_inscription.storage.life import StoredFiles
 from cbss_inscription.storage.persons import StoredPersons
 
 if TYPE_CHECKING:
-    from cbss_inscription.registers.national_register import RemoteNationalRegister, SourceLog
+    from cbss_inscription.client.asker import CallLog
+    from cbss_inscription.registers.national_register import RemoteNationalRegister
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Registers:
             await self.remote.close()
 
 
-def registers_of(settings: Settings, database: Database, *, log: SourceLog) -> Registers:
+def registers_of(settings: Settings, database: Database, *, log: CallLog) -> Registers:
     """The registers that the settings name. Raises `UsageError` for a file that is missing or broken.
 
     A façade with an upstream has none: its settings are refused too.
@@ -61,31 +61,20 @@ def registers_of(settings: Settings, database: Database, *, log: SourceLog) -> R
     return Registers(every=every, national=remote, ours=CBSS_REGISTERS, remote=remote)
 
 
-def _remote(settings: NationalRegister, log: SourceLog) -> RemoteNationalRegister:
-    from cbss_inscription.client.profile import Profile, read_signer
-    from cbss_inscription.client.transport import AsyncTransport
+def _remote(settings: NationalRegister, log: CallLog) -> RemoteNationalRegister:
+    from cbss_inscription.app.asking import asker_of
+    from cbss_inscription.client.dialect import DoorDialect
     from cbss_inscription.contract.door import Door
     from cbss_inscription.contract.schema import schema_of
-    from cbss_inscription.registers.national_register import FileCache, RemoteNationalRegister
+    from cbss_inscription.registers.national_register import SOURCE, FileCache, RemoteNationalRegister
 
     schema_of(Door.PERSON)  # compiled here, not while the first caller waits
-    certificate, private_key = Path(settings.certificate), Path(settings.private_key)
-    profile = Profile(
-        url=settings.url,
-        ca=Path(settings.ca),
-        certificate=certificate,
-        private_key=private_key,
-        timeout_seconds=settings.timeout_seconds,
-    )
     cached = settings.cache_seconds > 0
     return RemoteNationalRegister(
-        sender=AsyncTransport(profile),
-        signer=read_signer(certificate, private_key),
+        asker_of(settings, service=SOURCE, dialect=DoorDialect(Door.PERSON), log=log),
         customer_identification=settings.customer_identification,
         legal_context=LegalContext(settings.legal_context),
-        log=log,
         cache=FileCache(seconds=settings.cache_seconds, persons_max=settings.cache_persons_max) if cached else None,
-        timeout_seconds=settings.timeout_seconds,
     )
 
 

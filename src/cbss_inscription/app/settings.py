@@ -43,6 +43,7 @@ from cbss_inscription.domain.exchange import KnownBy
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.disclosure import NotDisclosed
+from cbss_inscription.registers.national_register import ATTEMPTS as NATIONAL_REGISTER_ATTEMPTS
 from cbss_inscription.registers.national_register import CACHE_PERSONS_MAX, CACHE_SECONDS, TIMEOUT_SECONDS
 from cbss_inscription.sandbox.faults import FaultRule, check_rules
 from cbss_inscription.security.algorithms import SignatureAlgorithm
@@ -364,33 +365,6 @@ class Security(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=T
     certificates: Certificates = Certificates()
 
 
-class NationalRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the National Register is asked, as whom, and how patiently. Raises ValueError."""
-
-    url: str
-    """Its address, path included; TLS, always."""
-    ca: str
-    """The CA bundle that its server certificate is checked with, and no other (SEC-04)."""
-    certificate: str
-    """The certificate that our questions are signed with."""
-    private_key: str
-    customer_identification: CustomerIdentification
-    """The organisation that its permissions know us as."""
-    legal_context: str
-    """The legal context of our questions."""
-    timeout_seconds: Seconds = TIMEOUT_SECONDS
-    """How long it may take for an answer, a second attempt included."""
-    cache_seconds: Annotated[float, msgspec.Meta(ge=0, le=CACHE_SECONDS_MAX)] = CACHE_SECONDS
-    """How long a file of an active number may be used again; 0 = it is asked every time."""
-    cache_persons_max: Positive = CACHE_PERSONS_MAX
-    """Numbers whose files a worker keeps for that time."""
-
-    def __post_init__(self) -> None:
-        if not self.url.startswith("https://"):
-            raise ValueError("the url begins with https://")
-        LegalContext(self.legal_context)
-
-
 class CircuitBreaker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When another service is asked no more, and how it is tried again (`client.breaker`)."""
 
@@ -402,22 +376,16 @@ class CircuitBreaker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Calls that must succeed after that, one at a time, until all are made again."""
 
 
-class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The InscriptionService that a façade stands in front of, and how it is asked. Raises ValueError."""
+class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where another service is, as whom it is asked, and how patiently. Raises ValueError."""
 
     url: str
     """Its address, path included; TLS, always."""
     ca: str
     """The CA bundle that its server certificate is checked with, and no other (SEC-04)."""
     certificate: str
-    """The certificate that our messages to it are signed with: the façade's own, never a caller's (SEC-69)."""
+    """The certificate that our messages to it are signed with: our own, never a caller's (SEC-69)."""
     private_key: str
-    dialect: DialectName = DialectName.KSZ
-    """In whose names and shapes it is spoken to."""
-    timeout_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=ANSWER_SECONDS_MOST)] = UPSTREAM_TIMEOUT_SECONDS
-    """How long one message may take for its reply."""
-    consult_attempts: Annotated[int, msgspec.Meta(ge=1, le=5)] = ATTEMPTS
-    """How often a consultation is sent at the most. A declaration is sent once (SEC-70)."""
     calls_at_once_max: Annotated[int, msgspec.Meta(ge=1, le=1_024)] = CALLS_AT_ONCE_MAX
     """Calls under way from one worker, and connections that they use."""
     circuit_breaker: CircuitBreaker = CircuitBreaker()
@@ -425,6 +393,43 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if not self.url.startswith("https://"):
             raise ValueError("the url begins with https://")
+
+
+class NationalRegister(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the National Register is asked. Raises ValueError."""
+
+    customer_identification: CustomerIdentification
+    """The organisation that its permissions know us as."""
+    legal_context: str
+    """The legal context of our questions."""
+    timeout_seconds: Seconds = TIMEOUT_SECONDS
+    """How long it may take for an answer, further attempts included."""
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=5)] = NATIONAL_REGISTER_ATTEMPTS
+    """How often a question is sent at the most."""
+    cache_seconds: Annotated[float, msgspec.Meta(ge=0, le=CACHE_SECONDS_MAX)] = CACHE_SECONDS
+    """How long a file of an active number may be used again; 0 = it is asked every time."""
+    cache_persons_max: Positive = CACHE_PERSONS_MAX
+    """Numbers whose files a worker keeps for that time."""
+
+    def __post_init__(self) -> None:
+        Asked.__post_init__(self)
+        LegalContext(self.legal_context)
+
+
+class Upstream(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The InscriptionService that a façade stands in front of, and how it is asked. Raises ValueError."""
+
+    dialect: DialectName = DialectName.KSZ
+    """In whose names and shapes it is spoken to."""
+    timeout_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=ANSWER_SECONDS_MOST)] = UPSTREAM_TIMEOUT_SECONDS
+    """How long one message may take for its reply."""
+    consult_attempts: Annotated[int, msgspec.Meta(ge=1, le=5)] = ATTEMPTS
+    """How often a consultation is sent at the most. A declaration is sent once (SEC-70)."""
+
+    @property
+    def attempts(self) -> int:
+        """How often a question is sent at the most."""
+        return self.consult_attempts
 
 
 class CallersNetwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

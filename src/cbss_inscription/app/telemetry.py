@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 from uuid import UUID
 
+from cbss_inscription.client.asker import ANSWERED, RECONCILED
 from cbss_inscription.client.breaker import Circuit
 from cbss_inscription.domain.clock import ClockReading, ClockState
 from cbss_inscription.domain.errors import CbssInscriptionError, MessageRejected, SchemaViolation, ServiceUnavailable
@@ -22,10 +23,10 @@ from cbss_inscription.domain.results import HealthCheckResult
 from cbss_inscription.governance.volumes import VolumeLevel
 
 if TYPE_CHECKING:
+    from cbss_inscription.client.asker import ServiceCall
     from cbss_inscription.contract.door import Door
     from cbss_inscription.domain.results import Result
     from cbss_inscription.governance.volumes import VolumeReached
-    from cbss_inscription.repertory.upstream import UpstreamCall
     from cbss_inscription.sandbox.faults import Disturbance
     from cbss_inscription.security.lifetimes import Lifetime
     from cbss_inscription.soap.pipeline import Progress
@@ -121,22 +122,19 @@ class StructuredExchangeLog:
         """See `registers.port.DataAnomalyLog`."""
         self._log.error("data anomaly", ticket_cbss=str(ticket_cbss), reason=reason)
 
-    def found_source_unavailable(self, *, source: str, reason: str) -> None:
-        """See `registers.national_register.SourceLog`."""
-        self._log.warning("source unavailable", source=source, reason=reason)
 
-
-class StructuredUpstreamLog:
-    """A `repertory.upstream.UpstreamLog` of JSON lines; a breaker's say which process, for every worker has one."""
+class StructuredCallLog:
+    """A `client.asker.CallLog` of JSON lines; a breaker's say which process, for every worker has one."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("upstream")
 
-    def upstream_called(self, call: UpstreamCall) -> None:
-        """See `UpstreamLog.upstream_called`."""
-        write = self._log.info if call.outcome in {"answered", "reconciled"} else self._log.warning
+    def called(self, call: ServiceCall) -> None:
+        """See `CallLog.called`."""
+        write = self._log.info if call.outcome in {ANSWERED, RECONCILED} else self._log.warning
         write(
             "upstream",
+            service=call.service,
             ticket_cbss=call.ticket_cbss,
             operation=call.operation.value,
             outcome=call.outcome,
@@ -146,7 +144,7 @@ class StructuredUpstreamLog:
         )
 
     def circuit_moved(self, *, service: str, circuit: Circuit) -> None:
-        """See `UpstreamLog.circuit_moved`."""
+        """See `CallLog.circuit_moved`."""
         write = self._log.info if circuit is Circuit.CLOSED else self._log.error
         write("circuit", service=service, circuit=circuit.value, pid=os.getpid())
 
@@ -179,10 +177,6 @@ class StructuredBatchLog:
     def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
         """See `registers.port.DataAnomalyLog`."""
         self._log.error("data anomaly", ticket_cbss=str(ticket_cbss), reason=reason)
-
-    def found_source_unavailable(self, *, source: str, reason: str) -> None:
-        """See `registers.national_register.SourceLog`."""
-        self._log.warning("source unavailable", source=source, reason=reason)
 
 
 class StructuredReloadLog:

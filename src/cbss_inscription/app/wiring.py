@@ -31,10 +31,10 @@ from cbss_inscription.app.reloading import (
 )
 from cbss_inscription.app.settings import Service, Settings, settings_of_worker
 from cbss_inscription.app.telemetry import (
+    StructuredCallLog,
     StructuredClockLog,
     StructuredExchangeLog,
     StructuredReloadLog,
-    StructuredUpstreamLog,
     StructuredVolumeLog,
     configure_logging,
 )
@@ -135,8 +135,9 @@ def build_application(
     trust = reloaded_trust(settings, log=reload_log)
     clock_watch = ClockWatch(partial(read_clock, database, clock=clock), log=StructuredClockLog())
     audit_keys = reloaded_audit_keys(settings, log=reload_log)
-    registers = None if settings.upstream is not None else registers_of(settings, database, log=log)
-    upstream = None if settings.upstream is None else upstream_of(settings.upstream, log=StructuredUpstreamLog())
+    calls = StructuredCallLog()
+    registers = None if settings.upstream is not None else registers_of(settings, database, log=calls)
+    upstream = None if settings.upstream is None else upstream_of(settings.upstream, log=calls)
     meter = VolumeMeter(log=StructuredVolumeLog())
     journal = StoredJournal(database, worker=meter.worker)
     volumes = VolumesInSight(meter=meter, stored=StoredVolumes(database), rules=access_rules, clock=clock)

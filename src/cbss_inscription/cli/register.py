@@ -40,6 +40,8 @@ from cbss_inscription.domain.ssin import Ssin
 
 if TYPE_CHECKING:
     from cbss_inscription.app.settings import Settings
+    from cbss_inscription.client.asker import ServiceCall
+    from cbss_inscription.client.breaker import Circuit
     from cbss_inscription.domain.history import Arrival
     from cbss_inscription.registers.life import Candidates, Done, NumberLife, Refused
     from cbss_inscription.storage.database import Database
@@ -213,13 +215,16 @@ async def _arrivals_at(ssin: Ssin, database: Database) -> tuple[Arrival, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _AnomaliesOnStandardError:
-    """A `registers.port.DataAnomalyLog` and `registers.national_register.SourceLog` for the person at the terminal."""
+    """A `registers.port.DataAnomalyLog` and `client.asker.CallLog` for the person at the terminal."""
 
     def found_data_anomaly(self, *, ticket_cbss: UUID, reason: str) -> None:
         sys.stderr.write(f"cbss-inscription: data anomaly: {reason}, ticket {ticket_cbss}\n")
 
-    def found_source_unavailable(self, *, source: str, reason: str) -> None:
-        """Nothing: the error that follows says it."""
+    def called(self, call: ServiceCall) -> None:
+        """Nothing: the error that follows says what is wrong."""
+
+    def circuit_moved(self, *, service: str, circuit: Circuit) -> None:
+        """Nothing: no command asks so often."""
 
 
 def with_life(settings_file: Path, work: Callable[[NumberLife], Awaitable[T]]) -> T:

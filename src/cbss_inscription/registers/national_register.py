@@ -9,15 +9,12 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final
 from uuid import uuid4
 
-from cbss_inscription.client.errors import FaultReceived, Obstacle, ReplyUnreadable, ServiceUnreachable
-from cbss_inscription.contract.door import Door
+from cbss_inscription.client.asker import Asker, Contradiction, Unanswered
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
-from cbss_inscription.domain.errors import MessageRejected, RepertoryUnavailable, UsageError
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.legal_data import FileStatus, Person, Register
 from cbss_inscription.domain.outcome_codes import OutcomeCode
@@ -28,16 +25,14 @@ from cbss_inscription.domain.person_search import (
     SearchPersonBySsin,
     SearchPersonPhonetically,
 )
-from cbss_inscription.domain.requests import HealthCheck, HealthCheckType, Request
-from cbss_inscription.domain.results import Health, PersonsResult, Result, SanityCheck, StatusValue
+from cbss_inscription.domain.requests import Request
+from cbss_inscription.domain.results import PersonsResult, Result, SanityCheck, StatusValue
 from cbss_inscription.domain.ssin import Ssin
-
-if TYPE_CHECKING:
-    from cbss_inscription.client.asking import Sender
-    from cbss_inscription.security.sign import Signer
 
 TIMEOUT_SECONDS: Final = 2.0
 """How long the register may take for an answer, by default: well below what our own caller waits for ours."""
+ATTEMPTS: Final = 2
+"""How often a question is sent at the most, by default [D]."""
 CACHE_SECONDS: Final = 30.0
 """How long a file of an active number may be used again, by default [D]."""
 CACHE_PERSONS_MAX: Final = 10_000
@@ -45,15 +40,6 @@ CACHE_PERSONS_MAX: Final = 10_000
 SOURCE: Final = "national-register"
 """The name of the register in health checks and logs."""
 _ANSWERS: Final = {StatusValue.DATA_FOUND: OutcomeCode.SUCCESS, StatusValue.NO_DATA_FOUND: OutcomeCode.NO_DATA}
-_SENDINGS_MAX: Final = 2
-
-
-class SourceLog(Protocol):
-    """Where an operator learns why an authentic source gave no answer; a caller is not told."""
-
-    def found_source_unavailable(self, *, source: str, reason: str) -> None:
-        """One line: `reason` is a fixed word, without anything of the question or the reply."""
-        ...
 
 
 class FileCache:
@@ -103,43 +89,34 @@ class FileCache:
 class RemoteNationalRegister:
     """A `PersonRegister` in another process or another house, behind PersonService.
 
-    A question that met a broken connection is asked once more, within the same time: it changes nothing there.
+    A question may be asked again within the same time (`Asker.ask`): it changes nothing there. Whatever keeps it from
+    an answer, our own want of room too, is CBI00901 for the caller.
     """
 
     def __init__(
         self,
+        asker: Asker,
         *,
-        sender: Sender,
-        signer: Signer,
         customer_identification: CustomerIdentification,
         legal_context: LegalContext,
-        log: SourceLog,
         cache: FileCache | None = None,
-        timeout_seconds: float = TIMEOUT_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._sender = sender
-        self._signer = signer
+        self._asker = asker
         self._customer = customer_identification
         self._legal_context = legal_context
-        self._log = log
         self._cache = cache
-        self._timeout_seconds = timeout_seconds
-        self._clock = clock
-        self._now = now
 
     async def chain_of(self, ssin: Ssin, *, hops_max: int) -> tuple[Person, ...]:
         """See `PersonRegister.chain_of`; for a few seconds it may be what the register said before (`FileCache`)."""
         chain = self._cache.get(ssin) if self._cache is not None else None
         if chain is None:
-            asked_at = self._clock()
-            result = await self._ask_for_persons(
+            asked_at = self._asker.clock()
+            result = await self._ask(
                 lambda: SearchPersonBySsin(
                     information_customer=self._information(), legal_context=self._legal_context, ssins=(ssin.digits,)
-                )
+                ),
+                lambda result: reason_against(ssin, result),
             )
-            self._check(reason_against(ssin, result))
             chain = result.chains[0]
             if self._cache is not None:
                 self._cache.put(ssin, chain, asked_at=asked_at)
@@ -147,87 +124,63 @@ class RemoteNationalRegister:
 
     async def like(self, criteria: PhoneticCriteria) -> tuple[Person, ...]:
         """See `PersonRegister.like`; never from a cache."""
-        result = await self._ask_for_persons(
+        result = await self._ask(
             lambda: SearchPersonPhonetically(
                 information_customer=self._information(), legal_context=self._legal_context, criteria=criteria
-            )
+            ),
+            _reason_against_candidates,
         )
-        persons = tuple(person for chain in result.chains for person in chain)
-        if any(person.register is not Register.NR or person.status is not FileStatus.ACTIVE for person in persons):
-            self._check("other-register")
-        return persons[:CANDIDATES_MAX]
+        return tuple(person for chain in result.chains for person in chain)[:CANDIDATES_MAX]
 
     async def look(self) -> SanityCheck:
         """Whether the register takes our messages now: it authenticates a test message, and sends it back."""
-        began = self._clock()
-        health, detail = Health.OK, None
-        try:
-            await self._ask(lambda: HealthCheck(type=HealthCheckType.PING))
-        except RepertoryUnavailable as error:
-            health, detail = Health.NOK, error.reason
-        milliseconds = round((self._clock() - began) * 1000)
-        return SanityCheck(name=SOURCE, health=health, milliseconds=milliseconds, detail=detail)
+        return await self._asker.look()
 
     async def close(self) -> None:
         """Nothing; the connections are closed."""
-        await self._sender.close()
+        await self._asker.close()
 
-    async def _ask_for_persons(self, request: Callable[[], Request]) -> PersonsResult:
-        result = await self._ask(request)
-        assert isinstance(result, PersonsResult)  # the answer is of the operation asked (client.call)
-        status = result.status
-        if _ANSWERS.get(status.value) is not status.code:
-            self._check("refused")
-        if any(result.chains) is not (status.value is StatusValue.DATA_FOUND):
-            self._check("contradiction")
+    async def _ask(
+        self, question: Callable[[], Request], reason_against: Callable[[PersonsResult], str | None]
+    ) -> PersonsResult:
+        """The answer to what `question` makes, a new ticket each time. Raises `RepertoryUnavailable`."""
+
+        def check(result: Result) -> None:
+            assert isinstance(result, PersonsResult)  # the answer is of the operation asked (client.dialect)
+            reason = _reason_against_status(result) or reason_against(result)
+            if reason is not None:
+                raise Contradiction(reason)
+
+        try:
+            answered = await self._asker.ask(
+                question, ends=self._asker.clock() + self._asker.timeout_seconds, check=check
+            )
+        except Unanswered as unanswered:
+            raise self._asker.unavailable(unanswered.reason) from None
+        result = answered.answer.result
+        assert isinstance(result, PersonsResult)
         return result
 
-    async def _ask(self, request: Callable[[], Request]) -> Result:
-        """The answer to what `request` makes, a new ticket each time. Raises `RepertoryUnavailable`."""
-        from cbss_inscription.client.call import prepare  # not for whoever only wants a setting's default from here
-
-        ends = self._clock() + self._timeout_seconds
-        sendings = 0
-        reason = "timeout"
-        while sendings < _SENDINGS_MAX and self._clock() < ends:
-            sendings += 1
-            try:
-                # Signed anew each time: the register may have seen the message whose answer was lost, and refuse it.
-                call = prepare(request(), signer=self._signer, now=self._now(), door=Door.PERSON)
-                answer = await self._sender.send(call, seconds_max=ends - self._clock())
-            except ServiceUnreachable as error:
-                reason = error.obstacle.value
-                if error.obstacle is not Obstacle.BROKEN:
-                    break
-            except FaultReceived:
-                reason = "fault"
-                break
-            except ReplyUnreadable:
-                reason = "unreadable"
-                break
-            except (MessageRejected, UsageError):
-                reason = "request"
-                break
-            else:
-                return answer.result
-        raise self._unavailable(reason)
-
-    def _check(self, reason: str | None) -> None:
-        """Nothing when there is no reason against an answer; else raises `RepertoryUnavailable`."""
-        if reason is not None:
-            raise self._unavailable(reason)
-
-    def _unavailable(self, reason: str) -> RepertoryUnavailable:
-        self._log.found_source_unavailable(source=SOURCE, reason=reason)
-        return RepertoryUnavailable(f"{SOURCE}-{reason}")
-
     def _information(self) -> InformationCustomer:
-        now = self._now()
+        now = self._asker.now()
         return InformationCustomer(
             customer_identification=self._customer,
             ticket=str(uuid4()),
             timestamp_sent=in_milliseconds(now),
         )
+
+
+def _reason_against_status(result: PersonsResult) -> str | None:
+    status = result.status
+    if _ANSWERS.get(status.value) is not status.code:
+        return "refused"
+    return None if any(result.chains) is (status.value is StatusValue.DATA_FOUND) else "contradiction"
+
+
+def _reason_against_candidates(result: PersonsResult) -> str | None:
+    persons = (person for chain in result.chains for person in chain)
+    is_ours = all(person.register is Register.NR and person.status is FileStatus.ACTIVE for person in persons)
+    return None if is_ours else "other-register"
 
 
 def reason_against(ssin: Ssin, result: PersonsResult) -> str | None:

@@ -8,28 +8,15 @@ caller is told when.
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from datetime import timedelta
+from typing import Final, TypeVar
 from uuid import uuid4
 
 import msgspec
 
-from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, TIMEOUT_SECONDS, Sender
-from cbss_inscription.client.breaker import Circuit, CircuitBreaker
-from cbss_inscription.client.errors import FaultReceived, Obstacle, ReplyUnreadable, ServiceUnreachable
+from cbss_inscription.client.asker import RECONCILED, Answered, Asker, Contradiction, Unanswered
 from cbss_inscription.domain.customer import InformationCustomer
-from cbss_inscription.domain.errors import (
-    MessageRejected,
-    RepertoryUnavailable,
-    ServiceUnavailable,
-    TemporarilyUnavailable,
-    UsageError,
-)
+from cbss_inscription.domain.errors import ServiceUnavailable, TemporarilyUnavailable
 from cbss_inscription.domain.exchange import Exchange
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
@@ -37,19 +24,13 @@ from cbss_inscription.domain.period import in_milliseconds
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
     DeleteInscription,
-    HealthCheck,
-    HealthCheckType,
     InscriptionRequest,
     InsertInscription,
-    Operation,
-    Request,
     UpdateInscription,
     WriteRequest,
-    operation_of,
 )
 from cbss_inscription.domain.results import (
     ConsultResult,
-    Health,
     Information,
     InscriptionResult,
     Result,
@@ -63,128 +44,25 @@ from cbss_inscription.repertory.embedded import LINES_FILTERED
 from cbss_inscription.repertory.port import Admitted
 from cbss_inscription.repertory.reconcile import answer_after
 
-if TYPE_CHECKING:
-    from cbss_inscription.client.call import Answer
-    from cbss_inscription.client.dialect import Dialect
-    from cbss_inscription.security.sign import Signer
-
-PAUSE_SECONDS: Final = 0.1
-"""The longest pause before the second attempt; twice that before the third, and so on, each cut at random [D]."""
-ATTEMPT_SECONDS_MIN: Final = 0.05
-"""With less time than this nothing is sent any more."""
 SOURCE: Final = "repertory"
 """The name of the repertory in health checks and logs."""
-_CODES: Final = frozenset(code.value for code in OutcomeCode)
-
-_RANDOM: Final = secrets.SystemRandom()
 
 RequestT = TypeVar("RequestT", bound=InscriptionRequest)
-
-
-class UpstreamLog(Protocol):
-    """Where an operator reads how the upstream is; nothing of a question or an answer (SEC-74)."""
-
-    def upstream_called(self, call: UpstreamCall) -> None:
-        """One line: a message was sent, or could not be."""
-        ...
-
-    def circuit_moved(self, *, service: str, circuit: Circuit) -> None:
-        """One line: a circuit breaker lets through more or less than before."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamCall:
-    """What came of one message to the upstream."""
-
-    ticket_cbss: str | None
-    operation: Operation
-    outcome: str
-    """`answered`, `reconciled`, or why there is no answer, in a fixed word."""
-    code: str | None
-    """That of the answer or of a fault, when our catalogue has it."""
-    seconds: float
-    circuit: Circuit
-
-
-class _Failed(Exception):
-    """A message without an answer; `reason` is a fixed word."""
-
-    def __init__(
-        self,
-        reason: str,
-        *,
-        is_undone: bool = False,
-        may_help_again: bool = False,
-        is_busy: bool = False,
-        sent_at: float = 0.0,
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.is_undone = is_undone
-        """Whether it is certain that nothing was done for the message, nor ever will be."""
-        self.may_help_again = may_help_again
-        """Whether a consultation may be sent again."""
-        self.is_busy = is_busy
-        """Whether it was ourselves who had no room, or no time."""
-        self.sent_at = sent_at
-        """When it left, by our clock."""
-
-    @property
-    def outage(self) -> ServiceUnavailable:
-        """What a caller learns when nothing was done: CBI00901, or SOA-02002 when the want is ours."""
-        reason = f"{SOURCE}-{self.reason}"
-        return TemporarilyUnavailable(reason) if self.is_busy else RepertoryUnavailable(reason)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answered:
-    """An answer, and when the message that it answers left, by our clock."""
-
-    answer: Answer[Result]
-    sent_at: float
 
 
 class UpstreamRepertory:
     """A `Repertory` in another process or another house."""
 
-    def __init__(
-        self,
-        *,
-        sender: Sender,
-        signer: Signer,
-        dialect: Dialect,
-        log: UpstreamLog,
-        breaker: CircuitBreaker,
-        timeout_seconds: float = TIMEOUT_SECONDS,
-        consult_attempts: int = ATTEMPTS,
-        calls_at_once_max: int = CALLS_AT_ONCE_MAX,
-        clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random_part: Callable[[], float] = _RANDOM.random,
-    ) -> None:
-        self._sender = sender
-        self._signer = signer
-        self._dialect = dialect
-        self._log = log
-        self._breaker = breaker
-        self._timeout_seconds = timeout_seconds
-        self._consult_attempts = consult_attempts
-        self._calls_at_once_max = calls_at_once_max
-        self._clock = clock
-        self._now = now
-        self._sleep = sleep
-        self._random_part = random_part
-        self._under_way = 0
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
 
     async def consult(self, asked: Admitted[ConsultInscriptions]) -> ConsultResult:
         """See `Repertory.consult`."""
         request = self._of_ours(asked.request, asked.exchange)
         try:
             answered = await self._ask(asked, request, ends=self._end_of(asked.exchange))
-        except _Failed as failed:
-            raise failed.outage from None
+        except Unanswered as unanswered:
+            raise self._outage(unanswered) from None
         result = _consulted(answered)
         for context in request.inscription_contexts:
             if context not in asked.permission.readable_contexts and result.status.value is not StatusValue.NO_RESULT:
@@ -205,20 +83,11 @@ class UpstreamRepertory:
 
     async def look(self) -> SanityCheck:
         """See `Repertory.look`: the upstream authenticates a test message, and sends it back."""
-        began = self._clock()
-        health, detail = Health.OK, None
-        try:
-            await self._send(
-                HealthCheck(type=HealthCheckType.PING), None, ends=began + self._timeout_seconds, check=lambda _: None
-            )
-        except _Failed as failed:
-            health, detail = Health.NOK, failed.reason
-        milliseconds = round((self._clock() - began) * 1000)
-        return SanityCheck(name=SOURCE, health=health, milliseconds=milliseconds, detail=detail)
+        return await self._asker.look()
 
     async def close(self) -> None:
         """Nothing; the connections are closed."""
-        await self._sender.close()
+        await self._asker.close()
 
     # -- declarations ----------------------------------------------------------------------------------------------
 
@@ -233,14 +102,19 @@ class UpstreamRepertory:
             return await self._refused_after_looking(asked, request)
         ends = self._end_of(asked.exchange)
         # What is left after that is for looking at the lines.
-        left = ends - self._clock()
-        first = ends - min(self._timeout_seconds, left / 3)
+        left = ends - self._asker.clock()
+        first = ends - min(self._asker.timeout_seconds, left / 3)
         try:
-            answered = await self._send(request, asked.exchange, ends=first, check=lambda r: _check(asked, request, r))
-        except _Failed as failed:
-            if failed.is_undone:
-                raise failed.outage from None
-            return await self._reconciled(asked, request, sent_at=failed.sent_at, ends=ends)
+            answered = await self._asker.send(
+                request,
+                ends=first,
+                check=lambda result: _check(asked, request, result),
+                ticket_cbss=str(asked.exchange.ticket_cbss),
+            )
+        except Unanswered as unanswered:
+            if unanswered.is_undone:
+                raise self._outage(unanswered) from None
+            return await self._reconciled(asked, request, sent_at=unanswered.sent_at, ends=ends)
         result = answered.answer.result
         assert isinstance(result, WriteResult)
         return result
@@ -252,11 +126,11 @@ class UpstreamRepertory:
 
         Raises `TemporarilyUnavailable`: it is not known whether it was.
         """
-        began = self._clock()
+        began = self._asker.clock()
         consultation = self._consultation_about(request)
         try:
-            looked = await self._ask(asked, consultation, ends=ends, sent_again=True)
-        except _Failed:
+            looked = await self._ask(asked, consultation, ends=ends, after_pause=True)
+        except Unanswered:
             raise TemporarilyUnavailable(f"{SOURCE}-outcome-unknown") from None
         result = None
         if looked.answer.information_cbss is not None:
@@ -267,7 +141,13 @@ class UpstreamRepertory:
             result = answer_after(request, _consulted(looked), since=since)
         if result is None:
             raise TemporarilyUnavailable(f"{SOURCE}-outcome-unknown")
-        self._tell(asked.exchange, request, "reconciled", began, code=result.status.code)
+        self._asker.tell(
+            request,
+            RECONCILED,
+            began=began,
+            code=result.status.code,
+            ticket_cbss=str(asked.exchange.ticket_cbss),
+        )
         return result
 
     async def _refused_after_looking(self, asked: Admitted[WriteRequest], request: WriteRequest) -> WriteResult:
@@ -277,8 +157,8 @@ class UpstreamRepertory:
         """
         try:
             looked = await self._ask(asked, self._consultation_about(request), ends=self._end_of(asked.exchange))
-        except _Failed as failed:
-            raise failed.outage from None
+        except Unanswered as unanswered:
+            raise self._outage(unanswered) from None
         consulted = _consulted(looked)
         if consulted.status.value is StatusValue.NO_RESULT and consulted.status.code in _OF_THE_NUMBER:
             return WriteResult(
@@ -309,112 +189,21 @@ class UpstreamRepertory:
         request: ConsultInscriptions,
         *,
         ends: float,
-        sent_again: bool = False,
-    ) -> _Answered:
-        """The answer to a consultation. Raises `_Failed`.
+        after_pause: bool = False,
+    ) -> Answered:
+        """The answer to a consultation, which may be sent again. Raises `Unanswered`."""
+        return await self._asker.ask(
+            lambda: request,
+            ends=ends,
+            check=lambda result: _check(asked, request, result),
+            ticket_cbss=str(asked.exchange.ticket_cbss),
+            after_pause=after_pause,
+        )
 
-        It is sent again, after a pause, when a connection broke or could not be had, or when the upstream says that it
-        failed; `sent_again`: not at once, for something was sent just now that failed.
-        """
-        attempts = 0
-        while True:
-            if attempts or sent_again:
-                await self._pause(attempts, ends)
-            attempts += 1
-            try:
-                return await self._send(
-                    request, asked.exchange, ends=ends, check=lambda result: _check(asked, request, result)
-                )
-            except _Failed as failed:
-                if not failed.may_help_again or attempts >= self._consult_attempts:
-                    raise
-
-    async def _pause(self, attempts: int, ends: float) -> None:
-        longest = PAUSE_SECONDS * 2 ** max(0, attempts - 1)
-        await self._sleep(min(longest * self._random_part(), max(0.0, ends - self._clock())))
-
-    async def _send(
-        self,
-        request: Request,
-        exchange: Exchange | None,
-        *,
-        ends: float,
-        check: Callable[[Result], None],
-    ) -> _Answered:
-        """The answer to one message, which `check` finds no fault with. Raises `_Failed`."""
-        began = self._clock()
-        seconds = min(self._timeout_seconds, ends - began)
-        code: str | None = None
-        try:
-            answered = await self._send_if_admitted(request, seconds=seconds, check=check)
-        except _Failed as failed:
-            cause = failed.__cause__
-            code = cause.code if isinstance(cause, FaultReceived) and cause.code in _CODES else None
-            self._tell(exchange, request, failed.reason, began, code=code)
-            raise
-        result = answered.answer.result
-        if isinstance(result, ConsultResult | WriteResult):
-            code = result.status.code
-        self._tell(exchange, request, "answered", began, code=code)
-        return answered
-
-    async def _send_if_admitted(
-        self, request: Request, *, seconds: float, check: Callable[[Result], None]
-    ) -> _Answered:
-        if seconds < ATTEMPT_SECONDS_MIN:
-            raise _Failed("no-time", is_undone=True, is_busy=True)
-        if self._under_way >= self._calls_at_once_max:
-            raise _Failed("calls-at-once", is_undone=True, is_busy=True)
-        word = self._breaker.admit()
-        if word is None:
-            raise _Failed("circuit-open", is_undone=True)
-        self._under_way += 1
-        try:
-            answered = await self._send_now(request, seconds=seconds, check=check)
-        except _Failed as failed:
-            if failed.reason in _OURS:
-                self._breaker.succeeded(word)  # what we did wrong says nothing against the other side: it answered
-            elif failed.reason == Obstacle.TIMEOUT and seconds < self._timeout_seconds:
-                self._breaker.said_nothing(word)  # the want of time was our caller's
-            else:
-                self._breaker.failed(word)
-            raise
-        except BaseException:
-            self._breaker.said_nothing(word)
-            raise
-        else:
-            self._breaker.succeeded(word)
-            return answered
-        finally:
-            self._under_way -= 1
-
-    async def _send_now(self, request: Request, *, seconds: float, check: Callable[[Result], None]) -> _Answered:
-        from cbss_inscription.client.call import prepare_in  # not for whoever only wants a setting's default from here
-
-        try:
-            # Signed anew each time: the upstream may have seen the message whose answer was lost, and refuse it.
-            call = prepare_in(self._dialect, request, signer=self._signer, now=self._now())
-        except (MessageRejected, UsageError) as error:
-            raise _Failed("request", is_undone=True) from error
-        sent_at = self._clock()
-        try:
-            answer = await self._sender.send(call, seconds_max=seconds)
-            check(answer.result)
-        except ServiceUnreachable as error:
-            again = error.obstacle in {Obstacle.BROKEN, Obstacle.UNREACHABLE}
-            raise _Failed(
-                error.obstacle.value, is_undone=not error.was_sent, may_help_again=again, sent_at=sent_at
-            ) from error
-        except FaultReceived as error:
-            if error.fault_code in _FAULTS_OF_OURS:
-                # Our certificate, our rights there or our message: no caller can do anything about it.
-                raise _Failed("rejected", is_undone=True) from error
-            raise _Failed("fault", may_help_again=True, sent_at=sent_at) from error
-        except ReplyUnreadable as error:
-            raise _Failed("unreadable", sent_at=sent_at) from error
-        except _Contradiction as error:
-            raise _Failed(error.reason, sent_at=sent_at) from error
-        return _Answered(answer=answer, sent_at=sent_at)
+    def _outage(self, unanswered: Unanswered) -> ServiceUnavailable:
+        """What a caller learns when nothing was done: CBI00901, or SOA-02002 when the want is ours."""
+        outage = self._asker.unavailable(unanswered.reason)
+        return TemporarilyUnavailable(outage.reason) if unanswered.is_busy else outage
 
     def _of_ours(self, request: RequestT, exchange: Exchange) -> RequestT:
         """The same request, with a ticket: the customer's own, or that of this exchange.
@@ -436,27 +225,9 @@ class UpstreamRepertory:
         """When nobody waits for the answer any more."""
         if exchange.answer_by is not None:
             return exchange.answer_by
-        return self._clock() + self._timeout_seconds * self._consult_attempts
-
-    def _tell(
-        self, exchange: Exchange | None, request: Request, outcome: str, began: float, *, code: str | None
-    ) -> None:
-        self._log.upstream_called(
-            UpstreamCall(
-                ticket_cbss=None if exchange is None else str(exchange.ticket_cbss),
-                operation=operation_of(request),
-                outcome=outcome,
-                code=code,
-                seconds=self._clock() - began,
-                circuit=self._breaker.circuit,
-            )
-        )
+        return self._asker.clock() + self._asker.timeout_seconds * self._asker.attempts
 
 
-_FAULTS_OF_OURS: Final = frozenset({"Client", "MustUnderstand", "VersionMismatch"})
-"""What SOAP 1.1 calls the fault of whoever sent the message: it was not processed. Any other word may mean anything."""
-_OURS: Final = frozenset({"rejected", "request"})
-"""Failures of our own making."""
 _OF_THE_NUMBER: Final = frozenset(
     {OutcomeCode.SSIN_UNKNOWN, OutcomeCode.SSIN_CANCELED, OutcomeCode.SSIN_REPLACED_REFUSED}
 )
@@ -464,26 +235,18 @@ _OF_THE_NUMBER: Final = frozenset(
 _FOUND: Final = {StatusValue.DATA_FOUND: OutcomeCode.SUCCESS, StatusValue.NO_DATA_FOUND: OutcomeCode.NO_DATA}
 
 
-class _Contradiction(Exception):
-    """A reply that cannot be the answer to what was asked; `reason` is a fixed word."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def _consulted(answered: _Answered) -> ConsultResult:
+def _consulted(answered: Answered) -> ConsultResult:
     result = answered.answer.result
     assert isinstance(result, ConsultResult)  # see `_check`
     return result
 
 
 def _check(asked: Admitted[InscriptionRequest], request: InscriptionRequest, result: Result) -> None:
-    """Nothing, when `result` can be an answer to `request`. Raises `_Contradiction`."""
+    """Nothing, when `result` can be an answer to `request`. Raises `Contradiction`."""
     assert isinstance(result, ConsultResult | WriteResult)  # the answer is of the operation asked (client.dialect)
     reason = reason_against(asked, request, result)
     if reason is not None:
-        raise _Contradiction(reason)
+        raise Contradiction(reason)
 
 
 def reason_against(

@@ -1,0 +1,54 @@
+"""The way from a worker to another service that the settings name: which key, which connections, how patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cbss_inscription.client.asker import Asker, CallLog
+from cbss_inscription.client.breaker import CircuitBreaker
+
+if TYPE_CHECKING:
+    from cbss_inscription.app.settings import NationalRegister, Upstream
+    from cbss_inscription.client.dialect import Dialect
+
+CONNECTION_KEPT_SECONDS: Final = 30.0
+"""How long a connection is kept without a call: a TLS handshake costs more than a call does."""
+
+
+def asker_of(asked: NationalRegister | Upstream, *, service: str, dialect: Dialect, log: CallLog) -> Asker:
+    """What asks the service, in its dialect. Raises `UsageError` for a file that is missing or broken."""
+    # Commands that ask nobody need none of these.
+    from cbss_inscription.client.profile import Profile, read_signer
+    from cbss_inscription.client.transport import AsyncTransport
+
+    certificate, private_key = Path(asked.certificate), Path(asked.private_key)
+    profile = Profile(
+        url=asked.url,
+        ca=Path(asked.ca),
+        certificate=certificate,
+        private_key=private_key,
+        timeout_seconds=asked.timeout_seconds,
+    )
+    breaker = asked.circuit_breaker
+    return Asker(
+        service=service,
+        sender=AsyncTransport(
+            profile,
+            connections_max=asked.calls_at_once_max,
+            connections_kept_max=asked.calls_at_once_max,
+            connection_kept_seconds=CONNECTION_KEPT_SECONDS,
+        ),
+        signer=read_signer(certificate, private_key),
+        dialect=dialect,
+        log=log,
+        breaker=CircuitBreaker(
+            failures_to_open=breaker.failures,
+            open_seconds=breaker.open_seconds,
+            probes=breaker.probes,
+            moved=lambda circuit: log.circuit_moved(service=service, circuit=circuit),
+        ),
+        timeout_seconds=asked.timeout_seconds,
+        attempts=asked.attempts,
+        calls_at_once_max=asked.calls_at_once_max,
+    )
