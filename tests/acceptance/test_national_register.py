@@ -13,22 +13,28 @@ import ssl
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 import psycopg
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from cbss_inscription.app.metrics import CALL_SECONDS
 from cbss_inscription.app.registers import registers_of
 from cbss_inscription.app.settings import NationalRegister, Settings, read_settings
 from cbss_inscription.app.telemetry import StructuredCallLog
 from cbss_inscription.client import FaultReceived, InscriptionClient, Period
 from cbss_inscription.client.call import prepare
+from cbss_inscription.client.errors import CallFailed
 from cbss_inscription.client.profile import Profile, read_signer
 from cbss_inscription.client.transport import AsyncTransport
 from cbss_inscription.contract.door import Door
@@ -42,12 +48,15 @@ from cbss_inscription.domain.results import Health, PersonsResult
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.storage.database import Database
 from tests.acceptance.conftest import Command
+from tests.acceptance.sandbox_processes import family_of, listeners_of
 from tests.conftest import RunningSandbox, start_sandbox, stop_process, wait_for_sandbox
 
 CONTEXT = "PCSA:LIVING_WAGE"
 NEW_YEAR = Period(begin_date=date(2026, 1, 1))
 ANSWER_SECONDS_MAX = 8.0
 """Generously more than the 2 seconds of the register's deadline, and well below the façade's own 15."""
+BACK_SECONDS_MAX = 60.0
+"""For a register to start on a busy machine, and for a circuit that opened meanwhile to let a probe through."""
 TABLES = ("person", "person_history", "inscription", "inscription_history", "mutation", "answered_declaration")
 
 
@@ -100,7 +109,8 @@ class Services:
 def services(reachable_directory: Path) -> Iterator[Services]:
     """A sandbox with a National Register of its own."""
     directory = reachable_directory / "register"
-    process = start_sandbox(directory, "--port", "0", "--persons", "150", "--national-register")
+    ports = ("--port", "0", "--operations-port", "0")
+    process = start_sandbox(directory, *ports, "--persons", "150", "--national-register")
     found: Services | None = None
     try:
         found = Services(sandbox=wait_for_sandbox(process, directory))
@@ -415,7 +425,7 @@ def _expect_outage(services: Services, nr_number: str, *, is_quick: bool) -> Non
 
 def _await_answer(services: Services, ssin: str, code: str) -> None:
     """Nothing, once a consultation has this code."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + BACK_SECONDS_MAX
     while (found := services.code_of(ssin)) != code:
         assert found == "CBI00901"
         assert time.monotonic() < deadline, found
@@ -467,6 +477,49 @@ def test_sec_74_neither_log_has_numbers_or_names(services: Services) -> None:
             for text in logs.values():
                 assert f"{number:011d}" not in text
                 assert f'"{last_name}"' not in text
+
+
+def _counted(services: Services) -> Counter[tuple[str, str]]:
+    """How many messages to the register the operations listener tells of, by operation and outcome."""
+    text = httpx.get(f"{services.sandbox.operations_url}/metrics", trust_env=False).text
+    return Counter(
+        {
+            (sample.labels["operation"], sample.labels["outcome"]): int(sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == f"{CALL_SECONDS}_count" and sample.labels["service"] == "national-register"
+        }
+    )
+
+
+def _logged(services: Services) -> Counter[tuple[str, str]]:
+    lines = [line for line in services.sandbox.log_lines() if line["event"] == "upstream"]
+    return Counter((line["operation"], line["outcome"]) for line in lines)
+
+
+def test_sec_80_calls_are_counted_those_of_a_killed_worker_too(services: Services, strangers: Iterator[str]) -> None:
+    """Every message that the log has is counted, before and after a worker is killed (SEC-80)."""
+    before = _counted(services)
+    assert before == _logged(services)
+    assert before.total() > 0
+    # The application server names its processes where it can: by address, or as they were started.
+    family = family_of(services.sandbox.directory)
+    ways = (f":{urlsplit(services.sandbox.url).port} ", "/settings.toml tls")
+    named = {one.number: one for one in listeners_of(family) if any(way in f"{one.command} " for way in ways)}
+    (listener,) = [number for number, process in named.items() if process.parent not in named]
+    workers = [one.number for one in family if one.parent == listener and "resource_tracker" not in one.command]
+    os.kill(min(workers), signal.SIGKILL)
+    asked = [next(strangers) for _ in range(8)]
+    deadline = time.monotonic() + BACK_SECONDS_MAX
+    while asked and time.monotonic() < deadline:
+        with suppress(CallFailed):  # as long as the killed one's connections wait for somebody
+            services.code_of(asked[-1])
+            asked.pop()
+    assert not asked
+    after = _counted(services)
+    assert after == _logged(services)
+    assert after - before
+    assert not before - after
 
 
 # -- its command -------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from cbss_inscription.app.background import repeat
 from cbss_inscription.app.clock import Clock, utc_now
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
+from cbss_inscription.app.metrics import counting
 from cbss_inscription.app.registers import Registers, number_life, registers_of
 from cbss_inscription.app.reloading import ContextsInForce, RulesInForce, reloaded_audit_keys, reloaded_rules
 from cbss_inscription.app.settings import Batch, Service, Settings, read_settings
@@ -76,7 +77,7 @@ class BatchWorker:
         self._reload_log = StructuredReloadLog()
         self._rules: RulesInForce = reloaded_rules(settings, log=self._reload_log)
         self._audit_keys = reloaded_audit_keys(settings, log=self._reload_log)
-        self._registers: Registers = registers_of(settings, self._database, log=StructuredCallLog())
+        self._registers: Registers = registers_of(settings, self._database, log=counting(StructuredCallLog()))
         meter = VolumeMeter(log=StructuredVolumeLog())
         self._journal = StoredJournal(self._database, worker=meter.worker)
         self._volumes = VolumesInSight(

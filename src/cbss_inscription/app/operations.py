@@ -25,6 +25,7 @@ from cbss_inscription.app.clock import Clock, utc_now
 from cbss_inscription.app.draining import Draining
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
+from cbss_inscription.app.metrics import Counts, metrics_directory
 from cbss_inscription.app.readiness import Readiness, ServiceChecks, is_degraded, is_ready
 from cbss_inscription.app.reloading import reloaded_trust
 from cbss_inscription.app.settings import Settings, settings_of_worker
@@ -69,17 +70,28 @@ def build_operations(
         from cbss_inscription.app.faults import FaultControl
 
         control = FaultControl(settings.faults)
-    return OperationsApplication(readiness, faults=control, clock=clock)
+    directory = metrics_directory()
+    counts = None if directory is None else Counts(directory)
+    return OperationsApplication(readiness, counts=counts, faults=control, clock=clock)
 
 
 class OperationsApplication:
     """The ASGI application: three paths, GET only; and the control API of faults where there is one."""
 
-    def __init__(self, readiness: Readiness, *, faults: FaultControl | None = None, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        readiness: Readiness,
+        *,
+        counts: Collector | None = None,
+        faults: FaultControl | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
         self._readiness = readiness
         self._faults = faults
         self._registry = CollectorRegistry()
         self._registry.register(_State(readiness, clock=clock))
+        if counts is not None:
+            self._registry.register(counts)
         self._answers: Mapping[str, Callable[[], Answer]] = {
             LIVE_PATH: self._live,
             "/health/ready": self._ready,

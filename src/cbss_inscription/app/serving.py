@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from cbss_inscription.app.addresses import Listener, answers, listeners_of, plac
 from cbss_inscription.app.draining import DRAIN_SIGNAL, worker_stop_seconds
 from cbss_inscription.app.fetching import RevocationFetcher
 from cbss_inscription.app.keeping import JournalKeeper
+from cbss_inscription.app.metrics import METRICS_VARIABLE, make_metrics_directory
 from cbss_inscription.app.reloading import check_revocation
 from cbss_inscription.app.settings import Service, Settings, read_settings
 from cbss_inscription.app.start_checks import check_population, check_start, warnings_of
@@ -64,6 +66,7 @@ class Listeners:
         self._probed = 0.0
         self._fetcher: RevocationFetcher | None = None
         self._keeper: JournalKeeper | None = None
+        self._metrics: Path | None = None
 
     def start(self) -> None:
         """Nothing; every listener answers now.
@@ -90,6 +93,8 @@ class Listeners:
             from cbss_inscription.app.faults import FaultFiles
 
             FaultFiles(settings.faults).begin()
+        if settings.operations is not None:
+            self._metrics = make_metrics_directory()
         # Before the workers: they would refuse calls for what waited while nothing ran (SEC-73).
         self._keeper = keeper
         keeper.start()
@@ -118,7 +123,10 @@ class Listeners:
         settings = self._settings
         if settings is None:
             return ()
-        return tuple(warnings_of(settings, connect=True))
+        warnings = tuple(warnings_of(settings, connect=True))
+        if settings.operations is not None and self._metrics is None:
+            warnings += ("no temporary directory can be written in (TMPDIR): what workers count is not shown",)
+        return warnings
 
     def ended(self) -> bool:
         """Whether a listener for messages ended though nobody asked it to.
@@ -180,6 +188,9 @@ class Listeners:
             self._keeper.finish()
             self._keeper.stop()
         self._end(self._taken(Listener.OPERATIONS))
+        if self._metrics is not None:
+            shutil.rmtree(self._metrics, ignore_errors=True)
+            self._metrics = None
 
     def _taken(self, *listeners: Listener) -> list[subprocess.Popen[bytes]]:
         return [self._processes.pop(one) for one in listeners if one in self._processes]
@@ -225,6 +236,7 @@ class Listeners:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
+            env=os.environ if self._metrics is None else {**os.environ, METRICS_VARIABLE: str(self._metrics)},
             start_new_session=True,  # Ctrl-C reaches the supervisor, which stops its listeners in order
         )
 

@@ -20,6 +20,7 @@ from cbss_inscription.app.draining import Draining
 from cbss_inscription.app.health import own_parts
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
+from cbss_inscription.app.metrics import counting
 from cbss_inscription.app.registers import Registers, number_life, registers_of
 from cbss_inscription.app.reloading import (
     ContextsInForce,
@@ -135,7 +136,7 @@ def build_application(
     trust = reloaded_trust(settings, log=reload_log)
     clock_watch = ClockWatch(partial(read_clock, database, clock=clock), log=StructuredClockLog())
     audit_keys = reloaded_audit_keys(settings, log=reload_log)
-    calls = StructuredCallLog()
+    calls = counting(StructuredCallLog())
     registers = None if settings.upstream is not None else registers_of(settings, database, log=calls)
     upstream = None if settings.upstream is None else upstream_of(settings.upstream, log=calls)
     meter = VolumeMeter(log=StructuredVolumeLog())
