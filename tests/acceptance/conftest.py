@@ -55,8 +55,9 @@ from cbss_inscription.soap.operations import InscriptionOperations
 from cbss_inscription.soap.pipeline import SecuredDoor
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.population import load_population
+from tests.acceptance.operating import write_settings
 from tests.acceptance.sandbox_processes import family_of
-from tests.conftest import RunningSandbox, free_port
+from tests.conftest import RunningSandbox
 
 FACADE = "http://socialsecurity.be/cbssinscription/v1"
 MONITORING = "http://services.fgov.be/monitoring/v1"
@@ -812,22 +813,4 @@ def settings(tmp_path: Path, pki: TestPki, populated_database: str) -> Path:
     pki.server.write(tmp_path / "server.crt.pem", tmp_path / "server.key.pem")
     pki.tls_authority.write(tmp_path / "other.crt.pem", tmp_path / "other.key.pem")
     write_privately(tmp_path / "audit-keys.toml", new_audit_keys("tests"))
-    file = tmp_path / "settings.toml"
-    file.write_text(
-        f"""environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{populated_database}"
-access_rules = "rules.yaml"
-[tls]
-port = {free_port()}
-certificate = "server.crt.pem"
-private_key = "server.key.pem"
-[trust]
-application_authorities = "authorities.pem"
-revocation_lists = ["revocation-lists.pem"]
-[audit]
-keys = "audit-keys.toml"
-""",
-        encoding="utf-8",
-    )
-    return file
+    return write_settings(tmp_path, database=populated_database, trust='revocation_lists = ["revocation-lists.pem"]')

@@ -1,4 +1,4 @@
-"""What an operator has of a façade in this process: a settings file for commands, and the journal's records."""
+"""What an operator has of a façade: a settings file with what it names beside it, and the journal's records."""
 
 from __future__ import annotations
 
@@ -7,35 +7,50 @@ from pathlib import Path
 import psycopg
 
 from cbss_inscription.governance.journal import AuditRecord, read_record
-from tests.acceptance.conftest import InProcessFacade
 from tests.conftest import free_port
 
 
-def settings_of(facade: InProcessFacade, folder: Path, *, top: str = "", more: str = "") -> Path:
-    """A settings file, written into the façade's folder, of its database, rules and keys; `more` are further tables."""
+def write_settings(
+    folder: Path,
+    *,
+    database: str,
+    port: int | None = None,
+    access_rules: str | None = "rules.yaml",
+    top: str = "",
+    trust: str = "",
+    more: str = "",
+) -> Path:
+    """A façade's settings file in `folder`; the files that it names are the caller's to write, where they are read.
+
+    `top` and `trust` are further lines of these tables, `more` lines of the journal's and further tables.
+    """
     file = folder / "settings.toml"
+    port = free_port() if port is None else port
+    rules = "" if access_rules is None else f'access_rules = "{access_rules}"'
     file.write_text(
         f"""environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{facade.database}"
-access_rules = "rules.yaml"
+public_url = "https://localhost:{port}"
+database = "{database}"
+{rules}
 {top}
 [tls]
-port = {free_port()}
+port = {port}
 certificate = "server.crt.pem"
 private_key = "server.key.pem"
 [trust]
 application_authorities = "authorities.pem"
+{trust}
 [audit]
 keys = "audit-keys.toml"
-{more}""",
+{more}
+""",
         encoding="utf-8",
     )
     return file
 
 
-def records(facade: InProcessFacade) -> list[AuditRecord]:
+def records(database: str) -> list[AuditRecord]:
     """The records in the journal, in the order of their arrival."""
-    with psycopg.connect(facade.database) as connection:
+    with psycopg.connect(database) as connection:
         rows = connection.execute("SELECT content FROM audit_record ORDER BY record_number").fetchall()
     return [read_record(content.encode("utf-8")) for (content,) in rows]

@@ -26,6 +26,7 @@ from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.sandbox.timestamping import TimeStampAuthority
 from cbss_inscription.storage.chain import link_records, seal_links, write_records
 from tests.acceptance.conftest import Command
+from tests.acceptance.operating import write_settings
 from tests.conftest import RunningSandbox
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
@@ -61,26 +62,8 @@ def settings(tmp_path: Path, fresh_database: str) -> Path:
         link_records(connection)
         seal_links(connection, lambda text: authority.answer(request_for(text).as_bytes()), now=NOW)
     (tmp_path / "audit-keys.toml").write_bytes(keys)
-    file = tmp_path / "settings.toml"
-    file.write_text(
-        f"""environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{fresh_database}"
-access_rules = "rules.yaml"
-[tls]
-certificate = "server.crt.pem"
-private_key = "server.key.pem"
-[trust]
-application_authorities = "authorities.pem"
-[audit]
-keys = "audit-keys.toml"
-[audit.timestamping]
-url = "http://127.0.0.1:1/"
-ca = "ca.pem"
-""",
-        encoding="utf-8",
-    )
-    return file
+    timestamping = '[audit.timestamping]\nurl = "http://127.0.0.1:1/"\nca = "ca.pem"\n'
+    return write_settings(tmp_path, database=fresh_database, more=timestamping)
 
 
 def looks(database: str) -> list[AuditRecord]:

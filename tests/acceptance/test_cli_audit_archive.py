@@ -25,6 +25,7 @@ from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.sandbox.timestamping import TimeStampAuthority
 from cbss_inscription.storage.chain import link_records, make_months, seal_links, write_records
 from tests.acceptance.conftest import Command
+from tests.acceptance.operating import write_settings
 
 NOW = datetime.now(UTC)
 SSIN = "85073003328"
@@ -65,28 +66,15 @@ def settings(tmp_path: Path, fresh_database: str, command: Command) -> Path:
                 lambda text, authority=authority: authority.answer(request_for(text).as_bytes()),
                 now=at + timedelta(minutes=1),
             )
-    file = tmp_path / "settings.toml"
-    file.write_text(
-        f"""environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{fresh_database}"
-access_rules = "rules.yaml"
-[tls]
-certificate = "server.crt.pem"
-private_key = "server.key.pem"
-[trust]
-application_authorities = "authorities.pem"
-[audit]
-keys = "audit-keys.toml"
+    more = """
 [audit.timestamping]
 url = "http://127.0.0.1:1/"
 ca = "ca.pem"
 [audit.archive]
 directory = "archive"
 key = "archive.key.pem"
-""",
-        encoding="utf-8",
-    )
+"""
+    file = write_settings(tmp_path, database=fresh_database, more=more)
     assert command("audit", "make-archive-key", tmp_path / "archive.key.pem").exit_code == 0
     return file
 

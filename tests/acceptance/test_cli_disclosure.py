@@ -35,7 +35,7 @@ from tests.acceptance.conftest import (
     insert,
     update,
 )
-from tests.acceptance.operating import records, settings_of
+from tests.acceptance.operating import records, write_settings
 
 Disclose = Callable[..., Awaitable[CommandResult]]
 MARKUP = "<script>alert(1)</script> & Söhne"
@@ -45,9 +45,9 @@ REFERENCE = "DPO-2026-17"
 @pytest.fixture
 def settings(facade: InProcessFacade, tmp_path: Path) -> Path:
     """A settings file of the façade's database and keys, with names of organisations."""
-    return settings_of(
-        facade,
+    return write_settings(
         tmp_path,
+        database=facade.database,
         top='contact = "dpo@example.org"',
         more=f'[disclosure.organizations]\n"17/1" = "PCSA of {MARKUP}"\n',
     )
@@ -123,7 +123,7 @@ async def test_rule_53_a_person_is_told_who_knows_them_and_who_asked(
         assert one["legal_context"] == "PCSA:SOCIAL_INQUIRY"
         assert [context["code"] for context in one["inscription_contexts"]] == [LIVING_WAGE]
         assert (one["outcome_code"], one["outcome_text"]) == ("MSG00000", "answered")
-    tickets = [record.ticket_cbss for record in reversed(records(facade)[:7])]
+    tickets = [record.ticket_cbss for record in reversed(records(facade.database)[:7])]
     assert [one["ticket_cbss"] for one in report["contacts"]] == tickets
 
 
@@ -135,7 +135,7 @@ async def test_rule_53_a_report_is_recorded_before_it_is_given(
     done = await disclose(ssin, "--format", "csv", "--file", file)
     assert (done.exit_code, done.out) == (0, f"{file}\n")
     assert file.stat().st_mode & 0o777 == 0o600
-    (record,) = records(facade)
+    (record,) = records(facade.database)
     keys = read_audit_keys((tmp_path / "audit-keys.toml").read_bytes(), origin="keys")
     assert record.operation == "auditPersonReport"
     assert record.look is not None
@@ -159,7 +159,7 @@ async def test_rule_53_no_report_without_operator_and_reference(
     options = [part for pair in said.items() for part in pair]
     done = await asyncio.to_thread(command, "disclosure", facade.ssin("nr_active"), "--settings", settings, *options)
     assert (done.exit_code, done.out) == (2, "")
-    assert records(facade) == []
+    assert records(facade.database) == []
 
 
 @pytest.mark.parametrize("reference", ["", " ", "x" * 65, "a\nb"])
@@ -172,7 +172,7 @@ async def test_sec_75_a_reference_that_holds_the_number_is_refused(facade: InPro
     """The person's number does not come into the journal in clear by way of the reference (SEC-75)."""
     ssin = facade.ssin("nr_active")
     assert (await disclose(ssin, reference=f"request of {Ssin(ssin).formatted}")).exit_code == 2
-    assert records(facade) == []
+    assert records(facade.database) == []
 
 
 async def test_rule_53_former_numbers_are_followed(facade: InProcessFacade, disclose: Disclose) -> None:
@@ -202,7 +202,7 @@ async def test_sec_75_nothing_of_another_person_is_in_a_report(
     await facade.send(insert(ssin, context=other))
     await facade.send(insert(other))
     keys = read_audit_keys((tmp_path / "audit-keys.toml").read_bytes(), origin="keys")
-    both = records(facade)[0]
+    both = records(facade.database)[0]
     ticket = UUID(int=77)
     written = json.loads(canonical(both)) | {"ticket_cbss": str(ticket), "operation": "searchPersonPhonetically"}
     written["persons"] = [msgspec.to_builtins(keys.seal(digits, ticket)) for digits in (other, ssin)]
@@ -216,7 +216,7 @@ async def test_sec_75_nothing_of_another_person_is_in_a_report(
         # The other's call, said to be about this person by an index that somebody wrote.
         connection.execute(
             "INSERT INTO audit_person SELECT %s, received_at, ticket_cbss FROM audit_record WHERE ticket_cbss = %s",
-            (keys.hashes(ssin)[0], records(facade)[3].ticket_cbss),
+            (keys.hashes(ssin)[0], records(facade.database)[3].ticket_cbss),
         )
     report = await as_json(disclose, ssin)
     assert [one["action"] for one in report["contacts"]] == [
@@ -241,7 +241,7 @@ async def test_rule_53_what_must_not_be_disclosed_is_left_out_in_silence(
     await facade.send(insert(ssin, context="PCSA:DEBT_MEDIATION"))
     await facade.send(consult(ssin))
     open_report = await as_json(disclose, ssin)
-    permission = records(facade)[2].decision
+    permission = records(facade.database)[2].decision
     assert permission is not None
     secret = (
         '\n[[disclosure.not_disclosed]]\nreason = "an investigation"\ninscription_contexts = ["PCSA:DEBT_MEDIATION"]\n'
@@ -253,8 +253,8 @@ async def test_rule_53_what_must_not_be_disclosed_is_left_out_in_silence(
     assert "DEBT_MEDIATION" not in done.out
     assert "investigation" not in re.sub("an investigation of fraud", "", done.out)
     assert report["statements"] == open_report["statements"]
-    assert records(facade)[-1].look is not None
-    assert "withheld=2" in records(facade)[-1].look.criteria  # type: ignore[union-attr]  # the line before says so
+    assert records(facade.database)[-1].look is not None
+    assert "withheld=2" in records(facade.database)[-1].look.criteria  # type: ignore[union-attr]  # the line before says so
     settings.write_text(
         settings.read_text()
         + f'\n[[disclosure.not_disclosed]]\nreason = "x"\npermissions = ["{permission.permission}"]\n'
@@ -347,7 +347,7 @@ async def test_rule_53_a_long_history_is_bounded_and_says_so(
     for _ in range(3):
         await facade.send(consult(ssin))
     report = await as_json(disclose, ssin)
-    newest = [record.ticket_cbss for record in records(facade)[2:0:-1]]
+    newest = [record.ticket_cbss for record in records(facade.database)[2:0:-1]]
     assert [one["ticket_cbss"] for one in report["contacts"]] == newest
     assert "newest 2 rows" in report["statements"][0]
 
@@ -377,4 +377,4 @@ async def test_rule_53_of_nobody_nothing_is_told_and_the_question_is_recorded(
     done = await disclose(facade.ssin("unknown"))
     assert catalogue()[Language.EN].known_none in done.out
     assert catalogue()[Language.EN].contacts_none in done.out
-    assert [record.operation for record in records(facade)] == ["auditPersonReport"]
+    assert [record.operation for record in records(facade.database)] == ["auditPersonReport"]

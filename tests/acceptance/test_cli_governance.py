@@ -21,20 +21,9 @@ from cbss_inscription.sandbox.demonstration import demo_access_rules
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.governance import StoredRecord
 from tests.acceptance.conftest import Command, CommandResult
+from tests.acceptance.operating import write_settings
 from tests.governing import AN, BEN, Office
 
-SETTINGS = """environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{database}"
-[tls]
-certificate = "server.crt.pem"
-private_key = "server.key.pem"
-[trust]
-application_authorities = "authorities.pem"
-[audit]
-keys = "audit-keys.toml"
-[governance]
-"""
 RULES = demo_access_rules()
 REFERENCE = RULES.permissions[0].reference
 WHY = "Dossier 2026/17."
@@ -117,8 +106,7 @@ def blank(command: Command, tmp_path: Path, governed_database: str) -> Register:
     with psycopg.connect(governed_database) as connection:
         connection.execute("SET LOCAL session_replication_role = replica")  # the record refuses to be emptied otherwise
         connection.execute("TRUNCATE governance_proposal, governance_decision")
-    settings = tmp_path / "settings.toml"
-    settings.write_text(SETTINGS.format(database=governed_database), encoding="utf-8")
+    settings = write_settings(tmp_path, database=governed_database, access_rules=None, more="[governance]")
     return Register(command=command, directory=tmp_path, settings=settings, database=governed_database)
 
 

@@ -17,6 +17,7 @@ from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.history import REPLACE_SSIN
 from cbss_inscription.domain.ssin import Ssin
 from tests.acceptance.conftest import Command
+from tests.acceptance.operating import write_settings
 from tests.conftest import RunningSandbox, free_port
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -51,24 +52,7 @@ def settings(tmp_path: Path, fresh_database: str) -> Path:
             " ARRAY['2026-01-10T10:00:00.123Z'::timestamptz])",
             (NEW.number, CONTEXT),
         )
-    file = tmp_path / "settings.toml"
-    file.write_text(
-        f"""environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{fresh_database}"
-access_rules = "rules.yaml"
-[tls]
-port = {free_port()}
-certificate = "server.crt.pem"
-private_key = "server.key.pem"
-[trust]
-application_authorities = "authorities.pem"
-[audit]
-keys = "audit-keys.toml"
-""",
-        encoding="utf-8",
-    )
-    return file
+    return write_settings(tmp_path, database=fresh_database)
 
 
 def test_rule_35_every_change_of_a_line_is_shown(settings: Path, command: Command) -> None:

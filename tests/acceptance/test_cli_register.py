@@ -15,22 +15,9 @@ from cbss_inscription.domain.ssin import Ssin, check_digits
 from cbss_inscription.registers import life
 from cbss_inscription.storage.persons import StoredPersons
 from tests.acceptance.conftest import Command, CommandResult
-from tests.conftest import RunningSandbox, free_port
+from tests.acceptance.operating import write_settings
+from tests.conftest import RunningSandbox
 
-SETTINGS = """environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{database}"
-access_rules = "rules.yaml"
-synthetic_numbers = {synthetic}
-[tls]
-port = {port}
-certificate = "server.crt.pem"
-private_key = "server.key.pem"
-[trust]
-application_authorities = "authorities.pem"
-[audit]
-keys = "audit-keys.toml"
-"""
 PEETERS = ("--last-name", "Peeters", "--given-name", "Jan", "--birth-date", "1985-07-30", "--gender", "1")
 
 Register = Callable[..., CommandResult]
@@ -39,9 +26,7 @@ Register = Callable[..., CommandResult]
 @pytest.fixture
 def settings(tmp_path: Path, fresh_database: str) -> Path:
     """A settings file that names an empty database, for numbers as the registers give them."""
-    file = tmp_path / "settings.toml"
-    file.write_text(SETTINGS.format(database=fresh_database, synthetic="false", port=free_port()), encoding="utf-8")
-    return file
+    return write_settings(tmp_path, database=fresh_database, top="synthetic_numbers = false")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from lxml import etree
 
 from cbss_inscription.governance.access import AgreedVolume, VolumeMode, VolumeWindow, write_access_rules
 from tests.acceptance.conftest import Command, rules_of_tests
+from tests.acceptance.operating import write_settings
 
 SVG = "{http://www.w3.org/2000/svg}"
 DAY = datetime(2024, 3, 30, 9, tzinfo=UTC)
@@ -54,23 +55,7 @@ def settings(tmp_path: Path, fresh_database: str, reference: str) -> Path:
     changed = type(rules)(version=1, access_rules=rules.access_rules, permissions=(first, *rules.permissions[1:]))
     (tmp_path / "rules.yaml").write_bytes(write_access_rules(changed))
     count(fresh_database, DAY, reference, *COUNTS)
-    file = tmp_path / "settings.toml"
-    file.write_text(
-        f"""environment = "LOCAL"
-public_url = "https://localhost:8443"
-database = "{fresh_database}"
-access_rules = "rules.yaml"
-[tls]
-certificate = "unused"
-private_key = "unused"
-[trust]
-application_authorities = "unused"
-[audit]
-keys = "unused"
-""",
-        encoding="utf-8",
-    )
-    return file
+    return write_settings(tmp_path, database=fresh_database)
 
 
 def test_sec_57_a_report_is_a_table_with_bars(command: Command, settings: Path, reference: str) -> None:

@@ -27,7 +27,7 @@ from tests.acceptance.conftest import (
     legal_data_of,
     update,
 )
-from tests.acceptance.operating import records, settings_of
+from tests.acceptance.operating import records, write_settings
 from tests.governing import Office
 
 Why = Callable[..., Awaitable[CommandResult]]
@@ -36,7 +36,7 @@ Why = Callable[..., Awaitable[CommandResult]]
 @pytest.fixture
 def why(facade: InProcessFacade, tmp_path: Path, command: Command) -> Why:
     """Runs `why` on the façade's database and files, in a thread: the command has a loop of its own."""
-    file = settings_of(facade, tmp_path)
+    file = write_settings(tmp_path, database=facade.database)
     return lambda *arguments: asyncio.to_thread(command, "why", *arguments, "--settings", file, "--operator", "an.desk")
 
 
@@ -79,7 +79,7 @@ async def test_sec_60_the_text_names_rule_condition_and_who_can_change_it(facade
     """For people it is one line a fact; the number stays sealed until it is asked for (SEC-60, SEC-75)."""
     ssin = facade.ssin("nr_active")
     await facade.send(consult(ssin, customer=FUND))
-    (refused,) = records(facade)
+    (refused,) = records(facade.database)
     done = await why(refused.ticket_cbss)
     lines = [" ".join(line.split()) for line in done.out.splitlines()]
     assert lines[0].startswith("FAULT SOA-01002 ")
@@ -101,10 +101,10 @@ async def test_rule_50_who_reads_a_record_leaves_one(facade: InProcessFacade, wh
     """A look is a record of its own: who, at which call, about whom when the number was shown (rule 50, SEC-75)."""
     ssin = facade.ssin("nr_active")
     await facade.send(consult(ssin))
-    (call,) = records(facade)
+    (call,) = records(facade.database)
     await why(call.ticket_cbss)
     await why(call.ticket_cbss, "--show-number")
-    _, closed, opened = records(facade)
+    _, closed, opened = records(facade.database)
     keys = read_audit_keys((tmp_path / "audit-keys.toml").read_bytes(), origin="keys")
     assert [look.operation for look in (closed, opened)] == ["auditRead", "auditRead"]
     for look in (closed, opened):
@@ -122,7 +122,9 @@ async def test_a_customers_ticket_finds_each_call_that_bore_it(facade: InProcess
     for _ in range(2):
         await facade.send(consult(facade.ssin("nr_active"), ticket=ticket))
     found: list[Any] = json.loads((await why(ticket, "--format", "json")).out)
-    assert [told["record"]["ticket_cbss"] for told in found] == [one.ticket_cbss for one in records(facade)[:2]]
+    assert [told["record"]["ticket_cbss"] for told in found] == [
+        one.ticket_cbss for one in records(facade.database)[:2]
+    ]
     long_ago = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
     nothing = await why(ticket, "--from", long_ago, "--until", long_ago)
     assert (nothing.exit_code, nothing.out) == (1, "No call of this ticket is in the journal, or not in that time.\n")
@@ -134,7 +136,7 @@ async def test_sec_60_rules_that_changed_since_are_not_taken_for_those_that_deci
 ) -> None:
     """When the file has another version, or cannot be read, the explanation says so (SEC-60)."""
     await facade.send(consult(facade.ssin("nr_active"), legal_context="PCSA:NOT_GRANTED"))
-    (refused,) = records(facade)
+    (refused,) = records(facade.database)
     file = tmp_path / "rules.yaml"
     rules = read_access_rules(file.read_bytes(), origin="rules")
     text = write_access_rules(rules).replace(f"version: {rules.version}".encode(), b"version: 99")
@@ -153,7 +155,7 @@ async def test_sec_57_the_version_that_decided_and_who_made_it_are_told(
     rules = facade.door.operations.access_rules.current()
     office = Office.begun(fresh_database, *rules.access_rules, *rules.permissions)
     await facade.send(consult(facade.ssin("nr_active"), legal_context="PCSA:NOT_GRANTED"))
-    (refused,) = records(facade)
+    (refused,) = records(facade.database)
     decision = refused.decision
     assert decision is not None
     written = msgspec.structs.replace(refused, decision=msgspec.structs.replace(decision, version=1))

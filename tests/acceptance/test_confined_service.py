@@ -25,6 +25,7 @@ from cbss_inscription.sandbox.demonstration import APPLICATIONS
 from cbss_inscription.sandbox.pki import Credential, TestPki
 from cbss_inscription.sandbox.population import make_population
 from tests.acceptance.conftest import PERSONS, SEED, rules_of_tests
+from tests.acceptance.operating import write_settings
 from tests.acceptance.sandbox_processes import Process, family_of
 
 CHECKOUT = Path(__file__).parents[2]
@@ -168,25 +169,12 @@ def service(
         os.chown(directory / key, account, -1)
     application = APPLICATIONS[0]
     credentials[application.name].write(directory / "caller.crt.pem", directory / "caller.key.pem")
-    (directory / "settings.toml").write_text(
-        f"""environment = "LOCAL"
-public_url = "https://localhost:{PORT}"
-database = "{populated_database}"
-access_rules = "rules.yaml"
-[tls]
-port = {PORT}
-certificate = "server.crt.pem"
-private_key = "server.key.pem"
-[operations]
-port = {OPERATIONS_PORT}
-drain_seconds = 0
-[trust]
-application_authorities = "authorities.pem"
-revocation_lists = ["revocation-lists.pem"]
-[audit]
-keys = "audit-keys.toml"
-""",
-        encoding="utf-8",
+    write_settings(
+        directory,
+        database=populated_database,
+        port=PORT,
+        trust='revocation_lists = ["revocation-lists.pem"]',
+        more=f"[operations]\nport = {OPERATIONS_PORT}\ndrain_seconds = 0",
     )
     customer = application.customer_identification
     (directory / "profile.toml").write_text(
