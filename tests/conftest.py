@@ -31,6 +31,10 @@ settings.register_profile("quick", max_examples=40)
 settings.register_profile("long", max_examples=500, deadline=None)
 settings.load_profile("quick")
 
+# Every program that a test starts imports all of ours: compiled once, not each time, whatever the machine says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 START_SECONDS_MAX = 60
 QUIET_CAMPAIGNS_MAX = 20
 """Recorded lines up to which nothing is told: the quick part of campaigns, in every test run."""
