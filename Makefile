@@ -41,9 +41,10 @@ sandbox: .venv/.runtime
 	  $(if $(REPERTORY),--repertory) $(if $(FAULTS),--faults) $(if $(ANEW),--anew)
 
 # Two processes, one for each core of the machine we measure by; a file's tests stay together, and share its fixtures.
+# The longest files come first (tests/conftest.py), not those with the most tests.
 test: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed
 	@tests/install-programs
-	.venv/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	.venv/bin/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Campaigns that take longer: what `make test` leaves out, and every property with many more examples.
 test-long: .venv/.development $(SUPPLY_CHAIN)/.installed $(RUNTIME)/.installed

@@ -43,6 +43,28 @@ PG_BIN = Path(os.environ["CBSS_TEST_PG_BIN"]) if "CBSS_TEST_PG_BIN" in os.enviro
 MEMORY_DISK = Path("/dev/shm")
 MEMORY_BYTES_MIN = 4 * 1024**3
 """The databases of two workers, and room to spare."""
+LONGEST_FIRST = (
+    "acceptance/test_sandbox_life.py",
+    "repertory/test_repertory_against_oracle.py",
+    "acceptance/test_canaries.py",
+    "acceptance/test_draining.py",
+    "storage/test_embedded_server.py",
+    "security/test_trust_second_opinion.py",
+    "vectors/test_vectors.py",
+    "acceptance/test_cli_errors.py",
+    "acceptance/test_fault_injection.py",
+    "acceptance/test_listeners.py",
+    "batch/test_batch_equivalence.py",
+    "repertory/test_life_concurrency.py",
+)
+"""Files whose tests take ten seconds or more: begun last, one keeps a core busy while the other has nothing to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Nothing; the longest files come first, all others as they were found."""
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def place_for_databases() -> Path | None:
