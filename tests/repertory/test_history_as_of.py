@@ -48,7 +48,6 @@ from cbss_inscription.storage.population import Rows, load_rows
 from tests.conftest import FoundDataAnomalies
 
 HOPS: Final = 3
-SEQUENCES: Final = 40
 STEPS_MAX: Final = 8
 MILLISECOND: Final = timedelta(milliseconds=1)
 LONG_AGO: Final = datetime(1990, 1, 15, tzinfo=UTC)
@@ -278,7 +277,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
 def test_rules_19_20_35_what_was_known_at_a_moment_is_what_was_answered_then(world: World, steps: list[Step]) -> None:
     """After any changes and replacements, the history answers for each moment as the service did (rules 19, 20, 35).

@@ -560,7 +560,7 @@ def days_of(lines: Lines) -> set[int]:
     return {day for first, last in lines for day in range(first, last + 1)}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=settings.default.max_examples * 3 // 2)
 @given(former=LINE_SETS, present=LINE_SETS)
 def test_rule_19_moved_lines_are_what_a_union_of_days_gives(
     lasting_world: World, former: dict[tuple[str, str], Lines], present: dict[tuple[str, str], Lines]

@@ -251,7 +251,7 @@ async def test_rule_30_a_token_shows_nothing_that_is_not_shown_without_it(office
 # -- the store -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given_values(
     contexts=st.frozensets(st.sampled_from(KNOWN)),
     others=st.none()

@@ -250,7 +250,7 @@ def test_sec_38_cryptographic_failure(forge, monkeypatch):
     assert forge.refusal(message) == "NotAuthenticated signature-failure"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(text=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="￾￿")))
 def test_sec_39_the_body_is_what_was_sent(forge, text):
     """Any text sent in the Body is the text in the canonical Body (SEC-39)."""

@@ -157,7 +157,7 @@ PERSONS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None)
 @given(persons=st.lists(PERSONS, max_size=5, unique_by=lambda person: person.ssin))
 def test_rule_24_a_file_comes_back_as_it_was_loaded(registers: Registers, persons: list[Person]) -> None:
     """Leading zeros, names in any script and incomplete dates survive loading and reading (rules 1, 24)."""

@@ -124,7 +124,7 @@ def page(numbers: Sequence[int], last: int, *, more: bool) -> MutationsResult:
     )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=settings.default.max_examples * 5 // 8)
 @given(
     kind=st.sampled_from(KINDS),
     told=st.sets(st.integers(1, 60), max_size=30),

@@ -636,7 +636,7 @@ def test_sec_57_content_that_is_no_entry_is_not_replayed(put: dict[str, Any]) ->
         _ = register.state
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3 // 4, deadline=None)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from([None, "1", "2"]), st.booleans()), max_size=8

@@ -37,7 +37,7 @@ from cbss_inscription.sandbox.population import (
 
 SEEDS = st.integers(min_value=0, max_value=2**64)
 SPACES = st.sampled_from(NumberSpace)
-FEW_SEEDS = settings(max_examples=15, deadline=None)
+FEW_SEEDS = settings(max_examples=settings.default.max_examples * 3 // 8, deadline=None)
 HOPS_MAX = 10  # rule 16
 
 

@@ -107,7 +107,7 @@ def test_lines_of_every_kind_are_there() -> None:
     assert not demo & others
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2, deadline=None)
 @given(inscriptions=st.integers(0, INSCRIPTIONS_MAX), ssin=NUMBERS)
 def test_any_mean_within_the_limit_can_be_made(inscriptions: int, ssin: int) -> None:
     """No mean asks for more lines of a person than there are organisations and contexts; none gives none."""
