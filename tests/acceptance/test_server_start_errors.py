@@ -195,6 +195,7 @@ UNSAFE: dict[str, tuple[Callable[[Path], object], str]] = {
         "synthetic_numbers",
     ),
     "production that goes wrong on order (SEC-77)": (_all(IN_PRODUCTION, _append("[faults]")), "go wrong on purpose"),
+    "faults where the settings are": (_append('[faults]\ndirectory = "."'), "a directory of its own"),
     "faults by header for real numbers (SEC-77)": (_append("[faults]\nheader = true"), "synthetic_numbers"),
     "production under a test certificate (SEC-77)": (IN_PRODUCTION, "server's certificate is of a test PKI"),
     "production with test authorities (SEC-77)": (

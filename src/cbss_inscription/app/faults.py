@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,6 +32,8 @@ from cbss_inscription.xml_limits import XmlLimits
 RULES_FILE: Final = "rules.json"
 RULE_BYTES_MAX: Final = 65_536
 """Of a rule that is set."""
+_OURS: Final = re.compile(r"\.?rules\.json(\.new)?|[a-z0-9-]+\.(matched|struck)")
+"""The names of all files that are ever in the directory."""
 FAULTS_PATH: Final = "/faults"
 """Where the operations listener has the control API."""
 
@@ -45,9 +47,36 @@ class FaultFiles:
         self._read: tuple[tuple[int, int] | None, tuple[FaultRule, ...]] = (None, ())
 
     def begin(self) -> None:
-        """Nothing; no rule is set and nothing was counted: the service begins, and its seed with it."""
-        shutil.rmtree(self._directory, ignore_errors=True)
-        self._directory.mkdir(mode=0o700, parents=True)
+        """Nothing; no rule is set and nothing was counted: the service begins, and its seed with it.
+
+        Raises `UsageError` as `check_directory` does.
+        """
+        self.check_directory()
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._directory.chmod(0o700)
+            for file in self._directory.iterdir():
+                file.unlink()
+        except OSError as error:
+            raise UsageError(f"{self._directory}: {error.strerror}") from error
+
+    def check_directory(self) -> None:
+        """Nothing, when only files of ours are in the directory, or it is not there. Raises `UsageError`.
+
+        It is emptied at each start: whoever names that of the settings by mistake must not lose keys by it.
+        """
+        try:
+            names = sorted(file.name for file in self._directory.iterdir())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UsageError(f"{self._directory}: {error.strerror}") from error
+        others = [name for name in names if not _OURS.fullmatch(name)]
+        if others:
+            raise UsageError(
+                f"{self._directory} is emptied at each start, and {others[0]} is no file of [faults]: "
+                f"let faults.directory name a directory of its own"
+            )
 
     def rules(self) -> tuple[FaultRule, ...]:
         """Those of the settings, then those that were set, in the order in which they are asked."""
@@ -168,9 +197,13 @@ class FaultControl:
         self._files = FaultFiles(faults)
         self._seed = faults.seed
 
+    def has(self, path: str) -> bool:
+        """Whether the path is the control API's."""
+        return path == FAULTS_PATH or path.startswith(f"{FAULTS_PATH}/")
+
     async def answer(self, scope: Scope, receive: Receive) -> tuple[HTTPStatus, bytes]:
-        """The status and JSON for a request below `FAULTS_PATH`."""
-        name = scope["path"].removeprefix(FAULTS_PATH).lstrip("/")
+        """The status and JSON for a request at a path that it `has`."""
+        name = scope["path"].removeprefix(FAULTS_PATH).removeprefix("/")
         try:
             match scope["method"], name:
                 case "GET", "":

@@ -151,8 +151,13 @@ def _check_server_key(path: str) -> None:
 
 
 def _check_faults(settings: Settings) -> None:
-    if settings.faults is not None and settings.faults.header and not settings.synthetic_numbers:
+    if settings.faults is None:
+        return
+    if settings.faults.header and not settings.synthetic_numbers:
         raise UsageError("faults.header lets callers order faults: only where synthetic_numbers says a sandbox is")
+    from cbss_inscription.app.faults import FaultFiles
+
+    FaultFiles(settings.faults).check_directory()
 
 
 def _check_production(settings: Settings) -> None:
