@@ -286,6 +286,7 @@ def test_decision_31_rules_are_set_listed_and_cleared_while_it_runs(
         ("PUT", "/faults", {"fault": "drop"}, 405),
         ("POST", "/faults/one", {"fault": "drop"}, 405),
         ("GET", "/faults/one", None, 405),
+        ("DELETE", "/faults//", None, 404),
     ],
 )
 def test_decision_31_what_is_no_rule_is_refused(
@@ -297,6 +298,8 @@ def test_decision_31_what_is_no_rule_is_refused(
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]
     assert httpx.get(f"{faulty.operations_url}/faults", trust_env=False).json() == before
+    beside = httpx.request(method, f"{faulty.operations_url}/faults-of-all", trust_env=False)
+    assert (beside.status_code, beside.headers["content-type"][:10]) == (404, "text/plain")
 
 
 def test_decision_31_a_national_register_that_goes_wrong_is_answered_honestly(

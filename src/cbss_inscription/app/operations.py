@@ -105,7 +105,7 @@ class OperationsApplication:
                 await live(self._lifespan, receive, send)
             case "http":
                 answer = self._answers.get(scope["path"])
-                if self._faults is not None and scope["path"].startswith("/faults"):
+                if self._faults is not None and self._faults.has(scope["path"]):
                     await respond(send, *await self._faults.answer(scope, receive), _JSON)
                 elif answer is None:
                     sentence = f"There is nothing at this path: try {', '.join(self._answers)}."
