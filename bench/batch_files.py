@@ -20,13 +20,15 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 from uuid import UUID
 
+from cbss_inscription.batch.chunk import PackedAnswer, pack_answer, pack_answers, pack_lines
 from cbss_inscription.batch.csv_answers import CsvAnswers
 from cbss_inscription.batch.csv_lines import COLUMNS
 from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.batch.packing import zstd
 from cbss_inscription.batch.reading import BatchFormat, open_batch
+from cbss_inscription.batch.told import told_answers, told_lines
 from cbss_inscription.batch.xml_answers import XmlAnswers
-from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchParty, LineAnswer
+from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchParty
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
@@ -138,20 +140,20 @@ def read(parts: Iterable[bytes], form: BatchFormat) -> int:
 
 
 def write(form: BatchFormat, line_count: int) -> int:
-    """How many answers were written, as text."""
+    """How many answers were written, as text, of what chunks hold."""
     texts = XmlAnswers(HEADER) if form is BatchFormat.XML else CsvAnswers()
-    _, lines = open_batch(Source(csv_parts(BLOCK)), form=BatchFormat.CSV, limits=BatchLimits(), header=HEADER)
-    told = [answer_of(line) for line in lines]
+    _, read = open_batch(Source(csv_parts(BLOCK)), form=BatchFormat.CSV, limits=BatchLimits(), header=HEADER)
+    lines = list(read)
+    packed_lines, packed_answers = pack_lines(lines), pack_answers(pack_answer(answer_of(line)) for line in lines)
     for _ in range(line_count // BLOCK):
-        "".join([texts.answer(answer) for answer in told]).encode()
+        told = zip(told_lines(packed_lines), told_answers(packed_answers, len(lines)), strict=True)
+        "".join([texts.answer(line, answer) for line, answer in told if answer is not None]).encode()
     return line_count
 
 
-def answer_of(line: BatchLine) -> LineAnswer:
+def answer_of(line: BatchLine) -> PackedAnswer:
     """What such a line is answered: success with one inscription, or the fault that it is."""
-    ticket = UUID(int=line.number)
-    if line.refused is not None:
-        return LineAnswer(line=line, ticket_cbss=ticket, timestamp=NOW, fault=line.refused)
+    consultation, declaration = None, None
     known = Inscription(
         inscription_context=InscriptionContext("PCSA:LIVING_WAGE"),
         period=Period(begin_date=date(2024, 1, 1)),
@@ -160,11 +162,17 @@ def answer_of(line: BatchLine) -> LineAnswer:
     ssin = SsinAnswer(current=Ssin(SSIN))
     if line.operation is Operation.CONSULT_INSCRIPTIONS:
         status = Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS)
-        result: ConsultResult | WriteResult = ConsultResult(status=status, ssin=ssin, inscriptions=(known,))
-    else:
+        consultation = ConsultResult(status=status, ssin=ssin, inscriptions=(known,))
+    elif line.refused is None:
         status = Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS)
-        result = WriteResult(status=status, ssin=ssin, inscriptions=(known,))
-    return LineAnswer(line=line, ticket_cbss=ticket, timestamp=NOW, result=result)
+        declaration = WriteResult(status=status, ssin=ssin, inscriptions=(known,))
+    return PackedAnswer(
+        ticket_cbss=UUID(int=line.number).bytes,
+        timestamp=NOW,
+        consultation=consultation,
+        declaration=declaration,
+        fault=line.refused,
+    )
 
 
 RUNS: dict[str, Callable[[int], int]] = {

@@ -11,6 +11,7 @@ import resource
 import signal
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,12 +27,13 @@ from cbss_inscription.batch.csv_lines import COLUMNS
 from cbss_inscription.batch.packing import Packing, WholeFile, zstd
 from cbss_inscription.batch.reading import BatchFormat
 from cbss_inscription.batch.results import write_result_manifest, write_results
+from cbss_inscription.batch.told import Told
 from cbss_inscription.batch.xml_answers import XmlAnswers
 from cbss_inscription.contract.batch import read_batch_header, read_batch_line
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.schema import batch_schema
 from cbss_inscription.contract.write import Deployment, write_response
-from cbss_inscription.domain.batch import BatchLine, BatchState, BatchStatus, LineAnswer
+from cbss_inscription.domain.batch import BatchLine, BatchState, BatchStatus
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
@@ -48,6 +50,7 @@ from cbss_inscription.domain.results import (
 )
 from cbss_inscription.domain.ssin import Ssin
 from tests.batch.files import HEADER, SSIN, csv_file, read_csv, rows
+from tests.batch.line_answers import LineAnswer, told_of
 
 TICKET = UUID("6f1c2c52-5b07-4c8c-8a52-3ddc52b5a001")
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -124,7 +127,7 @@ def answers(draw: st.DrawFn) -> LineAnswer:
 
 def _parsed(found: Iterable[LineAnswer]) -> etree._Element:
     texts = XmlAnswers(HEADER)
-    return etree.fromstring(f"{texts.head()}{''.join(map(texts.answer, found))}{texts.foot()}".encode())
+    return etree.fromstring(f"{texts.head()}{''.join(starmap(texts.answer, told_of(found)))}{texts.foot()}".encode())
 
 
 def _plain(element: etree._Element) -> Any:
@@ -170,7 +173,9 @@ def test_answer_in_xml_is_what_online_would_say(found: list[LineAnswer]) -> None
 def test_answer_in_csv_repeats_the_line(found: list[LineAnswer]) -> None:
     """A line of answers begins with the line that it answers, and says its outcome behind (contract.md section 5)."""
     texts = CsvAnswers()
-    head, *told = csv.reader(io.StringIO(texts.head() + "".join(map(texts.answer, found)), newline=""), strict=True)
+    head, *told = csv.reader(
+        io.StringIO(texts.head() + "".join(starmap(texts.answer, told_of(found))), newline=""), strict=True
+    )
     assert head == [*COLUMNS, *OUTCOME_COLUMNS]
     assert len(told) == len(found)
     for row, answer in zip(told, found, strict=True):
@@ -185,7 +190,7 @@ def test_answer_in_csv_repeats_the_line(found: list[LineAnswer]) -> None:
 def test_letter_that_xml_has_not_spoils_no_file() -> None:
     """A control character in what a source says is replaced: the file stays one that can be read (SEC-67)."""
     status = Status(
-        value=StatusValue.NOK, code=OutcomeCode.CONTENT_INVALID, information=(Information(field_name="a\x00\ud800b"),)
+        value=StatusValue.NOK, code=OutcomeCode.CONTENT_INVALID, information=(Information(field_name="a\x00\ufffeb"),)
     )
     answer = LineAnswer(
         line=BatchLine(number=1, operation=Operation.DELETE_INSCRIPTION, ssin=SSIN, inscription_contexts=("AA",)),
@@ -222,9 +227,10 @@ def _batch(line_count: int) -> BatchStatus:
     )
 
 
-async def _told(found: Iterable[LineAnswer]) -> AsyncIterator[LineAnswer]:
-    for answer in found:
-        yield answer
+async def _told(found: list[LineAnswer]) -> AsyncIterator[list[Told]]:
+    told = told_of(found)
+    for begin in range(0, len(told), 1_300):
+        yield told[begin : begin + 1_300]
 
 
 @pytest.mark.parametrize("packing", Packing)
@@ -257,9 +263,8 @@ async def test_result_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None
     path = tmp_path / "batch.answers.csv"
     path.write_bytes(b"before")
 
-    async def failing() -> AsyncIterator[LineAnswer]:
-        for number in range(1, 2_001):
-            yield _answer(number)
+    async def failing() -> AsyncIterator[list[Told]]:
+        yield told_of(_answer(number) for number in range(1, 2_001))
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -151,7 +152,11 @@ def check_everything(conninfo: str) -> None:
             batches = StoredBatches(database)
             batch_id = await batches.find(OWN, 1)
             assert batch_id is not None
-            return [(one.line.number, one.code, str(one.ticket_cbss)) async for one in answers(batches, batch_id)]
+            return [
+                (line.number, answer.code, str(UUID(bytes=answer.ticket_cbss)))
+                async for block in answers(batches, batch_id)
+                for line, answer in block
+            ]
         finally:
             await database.close()
 

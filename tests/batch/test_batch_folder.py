@@ -26,8 +26,9 @@ from cbss_inscription.batch.signed_manifest import (
     verify_fresh_manifest,
     verify_manifest,
 )
+from cbss_inscription.batch.told import Told
 from cbss_inscription.contract.batch import Manifest, ManifestFile
-from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchState, BatchStatus, LineAnswer, Submitted
+from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchState, BatchStatus, Submitted
 from cbss_inscription.domain.errors import (
     MessageRejected,
     NotAuthenticated,
@@ -41,6 +42,7 @@ from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.sign import Signer
 from cbss_inscription.security.trust import TrustStore
 from tests.batch.files import CONSULT, HEADER, INSERT, LIMITS, xml_file
+from tests.batch.line_answers import LineAnswer, told_of
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 POLICY = SecurityPolicy()
@@ -184,9 +186,11 @@ class Desk:
             submitted_at=NOW, began_at=NOW, finished_at=NOW,
         )  # fmt: skip
 
-    async def answers(self, batch_id: UUID) -> AsyncIterator[LineAnswer]:
-        for line in self.lines[batch_id]:
-            yield LineAnswer(line=line, ticket_cbss=uuid4(), timestamp=NOW, fault=line.refused or "SOA-01002")
+    async def answers(self, batch_id: UUID) -> AsyncIterator[list[Told]]:
+        yield told_of(
+            LineAnswer(line=line, ticket_cbss=uuid4(), timestamp=NOW, fault=line.refused or "SOA-01002")
+            for line in self.lines[batch_id]
+        )
 
     def took(self, name: str, submitted: Submitted, *, seconds: float) -> None:
         self.told.append((name, "repeat" if submitted.is_repeat else "took"))

@@ -18,7 +18,7 @@ from cbss_inscription.batch.engine import ChunkWorker
 from cbss_inscription.batch.files import FilesTogether
 from cbss_inscription.batch.intake import BatchIntake
 from cbss_inscription.batch.request import request_of
-from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchParty, BatchStatus, LineAnswer, Submitted
+from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchParty, BatchStatus, Submitted
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import CbssInscriptionError, SchemaViolation
 from cbss_inscription.domain.exchange import Caller, Exchange, Trail
@@ -44,6 +44,7 @@ from cbss_inscription.storage.population import load_population
 from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
 from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
 from cbss_inscription.usecases.record_call import Call, record_of
+from tests.batch.line_answers import LineAnswer, answers_in
 from tests.conftest import FoundDataAnomalies
 from tests.repertory.office import AID, CALLER, DEBT, GROUND, OTHER, OWN, WAGE, permission_of, rules_of
 
@@ -207,8 +208,17 @@ class Works:
         return await self.answers(submitted.batch_id)
 
     async def answers(self, batch_id: UUID, from_line: int = 1) -> list[LineAnswer]:
-        """The answers there are."""
-        return [answer async for answer in answers(self.batches, batch_id, from_line=from_line)]
+        """The answers that are told by now, as values."""
+        told = [
+            line.number async for block in answers(self.batches, batch_id, from_line=from_line) for line, _ in block
+        ]
+        stored = {
+            answer.line.number: answer
+            async for chunks in self.batches.packed_blocks(batch_id, from_line=1)
+            for chunk in chunks
+            for answer in answers_in(*chunk)
+        }
+        return [stored[number] for number in told]
 
     async def status(self, batch_id: UUID) -> BatchStatus:
         """How the batch stands."""

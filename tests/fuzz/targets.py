@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import starmap
 from pathlib import Path
 from random import Random
 from typing import Final, Self
@@ -39,7 +40,7 @@ from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.read import read_request, read_response
 from cbss_inscription.contract.schema import schema_of
 from cbss_inscription.contract.write import Deployment, write_request
-from cbss_inscription.domain.batch import BatchLine, LineAnswer
+from cbss_inscription.domain.batch import BatchLine
 from cbss_inscription.domain.errors import (
     CbssInscriptionError,
     FileRejected,
@@ -74,6 +75,7 @@ from cbss_inscription.soap.pipeline import SecuredDoor
 from cbss_inscription.soap.wsdl import WsdlDocuments
 from cbss_inscription.xml_limits import XmlLimits
 from tests.batch.files import CONSULT, HEADER, INSERT, LIMITS, read_csv, xml_file
+from tests.batch.line_answers import LineAnswer, told_of
 from tests.contract.conftest import MESSAGES
 from tests.fuzz.mutations import (
     Mutate,
@@ -283,7 +285,7 @@ class Room:
             return error.reason
         assert [line.number for line in lines] == list(range(1, len(lines) + 1))
         texts = XmlAnswers(HEADER)
-        told = "".join(texts.answer(_fault_of(line)) for line in lines)
+        told = "".join(starmap(texts.answer, told_of(map(_fault_of, lines))))
         safe_xml.parse(f"{texts.head()}{told}{texts.foot()}".encode(), charset=None, limits=_ANSWERS)
         return "accepted" if all(line.refused is None for line in lines) else "accepted in part"
 

@@ -30,8 +30,9 @@ from cbss_inscription.batch.folder import BatchFolder
 from cbss_inscription.batch.folder_work import FolderLog, FolderWork
 from cbss_inscription.batch.intake import BatchIntake, may_send
 from cbss_inscription.batch.signed_manifest import SignedManifest, verify_fresh_manifest, verify_manifest
+from cbss_inscription.batch.told import Told
 from cbss_inscription.batch.uploads import Uploads
-from cbss_inscription.domain.batch import BatchStatus, LineAnswer, Submitted
+from cbss_inscription.domain.batch import BatchStatus, Submitted
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import (
     FileRejected,
@@ -172,7 +173,7 @@ class _Stored:
         """See `BatchSource.status`."""
         return await self._batches.status(batch_id)
 
-    def answers(self, batch_id: UUID) -> AsyncIterator[LineAnswer]:
+    def answers(self, batch_id: UUID) -> AsyncIterator[list[Told]]:
         """See `BatchSource.answers`."""
         return answers(self._batches, batch_id)
 

@@ -6,11 +6,10 @@ import zlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
-from cbss_inscription.domain.batch import BatchLine, LineAnswer
+from cbss_inscription.domain.batch import BatchLine
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.results import ConsultResult, WriteResult
 
@@ -27,18 +26,6 @@ class PackedAnswer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     declaration: WriteResult | None
     fault: str | None
 
-    @classmethod
-    def of(cls, answer: LineAnswer) -> PackedAnswer:
-        """The answer as it is packed."""
-        result = answer.result
-        return cls(
-            ticket_cbss=answer.ticket_cbss.bytes,
-            timestamp=answer.timestamp,
-            consultation=result if isinstance(result, ConsultResult) else None,
-            declaration=result if isinstance(result, WriteResult) else None,
-            fault=answer.fault,
-        )
-
     @property
     def code(self) -> str:
         """The code of the status, or of the fault."""
@@ -47,16 +34,6 @@ class PackedAnswer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             return result.status.code.value
         assert self.fault is not None
         return self.fault
-
-    def to(self, line: BatchLine) -> LineAnswer:
-        """The answer to this line."""
-        return LineAnswer(
-            line=line,
-            ticket_cbss=UUID(bytes=self.ticket_cbss),
-            timestamp=self.timestamp,
-            result=self.consultation or self.declaration,
-            fault=self.fault,
-        )
 
 
 def pack_lines(lines: Sequence[BatchLine]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +15,8 @@ from cbss_inscription.batch.packing import Packing
 from cbss_inscription.batch.reading import BatchFormat
 from cbss_inscription.batch.results import write_result_manifest, write_results
 from cbss_inscription.batch.signed_manifest import SignedManifest
-from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchState, BatchStatus, LineAnswer, Submitted
+from cbss_inscription.batch.told import Told
+from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchState, BatchStatus, Submitted
 from cbss_inscription.domain.errors import ContentViolation, MessageRejected, ServiceUnavailable
 from cbss_inscription.domain.exchange import Caller
 
@@ -37,8 +38,8 @@ class BatchSource(Protocol):
         """How a batch is going."""
         ...
 
-    def answers(self, batch_id: UUID) -> AsyncIterator[LineAnswer]:
-        """Its answers so far, in the order of its lines."""
+    def answers(self, batch_id: UUID) -> AsyncIterator[Sequence[Told]]:
+        """Its lines with their answers so far, in the order of the lines."""
         ...
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import starmap
 from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
@@ -15,8 +16,9 @@ from cbss_inscription import __version__
 from cbss_inscription.batch.csv_answers import CsvAnswers
 from cbss_inscription.batch.packing import Packing, WholeFile
 from cbss_inscription.batch.reading import BatchFormat
+from cbss_inscription.batch.told import Told, ToldAnswer, ToldLine
 from cbss_inscription.batch.xml_answers import XmlAnswers
-from cbss_inscription.domain.batch import BatchHeader, BatchState, BatchStatus, LineAnswer
+from cbss_inscription.domain.batch import BatchHeader, BatchState, BatchStatus
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 
 FIRST_LINES: Final = 5
@@ -28,7 +30,7 @@ _ANSWERS_AT_ONCE: Final = 1_000
 class _Answers(Protocol):
     def head(self) -> str: ...
 
-    def answer(self, answer: LineAnswer, /) -> str: ...
+    def answer(self, line: ToldLine, answer: ToldAnswer, /) -> str: ...
 
     def foot(self) -> str: ...
 
@@ -83,7 +85,7 @@ class _Count:
 
 async def write_results(
     path: Path,
-    answers: AsyncIterator[LineAnswer],
+    answers: AsyncIterator[Sequence[Told]],
     *,
     status: BatchStatus,
     form: BatchFormat,
@@ -97,21 +99,19 @@ async def write_results(
     counts: dict[str, _Count] = {}
     answer_count, texts = 0, answers_of(form, status.header)
     with WholeFile(path, packing=packing) as file:
-        waiting = [texts.head()]
-        async for answer in answers:
-            answer_count += 1
-            waiting.append(texts.answer(answer))
-            count = counts.get(answer.code)
-            if count is None:
-                count = counts[answer.code] = _Count(0, [])
-            count.lines += 1
-            if count.lines <= FIRST_LINES:
-                count.first_lines.append(answer.line.number)
-            if len(waiting) > _ANSWERS_AT_ONCE:
-                file.write("".join(waiting).encode())
-                waiting.clear()
-        waiting.append(texts.foot())
-        file.write("".join(waiting).encode())
+        file.write(texts.head().encode())
+        async for block in answers:
+            for begin in range(0, len(block), _ANSWERS_AT_ONCE):
+                file.write("".join(starmap(texts.answer, block[begin : begin + _ANSWERS_AT_ONCE])).encode())
+            answer_count += len(block)
+            for line, answer in block:
+                count = counts.get(answer.code)
+                if count is None:
+                    count = counts[answer.code] = _Count(0, [])
+                count.lines += 1
+                if count.lines <= FIRST_LINES:
+                    count.first_lines.append(line.number)
+        file.write(texts.foot().encode())
     return ResultManifest(
         batch=status.batch_id,
         sender=status.header.sender.organization_identification.key,

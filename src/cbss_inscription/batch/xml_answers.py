@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Final
-from uuid import UUID
 
 from lxml import etree
 
 from cbss_inscription import names
+from cbss_inscription.batch.told import (
+    ToldAnswer,
+    ToldInformation,
+    ToldInscription,
+    ToldLegalData,
+    ToldLine,
+    ToldMessage,
+    ToldResult,
+    ToldSsin,
+)
 from cbss_inscription.contract.batch import WORDS, write_batch_header
 from cbss_inscription.contract.common_v3 import (
     AUTHOR_CODES,
@@ -23,26 +32,19 @@ from cbss_inscription.contract.common_v3 import (
     FIELD_VALUE_CHARS_MAX,
     INFORMATION_MAX,
 )
-from cbss_inscription.domain.batch import BatchHeader, BatchLegalData, BatchLine, LineAnswer
+from cbss_inscription.domain.batch import BatchHeader
 from cbss_inscription.domain.customer import CustomerIdentification
-from cbss_inscription.domain.inscription import Inscription
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 from cbss_inscription.domain.period import timestamp
 from cbss_inscription.domain.requests import Operation
-from cbss_inscription.domain.results import (
-    Anomaly,
-    ConsultResult,
-    Information,
-    SsinAnswer,
-    Status,
-    StatusValue,
-    WriteResult,
-)
 
 PERIODS_KEPT: Final = 4_096
 """Periods that are spelled once for many lines: most begin and end with a month."""
-_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_OF_A_LINE: Final = frozenset({Operation.INSERT_INSCRIPTION, Operation.UPDATE_INSCRIPTION})
+MOMENTS_KEPT: Final = 4_096
+"""Times likewise: the lines of a chunk have one."""
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_OF_A_LINE: Final = frozenset({Operation.INSERT_INSCRIPTION.value, Operation.UPDATE_INSCRIPTION.value})
+_WORDS: Final = {operation.value: word for operation, word in WORDS.items()}
 
 
 class XmlAnswers:
@@ -65,20 +67,24 @@ class XmlAnswers:
         """What comes after the last answer."""
         return self._foot
 
-    def answer(self, answer: LineAnswer) -> str:
+    def answer(self, line: ToldLine, answer: ToldAnswer) -> str:
         """One `response`."""
-        line, result = answer.line, answer.result
         ticket = "" if line.ticket is None else f"<customerTicket>{_escaped(line.ticket)}</customerTicket>"
-        if result is None:
-            outcome = _fault(OutcomeCode(answer.code))
-        elif isinstance(result, WriteResult):
+        if (result := answer.declaration) is not None:
+            status = result.status
+            about = _information(status.information) if status.information else ""
             outcome = (
-                f"<writeOutcome>{_status(result.status)}{_ssin(result.ssin)}"
-                f"{_details('validationErrors', result.validation_errors)}{_details('anomalies', result.anomalies)}"
-                f"{_inscriptions(result.inscriptions)}</writeOutcome>"
+                f"<writeOutcome><status>{_plain_status(status.value, status.code)}{about}</status>"
+                f"{_ssin(result.ssin)}"
+                f"{_details('validationErrors', result.validation_errors) if result.validation_errors else ''}"
+                f"{_details('anomalies', result.anomalies) if result.anomalies else ''}"
+                f"{_inscriptions(result.inscriptions) if result.inscriptions else ''}</writeOutcome>"
             )
+        elif answer.consultation is not None:
+            outcome = _consulted(answer.consultation)
         else:
-            outcome = _consulted(result)
+            assert answer.fault is not None
+            outcome = _fault(answer.fault)
         return (
             f"<response><requestCorrelation>{ticket}<cbssTicket>{ticket_text(answer.ticket_cbss)}</cbssTicket>"
             f"<timestamp>{moment(answer.timestamp)}</timestamp></requestCorrelation>"
@@ -86,17 +92,18 @@ class XmlAnswers:
         )
 
 
+@lru_cache(maxsize=MOMENTS_KEPT)
 def moment(at: datetime) -> str:
     """The moment as `domain.period.timestamp` spells it."""
-    # Most are in UTC; `timestamp` converts first, which takes longer.
+    # What is stored is in UTC; `timestamp` converts first, which takes longer.
     if at.tzinfo is UTC:
         return at.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
     return timestamp(at)
 
 
-def ticket_text(ticket: UUID) -> str:
-    """What `str` gives, a little sooner."""
-    digits = f"{ticket.int:032x}"
+def ticket_text(ticket: bytes) -> str:
+    """What `str` gives for the UUID of these bytes."""
+    digits = ticket.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
@@ -109,31 +116,30 @@ def _escaped(text: str) -> str:
     return _FORBIDDEN.sub("\ufffd", text).replace("\r", "&#13;")
 
 
-def _declaration(line: BatchLine, operation: Operation) -> str:
-    word = WORDS[operation]
-    contexts = "".join([f"<inscriptionContext>{context}</inscriptionContext>" for context in line.inscription_contexts])
-    about = f"{contexts}{_dates('period', line.period)}"
+def _declaration(line: ToldLine, operation: str) -> str:
+    contexts = line.inscription_contexts
+    if len(contexts) == 1:  # as declarations have it
+        about = f"<inscriptionContext>{contexts[0]}</inscriptionContext>"
+    else:
+        about = "".join([f"<inscriptionContext>{context}</inscriptionContext>" for context in contexts])
+    if line.period is not None:
+        about += _period("period", *line.period)
     if operation in _OF_A_LINE:
-        about = (
-            f"<inscription>{about}</inscription>{_dates('newPeriod', line.new_period)}{_legal_data(line.legal_data)}"
-        )
+        changed = "" if line.new_period is None else _period("newPeriod", *line.new_period)
+        given = "" if line.legal_data is None else _legal_data(line.legal_data)
+        about = f"<inscription>{about}</inscription>{changed}{given}"
+    word = _WORDS[operation]
     return f"<declaration><{word}><ssin>{line.ssin}</ssin>{about}</{word}></declaration>"
 
 
-def _dates(name: str, dates: tuple[date | None, date | None] | None) -> str:
-    return "" if dates is None else _period(name, *dates)
-
-
 @lru_cache(maxsize=PERIODS_KEPT)
-def _period(name: str, begin: date | None, end: date | None) -> str:
-    begun = "" if begin is None else f"<beginDate>{begin.isoformat()}</beginDate>"
-    ended = "" if end is None else f"<endDate>{end.isoformat()}</endDate>"
+def _period(name: str, begin: str | None, end: str | None) -> str:
+    begun = "" if begin is None else f"<beginDate>{begin}</beginDate>"
+    ended = "" if end is None else f"<endDate>{end}</endDate>"
     return f"<{name}>{begun}{ended}</{name}>"
 
 
-def _legal_data(given: BatchLegalData | None) -> str:
-    if given is None:
-        return ""
+def _legal_data(given: ToldLegalData) -> str:
     name, birth, gender = "", "", ""
     if given.last_name is not None:
         given_names = "".join([f"<givenName>{_escaped(one)}</givenName>" for one in given.given_names])
@@ -145,31 +151,28 @@ def _legal_data(given: BatchLegalData | None) -> str:
     return f"<legalData>{name}{birth}{gender}</legalData>"
 
 
-def _consulted(result: ConsultResult) -> str:
+def _consulted(result: ToldResult) -> str:
+    status = result.status
+    about = _information(status.information) if status.information else ""
     filters = "".join([f"<filteredElement>{_escaped(name)}</filteredElement>" for name in result.data_filters])
     following = "" if result.next is None else f"<next>{_escaped(result.next)}</next>"
     return (
-        f"<consultOutcome>{_status(result.status)}{_ssin(result.ssin)}"
+        f"<consultOutcome><status>{_plain_status(status.value, status.code)}{about}</status>{_ssin(result.ssin)}"
         f"{f'<dataFilters>{filters}</dataFilters>' if filters else ''}"
-        f"{_inscriptions(result.inscriptions)}{following}</consultOutcome>"
+        f"{_inscriptions(result.inscriptions) if result.inscriptions else ''}{following}</consultOutcome>"
     )
 
 
-def _status(status: Status) -> str:
-    about = _information(status.information) if status.information else ""
-    return f"<status>{_plain_status(status.value, status.code)}{about}</status>"
-
-
 @cache
-def _plain_status(value: StatusValue, code: OutcomeCode) -> str:
-    return f"<value>{value}</value><code>{code}</code><description>{_text(code)}</description>"
+def _plain_status(value: str, code: str) -> str:
+    return f"<value>{value}</value><code>{code}</code><description>{_text(OutcomeCode(code))}</description>"
 
 
 def _text(code: OutcomeCode) -> str:
     return _escaped(CATALOGUE[code].texts["en"])
 
 
-def _information(information: Iterable[Information]) -> str:
+def _information(information: Iterable[ToldInformation]) -> str:
     parts = []
     for _, field in zip(range(INFORMATION_MAX), information, strict=False):
         value = field.field_value
@@ -181,7 +184,7 @@ def _information(information: Iterable[Information]) -> str:
     return "".join(parts)
 
 
-def _ssin(answer: SsinAnswer | None) -> str:
+def _ssin(answer: ToldSsin | None) -> str:
     if answer is None:
         return ""
     canceled = ' canceled="true"' if answer.canceled else ""
@@ -189,9 +192,7 @@ def _ssin(answer: SsinAnswer | None) -> str:
     return f"<ssin{canceled}{replaces}>{answer.current.digits}</ssin>"
 
 
-def _details(name: str, anomalies: tuple[Anomaly, ...]) -> str:
-    if not anomalies:
-        return ""
+def _details(name: str, anomalies: tuple[ToldMessage, ...]) -> str:
     details = "".join(
         [f"<detail>{_message(one.code)}{_information(one.information)}</detail>" for one in anomalies[:DETAILS_MAX]]
     )
@@ -199,26 +200,24 @@ def _details(name: str, anomalies: tuple[Anomaly, ...]) -> str:
 
 
 @cache
-def _message(code: OutcomeCode) -> str:
-    entry = CATALOGUE[code]
+def _message(code: str) -> str:
+    entry = CATALOGUE[OutcomeCode(code)]
     return (
         f"<severity>{entry.severity}</severity><reasonCode>{code}</reasonCode>"
-        f"<diagnostic>{_text(code)}</diagnostic><authorCode>{_escaped(AUTHOR_CODES[entry.origin])}</authorCode>"
+        f"<diagnostic>{_text(entry.code)}</diagnostic><authorCode>{_escaped(AUTHOR_CODES[entry.origin])}</authorCode>"
     )
 
 
 @cache
-def _fault(code: OutcomeCode) -> str:
+def _fault(code: str) -> str:
     return f"<fault>{_message(code)}</fault>"
 
 
-def _inscriptions(inscriptions: tuple[Inscription, ...]) -> str:
-    if not inscriptions:
-        return ""
+def _inscriptions(inscriptions: tuple[ToldInscription, ...]) -> str:
     return f"<inscriptions>{''.join(map(_inscription, inscriptions))}</inscriptions>"
 
 
-def _inscription(line: Inscription) -> str:
+def _inscription(line: ToldInscription) -> str:
     organization = "" if line.organization is None else _organization(line.organization)
     changed = "" if line.last_change is None else f"<lastChange>{moment(line.last_change)}</lastChange>"
     return (

@@ -17,7 +17,6 @@ import msgspec
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.requests import Operation
-from cbss_inscription.domain.results import InscriptionResult
 
 CHUNK_LINES: Final = 1_000
 """Lines that one transaction answers, about: so long may an online declaration wait for one about the same person."""
@@ -135,23 +134,3 @@ class BatchStatus:
     began_at: datetime | None
     """When the first lines were answered."""
     finished_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineAnswer:
-    """What became of a line: a result as online, or the code of the fault that it would be online; never both."""
-
-    line: BatchLine
-    ticket_cbss: UUID
-    timestamp: datetime
-    """When its turn came (UTC): what `timestampReceive` is online."""
-    result: InscriptionResult | None = None
-    fault: str | None = None
-
-    @property
-    def code(self) -> str:
-        """The code of the status, or of the fault."""
-        if self.result is not None:
-            return self.result.status.code.value
-        assert self.fault is not None
-        return self.fault
