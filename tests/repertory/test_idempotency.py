@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from cbss_inscription.app import wiring
 from cbss_inscription.domain.customer import InformationCustomer
 from cbss_inscription.domain.errors import RepertoryUnavailable, TemporarilyUnavailable
-from cbss_inscription.domain.inscription import Inscription
+from cbss_inscription.domain.inscription import Inscription, InscriptionContext
+from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.legal_data import Gender, LegalData, Person
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.period import GivenPeriod, IncompleteDate, Period
@@ -513,6 +514,32 @@ REQUESTS = st.one_of(
     st.builds(UpdateInscription, **HEAD, period=PERIODS, new_period=PERIODS),
     st.builds(DeleteInscription, **HEAD, period=st.none() | PERIODS),
 )
+
+
+def test_rule_38_the_digest_of_a_content_stays_what_it_was() -> None:
+    """A declaration that an earlier version did has the digest that it was remembered by (rule 38)."""
+    period = GivenPeriod(begin_date=date(2024, 1, 1))
+    head: dict[str, Any] = {
+        "information_customer": InformationCustomer(customer_identification=OWN),
+        "legal_context": LegalContext("PCSA:SOCIAL_INQUIRY"),
+        "ssin": "85073003328",
+        "inscription_context": InscriptionContext("PCSA:LIVING_WAGE"),
+    }
+    legal_data = LegalData(
+        last_name='Pée"ters', given_names=("Anna",), birth_date=IncompleteDate(1985, 0, 0), gender=Gender.FEMALE
+    )
+    digests = {
+        "3b96db214b5a6bb75a0abc3227d2953937cf63e5094c74953ad25a647f2d8da9": InsertInscription(**head, period=period),
+        "5b8c960b6c8da02cd872df06caf9ddd705e764d24444c6be91b35154a038c5aa": InsertInscription(
+            **head, period=period, legal_data=legal_data
+        ),
+        "1d8c3e8aa79b23398708f951707a14bfdcfaaf67be58c619d211b1008b4275dc": UpdateInscription(
+            **head, period=period, new_period=period
+        ),
+        "c2e39ab4b640c53648acb6324fb55e55daf97e4385e786e6e06cf91cda968900": DeleteInscription(**head),
+    }
+    for digest, request in digests.items():
+        assert content_of(request).hex() == digest
 
 
 @given_values(one=REQUESTS, other=REQUESTS, information=HEAD["information_customer"])

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, NamedTuple, Protocol
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -188,8 +189,7 @@ class Answered(NamedTuple):
         return cls(pack_answer(answer), answer.code)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Said:
+class _Said(msgspec.Struct, kw_only=True):
     """What became of a line, before it is recorded."""
 
     line: BatchLine
@@ -243,7 +243,7 @@ class _Turn:
             raise
 
     async def _try_all(self, lines: Sequence[BatchLine], volumes: _CountedVolumes) -> list[Answered | None]:
-        asked = [self._read(line) for line in lines]
+        asked = list(map(self._read, lines, new_tickets(len(lines))))
         for _ in range(MOVES_MAX):
             files = await self._fetch_files(asked)
             try:
@@ -257,8 +257,8 @@ class _Turn:
         await self._perform(asked, hand, FilesInHand(files.chains), volumes)
         return await self._write(asked, hand)
 
-    def _read(self, line: BatchLine) -> _Said:
-        said = _Said(line=line, ticket_cbss=uuid4(), request=None, trail=Trail(), ending=None)
+    def _read(self, line: BatchLine, ticket_cbss: UUID) -> _Said:
+        said = _Said(line=line, ticket_cbss=ticket_cbss, request=None, trail=Trail(), ending=None)
         if line.refused is not None:
             said.ending = _REFUSALS[line.refused]("batch-line")
             return said
@@ -462,7 +462,8 @@ class _Turn:
 
     async def _answer_defect(self, line: BatchLine) -> Answered:
         """The answer to a line that cannot be written, whose record has nothing of it: that may be what cannot."""
-        said = _Said(line=line, ticket_cbss=uuid4(), request=None, trail=Trail(), ending=None)
+        (ticket_cbss,) = new_tickets(1)
+        said = _Said(line=line, ticket_cbss=ticket_cbss, request=None, trail=Trail(), ending=None)
         answer = Answered.of(_packed(said, self._now))
         async with self._connection.transaction():
             record = self._records().entry_of(self._call_of(said, answer))
@@ -577,6 +578,15 @@ class _CountedVolumes:
                 self._meter.give_back(permission, operation, now=now, calls=calls)
 
 
+def new_tickets(count: int) -> list[UUID]:
+    """So many UUIDs of version 4, as `uuid4` makes them one by one, at a quarter of the time."""
+    random = bytearray(os.urandom(16 * count))
+    for start in range(0, len(random), 16):
+        random[start + 6] = random[start + 6] & 0x0F | 0x40  # the version
+        random[start + 8] = random[start + 8] & 0x3F | 0x80  # the variant of RFC 4122
+    return msgspec.convert([bytes(random[start : start + 16]) for start in range(0, len(random), 16)], list[UUID])
+
+
 def _packed(said: _Said, now: datetime) -> PackedAnswer:
     ending = said.ending
     fault = None
@@ -624,7 +634,7 @@ def _end_of(chain: Chain) -> Ssin | None:
 
 
 def _is_source_away(ending: InscriptionResult | CbssInscriptionError | None) -> bool:
-    return isinstance(ending, ConsultResult | WriteResult) and ending.status.code is OutcomeCode.SOURCE_UNREACHABLE
+    return isinstance(ending, InscriptionResult) and ending.status.code is OutcomeCode.SOURCE_UNREACHABLE
 
 
 _REFUSALS: Final[Mapping[str, type[MessageRejected]]] = {

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from cbss_inscription.domain.errors import CbssInscriptionError
 from cbss_inscription.domain.exchange import Caller, Trail
-from cbss_inscription.domain.requests import InscriptionRequest
+from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.requests import InscriptionRequest, contexts_named
 from cbss_inscription.domain.results import InscriptionResult
 from cbss_inscription.governance.journal import AuditedOutcome, AuditKeys, SealedRequest, canonical_persons
 from cbss_inscription.governance.volumes import CountedCall, counted_call
 from cbss_inscription.storage.journal import JournalEntry
-from cbss_inscription.usecases.record_call import Call, contexts_of, outcome_of, persons_of, record_of
+from cbss_inscription.usecases.record_call import Call, outcome_of, persons_of, record_of
 
 _OF_A_LINE = ("customer_ticket", "evidence_digest", "persons", "response_digest", "ticket_cbss")
 """What differs between records that are alike, in the order of the canonical text."""
@@ -42,7 +43,7 @@ class _Kind(NamedTuple):
     """What makes records alike, within a chunk."""
 
     request: type[InscriptionRequest | None]
-    inscription_contexts: tuple[str, ...]
+    inscription_contexts: tuple[InscriptionContext, ...]
     rules_version: int | None
     access_rule: str | None
     permission: str | None
@@ -82,7 +83,7 @@ class ChunkRecords:
         request, trail, ticket = line.request, line.trail, line.ticket_cbss
         kind = _Kind(
             type(request),
-            contexts_of(request),
+            () if request is None else contexts_named(request),
             trail.rules_version,
             trail.access_rule,
             trail.permission,
@@ -97,7 +98,7 @@ class ChunkRecords:
         content = (
             f"{before_ticket}{_json(customer_ticket)}{before_evidence}{_json(line.evidence_digest)}"
             f"{before_persons}{canonical_persons(persons).decode()}"
-            f'{before_response}"{line.response_digest}"{before_cbss}"{ticket}"{rest}'
+            f'{before_response}"{line.response_digest}"{before_cbss}{_json(ticket)}{rest}'
         )
         return JournalEntry(
             received_at=self._received_at,
@@ -132,5 +133,8 @@ class ChunkRecords:
         return _Alike(tuple(text.split(f'"{mark}"')), counted_call(record))
 
 
-def _json(text: str | None) -> str:
-    return "null" if text is None else msgspec.json.encode(text).decode()
+def _json(value: str | UUID | None) -> str:
+    return "null" if value is None else _ENCODER.encode(value).decode()
+
+
+_ENCODER: Final = msgspec.json.Encoder()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
+from typing import Final
 
 from cbss_inscription.domain.batch import BatchHeader, BatchLegalData, BatchLine
 from cbss_inscription.domain.customer import InformationCustomer
@@ -18,6 +20,9 @@ from cbss_inscription.domain.requests import (
     UpdateInscription,
 )
 
+CONTEXTS_KEPT: Final = 1_024
+"""Lists of contexts that are made once for many lines: most lines of a batch name the same."""
+
 
 def request_of(line: BatchLine, header: BatchHeader) -> InscriptionRequest:
     """What a line of this batch asks. Raises ValueError for one that is no request, whatever its reader let pass."""
@@ -27,7 +32,7 @@ def request_of(line: BatchLine, header: BatchHeader) -> InscriptionRequest:
         timestamp_sent=header.sender.timestamp_sent,
     )
     legal_context, period = header.legal_context, _period(line.period)
-    contexts = tuple(map(InscriptionContext, line.inscription_contexts))
+    contexts = _contexts(line.inscription_contexts)
     if line.operation is Operation.CONSULT_INSCRIPTIONS:
         return ConsultInscriptions(
             information_customer=information,
@@ -67,6 +72,11 @@ def request_of(line: BatchLine, header: BatchHeader) -> InscriptionRequest:
         period=period,
         new_period=new_period,
     )
+
+
+@lru_cache(maxsize=CONTEXTS_KEPT)
+def _contexts(texts: tuple[str, ...]) -> tuple[InscriptionContext, ...]:
+    return tuple(map(InscriptionContext, texts))
 
 
 def _period(period: tuple[date | None, date | None] | None) -> GivenPeriod | None:

@@ -70,9 +70,10 @@ class InformationCustomer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ticket_stored(self) -> str | None:
         """The ticket as it is kept: whole when it is a UUID, else its first 32 characters (rule 49)."""
-        if self.ticket is None or is_uuid(self.ticket):
-            return self.ticket
-        return self.ticket[:TICKET_STORED_LENGTH_MAX]
+        ticket = self.ticket
+        if ticket is None or len(ticket) <= TICKET_STORED_LENGTH_MAX or is_uuid(ticket):
+            return ticket
+        return ticket[:TICKET_STORED_LENGTH_MAX]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 _SEPARATORS: Final = str.maketrans("", "", ".- ")
-# CommonV3 SsinType, as one pattern; `[0-9]` because `\d` would let other scripts' digits in (rule 1).
-_SHAPE: Final = re.compile(r"[0-9]{11}")  # year, month, day, sequence in three digits, check
 SSIN_DIGITS: Final = 11
-"""Digits of a number, check digits included (rule 1)."""
-_DAY_MAX: Final = 31
+"""Digits of a number, check digits included (rule 1): year, month, day, sequence in three digits, check."""
+_DAY_MAX: Final = "31"
 _CHECK_MODULUS: Final = 97
 _SINCE_2000: Final = 2_000_000_000
 _OF_CENTURY: Final = _SINCE_2000 % _CHECK_MODULUS  # what the digit 2 before the nine adds to their remainder
@@ -77,17 +74,19 @@ class Ssin(msgspec.Struct, frozen=True, order=True):
         Raises `InvalidSsin`. The verdict does not depend on today's date (rule 4). `allow_mock` lets month + 60
         pass (rule 6).
         """
-        if _SHAPE.fullmatch(text) is None:
+        # CommonV3 SsinType; `isascii` because `isdigit` would let other scripts' digits in (rule 1).
+        if len(text) != SSIN_DIGITS or not (text.isascii() and text.isdigit()):
             raise InvalidSsin("shape")
         series = _SERIES_OF_MONTH.get(text[2:4])
         if series is None or (series is Series.MOCK and not allow_mock):
             raise InvalidSsin("month")
-        if int(text[4:6]) > _DAY_MAX:  # rule 8: the schema wins over python-stdnum, which lets 35 pass
+        if text[4:6] > _DAY_MAX:  # rule 8: the schema wins over python-stdnum, which lets 35 pass
             raise InvalidSsin("day")
         if series is Series.NR and text[6:9] == "000":  # rule 7
             raise InvalidSsin("sequence")
-        remainder, check = int(text[:9]) % _CHECK_MODULUS, int(text[9:])
-        if check not in {_CHECK_MODULUS - remainder, _CHECK_MODULUS - (remainder + _OF_CENTURY) % _CHECK_MODULUS}:
+        first_nine, check = divmod(int(text), 100)
+        remainder, sought = first_nine % _CHECK_MODULUS, _CHECK_MODULUS - check
+        if sought not in (remainder, (remainder + _OF_CENTURY) % _CHECK_MODULUS):
             raise InvalidSsin("check")
         return cls(text)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from typing import Final
 
 import msgspec
 
-from cbss_inscription.domain.legal_data import LegalData
+from cbss_inscription.domain.legal_data import Gender, LegalData
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.period import GivenPeriod
 from cbss_inscription.domain.requests import (
     DeleteInscription,
     InsertInscription,
+    Operation,
     UpdateInscription,
     WriteRequest,
     operation_of,
@@ -33,22 +35,25 @@ def content_of(request: WriteRequest) -> bytes:
 
     Values are taken as they were sent: another spelling of a name is another content.
     """
-    said: dict[str, object] = {
-        "operation": operation_of(request).value,
-        "legal_context": request.legal_context,
-        "ssin": request.ssin,
-        "inscription_context": request.inscription_context,
-        "period": _period(request.period),
-    }
+    legal_data: _SaidLegalData | msgspec.UnsetType | None = msgspec.UNSET
+    new_period: _SaidPeriod | msgspec.UnsetType | None = msgspec.UNSET
     match request:
-        case InsertInscription(legal_data=legal_data):
-            said["legal_data"] = None if legal_data is None else _legal_data(legal_data)
-        case UpdateInscription(new_period=new_period):
-            said["new_period"] = _period(new_period)
+        case InsertInscription():
+            legal_data = None if request.legal_data is None else _legal_data(request.legal_data)
+        case UpdateInscription():
+            new_period = _period(request.new_period)
         case DeleteInscription():
             pass
-    # JSON with named values: no two declarations are spelled alike, whatever a name contains.
-    return hashlib.sha256(msgspec.json.encode(said, enc_hook=str, order="sorted")).digest()
+    said = _Said(
+        inscription_context=request.inscription_context,
+        legal_context=request.legal_context,
+        legal_data=legal_data,
+        new_period=new_period,
+        operation=operation_of(request),
+        period=_period(request.period),
+        ssin=request.ssin,
+    )
+    return hashlib.sha256(_ENCODER.encode(said)).digest()
 
 
 def write_told(told: Told) -> bytes:
@@ -99,14 +104,45 @@ class _StoredTold(msgspec.Struct, frozen=True, kw_only=True):
     anomalies: tuple[_StoredAnomaly, ...]
 
 
-def _period(period: GivenPeriod | None) -> list[date | None] | None:
-    return None if period is None else [period.begin_date, period.end_date]
+_SaidPeriod = tuple[date | None, date | None]
 
 
-def _legal_data(given: LegalData) -> dict[str, object]:
-    return {
-        "last_name": given.last_name,
-        "given_names": given.given_names,
-        "birth_date": None if given.birth_date is None else str(given.birth_date),
-        "gender": None if given.gender is None else int(given.gender),
-    }
+class _SaidLegalData(msgspec.Struct, frozen=True, kw_only=True):
+    birth_date: str | None
+    gender: Gender | None
+    given_names: tuple[str, ...]
+    last_name: str | None
+
+
+class _Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a declaration says, as its digest is made of it.
+
+    JSON with named values: no two declarations are spelled alike, whatever a name contains. The fields are in the order
+    of their names, here and above, and stay as they are: digests are kept for years.
+    """
+
+    inscription_context: str
+    legal_context: str
+    legal_data: _SaidLegalData | msgspec.UnsetType | None
+    """Of an insertion alone."""
+    new_period: _SaidPeriod | msgspec.UnsetType | None
+    """Of an update alone."""
+    operation: Operation
+    period: _SaidPeriod | None
+    ssin: str
+
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)  # contexts are texts of a kind of their own
+
+
+def _period(period: GivenPeriod | None) -> _SaidPeriod | None:
+    return None if period is None else (period.begin_date, period.end_date)
+
+
+def _legal_data(given: LegalData) -> _SaidLegalData:
+    return _SaidLegalData(
+        birth_date=None if given.birth_date is None else str(given.birth_date),
+        gender=given.gender,
+        given_names=given.given_names,
+        last_name=given.last_name,
+    )

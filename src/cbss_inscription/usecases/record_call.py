@@ -27,6 +27,7 @@ from cbss_inscription.domain.requests import (
 from cbss_inscription.domain.results import (
     ConsultResult,
     HealthCheckResult,
+    InscriptionResult,
     MutationsResult,
     PersonsResult,
     Result,
@@ -134,7 +135,7 @@ def persons_of(
     """The numbers asked about, the current ones answered about, and those that were told, each once."""
     match request:
         case ConsultInscriptions() | InsertInscription() | UpdateInscription() | DeleteInscription():
-            answer = ending.ssin if isinstance(ending, ConsultResult | WriteResult) else None
+            answer = ending.ssin if isinstance(ending, InscriptionResult) else None
             current = None if answer is None else answer.current.digits
             yield keys.seal(request.ssin, ticket, asked=True, current=current == request.ssin)
             if current not in (None, request.ssin):
@@ -163,10 +164,10 @@ def outcome_of(ending: Result | CbssInscriptionError | None) -> AuditedOutcome:
             return AuditedOutcome(value=ending.health.value)
         case WriteResult():
             told = (*ending.validation_errors, *ending.anomalies)
-            anomalies = tuple(anomaly.code.value for anomaly in told)
-            return AuditedOutcome(value=ending.status.value.value, code=ending.status.code.value, anomalies=anomalies)
+            anomalies = tuple([anomaly.code for anomaly in told])
+            return AuditedOutcome(value=ending.status.value, code=ending.status.code, anomalies=anomalies)
         case ConsultResult() | MutationsResult() | PersonsResult():
-            return AuditedOutcome(value=ending.status.value.value, code=ending.status.code.value)
+            return AuditedOutcome(value=ending.status.value, code=ending.status.code)
         case MessageRejected() | ServiceUnavailable():
             return AuditedOutcome(value=FAULT, code=ending.code, reason=ending.reason)
         case _:
