@@ -16,16 +16,31 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
 
-from cbss_inscription.app.settings import Service
+from cbss_inscription.app.settings import ClientTls, Service, Upstream
+from cbss_inscription.app.upstream import upstream_of
+from cbss_inscription.domain.customer import InformationCustomer
+from cbss_inscription.domain.errors import ServiceUnavailable
+from cbss_inscription.domain.exchange import Exchange
+from cbss_inscription.domain.inscription import InscriptionContext
+from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.domain.period import GivenPeriod
+from cbss_inscription.domain.requests import InsertInscription
+from cbss_inscription.domain.ssin import Ssin
+from cbss_inscription.governance.access import read_access_rules
+from cbss_inscription.repertory.port import Admitted
 from cbss_inscription.sandbox.pki import Credential
 from tests.acceptance.conftest import consult, envelope
 from tests.conftest import RunningSandbox, free_port, stop_process
 from tests.interop.conftest import Declaration
+from tests.repertory.houses import Calls
+from tests.repertory.office import CALLER
 from tests.terminators import CERTIFICATE_HEADER, Behind, behind_terminator, credential_paths, handed_over
 
 pytestmark = pytest.mark.peers
@@ -70,12 +85,17 @@ def behind(sandbox: RunningSandbox) -> Iterator[Behind]:
 def terminator(
     request: pytest.FixtureRequest, sandbox: RunningSandbox, behind: Behind, reachable_directory: Path
 ) -> Iterator[Terminator]:
+    """One of the two in front of the façade."""
+    with terminating(str(request.param), sandbox, behind, reachable_directory / str(request.param)) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def terminating(name: str, sandbox: RunningSandbox, behind: Behind, folder: Path) -> Iterator[Terminator]:
     """One of the two, run by its file in deploy/ with other paths and ports."""
-    name = str(request.param)
     program = PROGRAMS / name
     if not program.exists():
         pytest.skip(f"{name} is not there: make test-peers unpacks it")
-    folder = reachable_directory / name
     folder.mkdir()
     port = free_port()
     server = Credential.read(sandbox.path("pki/server.crt.pem"), sandbox.path("pki/server.key.pem"))
@@ -225,3 +245,59 @@ def test_sec_01_a_terminator_takes_no_weak_tls(
     connection = socket.create_connection(("127.0.0.1", terminator.port))
     with connection, pytest.raises(ssl.SSLError, match="_ALERT_"):
         context.wrap_socket(connection)
+
+
+@pytest.fixture(scope="module")
+def repertory(sandbox: RunningSandbox) -> Iterator[Behind]:
+    """A repertory that knows its callers by what a terminator says."""
+    with behind_terminator(sandbox, Service.REPERTORY) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", ["nginx", "haproxy"])
+async def test_sec_03_a_facade_asks_a_repertory_behind_a_terminator(
+    sandbox: RunningSandbox, repertory: Behind, reachable_directory: Path, name: str
+) -> None:
+    """Unsigned, by its client certificate: a declaration and a health check come through; without it none (SEC-03)."""
+    certificate, key = map(str, credential_paths(sandbox, "pcsa-web"))
+    shown = ClientTls(certificate=certificate, private_key=key)
+    with terminating(name, sandbox, repertory, reachable_directory / f"{name}-repertory") as running:
+        for tls, outcomes, codes in (
+            (shown, {"answered"}, {"MSG00000", None}),
+            (None, {"unreadable", "untrusted", "broken"}, {None}),
+        ):
+            log = Calls()
+            settings = Upstream(url=running.url, ca=str(running.authorities), signed=False, tls=tls)
+            upstream = upstream_of(settings, log=log)
+            try:
+                with contextlib.suppress(ServiceUnavailable):
+                    await upstream.insert(insertion(sandbox))
+                await upstream.look()
+            finally:
+                await upstream.close()
+            assert {call.outcome for call in log.calls} <= outcomes
+            assert {call.code for call in log.calls} == codes
+        line = repertory.last()
+        assert (line["known_by"], line["application_urn"]) == ("mtls", sandbox.application("pcsa-web")["urn"])
+
+
+def insertion(sandbox: RunningSandbox) -> Admitted[InsertInscription]:
+    """A declaration that the sandbox's rules allow."""
+    profile = sandbox.profile()
+    assert profile.customer_identification is not None
+    information = InformationCustomer(customer_identification=profile.customer_identification, ticket=str(uuid4()))
+    assert profile.legal_context is not None
+    ssin = Ssin.parse(sandbox.ssin("nr_active"))
+    rules = read_access_rules(sandbox.path("access-rules.yaml").read_bytes(), origin="rules")
+    return Admitted(
+        request=InsertInscription(
+            information_customer=information,
+            legal_context=LegalContext(profile.legal_context),
+            ssin=ssin.digits,
+            inscription_context=InscriptionContext("PCSA:LIVING_WAGE"),
+            period=GivenPeriod(begin_date=date(2026, 1, 1)),
+        ),
+        ssin=ssin,
+        permission=next(one for one in rules.permissions if "PCSA:LIVING_WAGE" in one.inscription_contexts),
+        exchange=Exchange(ticket_cbss=uuid4(), timestamp_receive=datetime.now(UTC), caller=CALLER),
+    )

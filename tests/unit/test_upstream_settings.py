@@ -34,6 +34,12 @@ ca = "ca.pem"
 certificate = "/absolute/facade.crt.pem"
 private_key = "facade.key.pem"
 """
+UNSIGNED = """
+[upstream]
+url = "https://repertory.example/InscriptionService/v1/inscription"
+ca = "ca.pem"
+signed = false
+"""
 NATIONAL_REGISTER = """
 [national_register]
 url = "https://register.example/PersonService/v1/person"
@@ -83,9 +89,26 @@ def test_a_breaker_and_a_dialect_are_set_beside(tmp_path: Path) -> None:
     assert upstream.circuit_breaker == CircuitBreaker(failures=2, open_seconds=1.0)
 
 
+def test_sec_03_what_is_shown_in_the_handshake_is_apart_from_what_signs(tmp_path: Path) -> None:
+    """`[upstream.tls]` names another certificate and key; `signed = false` leaves those of messages out (SEC-03)."""
+    shown = '[upstream.tls]\ncertificate = "tls.crt.pem"\nprivate_key = "tls.key.pem"\n'
+    both = read(tmp_path, LEAST + UPSTREAM + shown)
+    files = {"upstream": "/absolute/facade.crt.pem", "upstream-tls": str(tmp_path / "tls.crt.pem")}
+    assert both.signing_certificates == files
+    assert {str(tmp_path / "facade.key.pem"), str(tmp_path / "tls.key.pem")} <= set(both.key_files)
+    unsigned = read(tmp_path, LEAST + UNSIGNED + shown)
+    assert unsigned.signing_certificates == {"upstream-tls": str(tmp_path / "tls.crt.pem")}
+    assert str(tmp_path / "tls.key.pem") in unsigned.key_files
+    assert read(tmp_path, LEAST + UNSIGNED).signing_certificates == {}
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        (LEAST + UNSIGNED.replace("signed = false", ""), "signed with certificate and private_key, or signed = false"),
+        (LEAST + UPSTREAM + "signed = false\n", "nothing is signed: certificate and private_key are of no use"),
+        (LEAST + UPSTREAM.replace('private_key = "facade.key.pem"', ""), "signed with certificate and private_key"),
+        (LEAST + UPSTREAM + '[upstream.tls]\ncertificate = "tls.crt.pem"\n', "upstream.tls.private_key: is missing"),
         (LEAST + UPSTREAM.replace("https://", "http://"), "https"),
         (LEAST + UPSTREAM + "retries = 3\n", "retries"),
         (LEAST + UPSTREAM + 'dialect = "ehealth"\n', "dialect"),

@@ -14,6 +14,10 @@ from cbss_inscription.app.settings import LOOPBACK, Settings
 
 PROBE_SECONDS_MAX: Final = 2.0
 """How long an answer may take."""
+_NO_CERTIFICATE: Final = frozenset(
+    {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE", "SSLV3_ALERT_BAD_CERTIFICATE"}
+)
+"""By what alerts a client without certificate is turned away: TLS 1.3 has one for it, 1.2 takes the two others."""
 LIVE_PATH: Final = "/health/live"
 """Where the operations listener, and that for batches, say that they are there."""
 
@@ -75,10 +79,11 @@ def answers(settings: Settings, listener: Listener) -> bool:
             return False
 
 
-def takes_tls(url: str, *, ca: str) -> bool:
+def takes_tls(url: str, *, ca: str, wants_certificate: bool = False) -> bool:
     """Whether another service takes a TLS connection, under a certificate that is believed. Blocks.
 
-    Nothing is asked over it: questions are signed, and who looks here has no key.
+    Nothing is asked over it: questions are signed, and who looks here has no key. Of one that wants to see a
+    certificate of ours, the alert that there is none is as good as a connection.
     """
     place = urlsplit(url)
     host = place.hostname or ""
@@ -89,5 +94,7 @@ def takes_tls(url: str, *, ca: str) -> bool:
             context.wrap_socket(connection, server_hostname=host),
         ):
             return True
-    except (OSError, ValueError):  # ssl.SSLError is an OSError
+    except ssl.SSLError as error:
+        return wants_certificate and error.reason in _NO_CERTIFICATE
+    except (OSError, ValueError):
         return False

@@ -19,27 +19,30 @@ CONNECTION_KEPT_SECONDS: Final = 30.0
 def asker_of(asked: NationalRegister | Upstream, *, service: str, dialect: Dialect, log: CallLog) -> Asker:
     """What asks the service, in its dialect. Raises `UsageError` for a file that is missing or broken."""
     # Commands that ask nobody need none of these.
-    from cbss_inscription.client.profile import Profile, read_signer
+    from cbss_inscription.client.profile import ClientCertificate, Destination, read_signer
     from cbss_inscription.client.transport import AsyncTransport
 
-    certificate, private_key = Path(asked.certificate), Path(asked.private_key)
-    profile = Profile(
+    destination = Destination(
         url=asked.url,
         ca=Path(asked.ca),
-        certificate=certificate,
-        private_key=private_key,
+        tls=None
+        if asked.tls is None
+        else ClientCertificate(certificate=Path(asked.tls.certificate), private_key=Path(asked.tls.private_key)),
         timeout_seconds=asked.timeout_seconds,
     )
+    signer = None
+    if asked.certificate is not None and asked.private_key is not None:
+        signer = read_signer(Path(asked.certificate), Path(asked.private_key))
     breaker = asked.circuit_breaker
     return Asker(
         service=service,
         sender=AsyncTransport(
-            profile,
+            destination,
             connections_max=asked.calls_at_once_max,
             connections_kept_max=asked.calls_at_once_max,
             connection_kept_seconds=CONNECTION_KEPT_SECONDS,
         ),
-        signer=read_signer(certificate, private_key),
+        signer=signer,
         dialect=dialect,
         log=log,
         breaker=CircuitBreaker(

@@ -217,7 +217,7 @@ class ServiceChecks:
         """Whether the services that this one asks can be reached, as far as can be told without a key."""
         asked = {Check.UPSTREAM: self._settings.upstream, Check.NATIONAL_REGISTER: self._settings.national_register}
         found: dict[Check, Reason | None] = {
-            check: None if takes_tls(one.url, ca=one.ca) else Reason.NO_ANSWER
+            check: None if takes_tls(one.url, ca=one.ca, wants_certificate=one.tls is not None) else Reason.NO_ANSWER
             for check, one in asked.items()
             if one is not None
         }

@@ -376,6 +376,14 @@ class CircuitBreaker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Calls that must succeed after that, one at a time, until all are made again."""
 
 
+class ClientTls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is shown to another service that wants to see who connects (mutual TLS)."""
+
+    certificate: str
+    """With its intermediates; it may be what messages are signed with, and another one."""
+    private_key: str
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where another service is, as whom it is asked, and how patiently. Raises ValueError."""
 
@@ -383,9 +391,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Its address, path included; TLS, always."""
     ca: str
     """The CA bundle that its server certificate is checked with, and no other (SEC-04)."""
-    certificate: str
+    certificate: str | None = None
     """The certificate that our messages to it are signed with: our own, never a caller's (SEC-69)."""
-    private_key: str
+    private_key: str | None = None
+    signed: bool = True
+    """False: it knows us by our connection alone, and our messages have no Security header."""
+    tls: ClientTls | None = None
+    """Absent, nothing is shown when a connection is made."""
     calls_at_once_max: Annotated[int, msgspec.Meta(ge=1, le=1_024)] = CALLS_AT_ONCE_MAX
     """Calls under way from one worker, and connections that they use."""
     circuit_breaker: CircuitBreaker = CircuitBreaker()
@@ -393,6 +405,23 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if not self.url.startswith("https://"):
             raise ValueError("the url begins with https://")
+        signing = (self.certificate, self.private_key)
+        if self.signed and None in signing:
+            raise ValueError("messages are signed with certificate and private_key, or signed = false says that not")
+        if not self.signed and signing != (None, None):
+            raise ValueError("with signed = false nothing is signed: certificate and private_key are of no use")
+
+    @property
+    def certificates(self) -> dict[str, str]:
+        """The files of our certificates for it, by what they are for."""
+        shown = None if self.tls is None else self.tls.certificate
+        return {what: file for what, file in (("", self.certificate), ("-tls", shown)) if file is not None}
+
+    @property
+    def key_files(self) -> tuple[str, ...]:
+        """The files of our keys for it."""
+        shown = None if self.tls is None else self.tls.private_key
+        return tuple(file for file in (self.private_key, shown) if file is not None)
 
 
 class NationalRegister(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -567,15 +596,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def signing_certificates(self) -> dict[str, str]:
-        """The files of the certificates by which we ask other services, by what these are to us."""
+        """The files of the certificates by which other services know us, by what these are to us, TLS apart."""
         asked = {"upstream": self.upstream, "national-register": self.national_register}
-        return {name: one.certificate for name, one in asked.items() if one is not None}
+        return {
+            name + what: file
+            for name, one in asked.items()
+            if one is not None
+            for what, file in one.certificates.items()
+        }
 
     @property
     def key_files(self) -> tuple[str, ...]:
         """Every file with a secret key in it that the settings name."""
         asked = (self.national_register, self.upstream)
-        return (self.tls.private_key, self.audit.keys, *(one.private_key for one in asked if one is not None))
+        return (self.tls.private_key, self.audit.keys, *(file for one in asked if one for file in one.key_files))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -749,8 +783,13 @@ def _asked_below(folder: Path, asked: AskedT) -> AskedT:
     return msgspec.structs.replace(
         asked,
         ca=str(folder / asked.ca),
-        certificate=str(folder / asked.certificate),
-        private_key=str(folder / asked.private_key),
+        certificate=None if asked.certificate is None else str(folder / asked.certificate),
+        private_key=None if asked.private_key is None else str(folder / asked.private_key),
+        tls=None
+        if asked.tls is None
+        else ClientTls(
+            certificate=str(folder / asked.tls.certificate), private_key=str(folder / asked.tls.private_key)
+        ),
     )
 
 

@@ -44,7 +44,7 @@ class RemoteBatch:
         self._manifest = manifest
         self._http = httpx.Client(
             base_url=profile.batch_url,
-            verify=tls_context(profile.ca),
+            verify=tls_context(profile.ca, profile.tls),
             timeout=profile.timeout_seconds,
             trust_env=False,
             follow_redirects=False,

@@ -118,14 +118,17 @@ Check = Callable[[Result], None]
 
 
 class Asker:
-    """The way from one worker to one other service. Its messages are signed with our own key, each anew."""
+    """The way from one worker to one other service. Its messages are signed with our own key, each anew, or not at all.
+
+    Not at all by `signer=None`, where the service knows us by our connection.
+    """
 
     def __init__(
         self,
         *,
         service: str,
         sender: Sender,
-        signer: Signer,
+        signer: Signer | None,
         dialect: Dialect,
         log: CallLog,
         breaker: CircuitBreaker,

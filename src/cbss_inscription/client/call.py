@@ -18,7 +18,7 @@ from cbss_inscription.domain.customer import InformationCbss
 from cbss_inscription.domain.errors import MessageRejected, UsageError
 from cbss_inscription.domain.requests import HealthCheck, Request
 from cbss_inscription.domain.results import Result
-from cbss_inscription.envelope.soap11 import envelope_of, read_reply
+from cbss_inscription.envelope.soap11 import envelope_of, read_reply, write_envelope
 from cbss_inscription.safe_xml import parse
 from cbss_inscription.security.sign import Signer, sign
 from cbss_inscription.xml_limits import XmlLimits
@@ -66,8 +66,8 @@ def prepare(request: Request, *, signer: Signer, now: datetime, door: Door = Doo
     return prepare_in(DoorDialect(door), request, signer=signer, now=now)
 
 
-def prepare_in(dialect: Dialect, request: Request, *, signer: Signer, now: datetime) -> PreparedCall:
-    """The signed message that asks for `request` in a service's own names.
+def prepare_in(dialect: Dialect, request: Request, *, signer: Signer | None, now: datetime) -> PreparedCall:
+    """The message that asks for `request` in a service's own names; signed, unless the service knows us otherwise.
 
     Raises `SchemaViolation` when the request breaks the contract: better told here than by the service. Raises
     `UsageError` for a text that XML cannot carry.
@@ -84,7 +84,7 @@ def prepare_in(dialect: Dialect, request: Request, *, signer: Signer, now: datet
             "Content-Type": "text/xml; charset=utf-8",
             "SOAPAction": f'"{dialect.soap_action(request)}"',
         },
-        body=sign(envelope_of(element), signer=signer, now=now),
+        body=write_envelope(element) if signer is None else sign(envelope_of(element), signer=signer, now=now),
     )
 
 

@@ -17,25 +17,29 @@ TIMEOUT_SECONDS: Final = 30.0
 """How long a call may take, by default."""
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An application's own data. Paths in a profile file are relative to it; an unknown key is an error."""
+class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is shown when a TLS connection is made, to a service that wants to see who connects (mutual TLS).
+
+    Apart from what messages are signed with: it may be the same certificate, and another one.
+    """
+
+    certificate: Path
+    """PEM, with its intermediates."""
+    private_key: Path
+    """Its key, PEM, not encrypted."""
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where calls go, whoever signs them."""
 
     url: str
     """The address of the service, path included."""
     mutations_url: str | None = None
     """The address of the mutation feed; by default beside the service: the same base, the feed's own path."""
-    batch_url: str | None = None
-    """The base address of the listener for batches, without path: a port of its own."""
     ca: Path
     """The CA bundle that the server's certificate is checked with, and no other (SEC-04); PEM, several allowed."""
-    certificate: Path
-    """The application's certificate, PEM."""
-    private_key: Path
-    """Its key, PEM, not encrypted."""
-    customer_identification: CustomerIdentification | None = None
-    """The organisation that the application speaks for."""
-    legal_context: str | None = None
-    """The legal context of calls that name none."""
+    tls: ClientCertificate | None = None
+    """What is shown when a connection is made; absent, nothing."""
     timeout_seconds: float = TIMEOUT_SECONDS
     """How long one call may take, from connecting to the last byte of its reply."""
 
@@ -49,6 +53,21 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if not found or rest not in {"", "/"}:
             raise UsageError(f"the url does not end with {Door.FACADE.path}: name that of the feed as mutations_url")
         return base + door.path
+
+
+class Profile(Destination, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An application's own data. Paths in a profile file are relative to it; an unknown key is an error."""
+
+    batch_url: str | None = None
+    """The base address of the listener for batches, without path: a port of its own."""
+    certificate: Path
+    """The application's certificate, PEM."""
+    private_key: Path
+    """Its key, PEM, not encrypted."""
+    customer_identification: CustomerIdentification | None = None
+    """The organisation that the application speaks for."""
+    legal_context: str | None = None
+    """The legal context of calls that name none."""
 
     @classmethod
     def read(cls, path: str | Path) -> Profile:
@@ -67,6 +86,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ca=folder / profile.ca,
             certificate=folder / profile.certificate,
             private_key=folder / profile.private_key,
+            tls=None
+            if profile.tls is None
+            else ClientCertificate(
+                certificate=folder / profile.tls.certificate, private_key=folder / profile.tls.private_key
+            ),
         )
 
 

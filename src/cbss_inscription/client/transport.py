@@ -23,7 +23,7 @@ import httpx
 from cbss_inscription import names
 from cbss_inscription.client.call import REPLY_BYTES_MAX, Answer, PreparedCall, read_answer
 from cbss_inscription.client.errors import Obstacle, ReplyUnreadable, ServiceUnreachable
-from cbss_inscription.client.profile import Profile
+from cbss_inscription.client.profile import ClientCertificate, Destination
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.results import Result
@@ -50,12 +50,12 @@ _deadline: Final[ContextVar[float]] = ContextVar("deadline")
 class Transport:
     """Sends calls, one after the other or from several threads, over connections that are kept."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Destination) -> None:
         _checked_url(profile.url)
         self._profile = profile
         self._timeout_seconds = profile.timeout_seconds
         self._http = httpx.Client(
-            transport=_DeadlineTransport(tls_context(profile.ca)),
+            transport=_DeadlineTransport(tls_context(profile.ca, profile.tls)),
             timeout=profile.timeout_seconds,
             trust_env=False,
             follow_redirects=False,
@@ -117,7 +117,7 @@ class AsyncTransport:
 
     def __init__(
         self,
-        profile: Profile,
+        profile: Destination,
         *,
         connections_max: int = CONNECTIONS_MAX,
         connections_kept_max: int = CONNECTIONS_KEPT_MAX,
@@ -128,7 +128,7 @@ class AsyncTransport:
         self._urls: dict[Door, httpx.URL] = {}
         self._timeout_seconds = profile.timeout_seconds
         self._http = httpx.AsyncClient(
-            verify=tls_context(profile.ca),
+            verify=tls_context(profile.ca, profile.tls),
             timeout=profile.timeout_seconds,
             limits=httpx.Limits(
                 max_connections=connections_max,
@@ -241,8 +241,11 @@ def _seconds_left() -> float:
     return left
 
 
-def tls_context(ca: Path) -> ssl.SSLContext:
-    """TLS 1.2 or later, trusting exactly the authorities in `ca` (SEC-04). Raises `UsageError` for a bad file."""
+def tls_context(ca: Path, shown: ClientCertificate | None = None) -> ssl.SSLContext:
+    """TLS 1.2 or later, trusting exactly the authorities in `ca` (SEC-04), which shows this certificate if asked.
+
+    Raises `UsageError` for a bad file.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
@@ -251,7 +254,20 @@ def tls_context(ca: Path) -> ssl.SSLContext:
         raise UsageError(f"{ca}: no certificate of an authority in it") from error
     except OSError as error:
         raise UsageError(f"{ca}: {error.strerror}") from error
+    if shown is not None:
+        _show(shown, context)
     return context
+
+
+def _show(shown: ClientCertificate, context: ssl.SSLContext) -> None:
+    for path in (shown.certificate, shown.private_key):
+        if not path.is_file():  # OpenSSL does not say which of the two
+            raise UsageError(f"{path}: there is no such file")
+    try:
+        # An empty password: else OpenSSL would ask the terminal for that of an encrypted key.
+        context.load_cert_chain(shown.certificate, shown.private_key, password="")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise UsageError(f"{shown.certificate} and {shown.private_key} are no PEM certificate with its key") from error
 
 
 def _checked_url(url: str) -> str:
