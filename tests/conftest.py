@@ -20,22 +20,29 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from cbss_inscription.client.profile import Profile
 from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.migration import migrate
 
 # `make test` tries a property with some examples, other ones in each run; `make test-long` with many.
-settings.register_profile("quick", max_examples=40)
-settings.register_profile("long", max_examples=500, deadline=None)
+# Nothing is timed: on a machine that is busy otherwise, neither an example nor making one is too slow.
+settings.register_profile("quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("quick"), max_examples=500)
 settings.load_profile("quick")
 
 # Every program that a test starts imports all of ours: compiled once, not each time, whatever the machine says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-START_SECONDS_MAX = 60
+# Tests that were started in the background ignore Ctrl-C, and so would every program that one of them stops by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+START_SECONDS_MAX = 120
+"""Far longer than anything takes, on a machine with ten other things to do, too."""
+STOP_SECONDS_MAX = 60
 QUIET_CAMPAIGNS_MAX = 20
 """Recorded lines up to which nothing is told: the quick part of campaigns, in every test run."""
 PG_BIN = Path(os.environ["CBSS_TEST_PG_BIN"]) if "CBSS_TEST_PG_BIN" in os.environ else None
@@ -221,7 +228,7 @@ def stop_process(process: subprocess.Popen[bytes], number: int = signal.SIGTERM)
     if process.poll() is None:
         process.send_signal(number)
     try:
-        return process.wait(timeout=30)
+        return process.wait(timeout=STOP_SECONDS_MAX)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -57,7 +57,7 @@ from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.population import load_population
 from tests.acceptance.operating import write_settings
 from tests.acceptance.sandbox_processes import family_of
-from tests.conftest import RunningSandbox
+from tests.conftest import START_SECONDS_MAX, RunningSandbox
 
 FACADE = "http://socialsecurity.be/cbssinscription/v1"
 MONITORING = "http://services.fgov.be/monitoring/v1"
@@ -775,7 +775,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def process() -> Command:
     """Runs `cbss-inscription` with arguments as a process of its own."""
 
-    def run(*arguments: object, stdin: str = "", seconds: float = 60) -> CommandResult:
+    def run(*arguments: object, stdin: str = "", seconds: float = START_SECONDS_MAX) -> CommandResult:
         done = subprocess.run(
             [sys.executable, "-m", "cbss_inscription.cli.main", *map(str, arguments)],
             input=stdin,

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import RunningSandbox, start_sandbox, wait_for_sandbox
 
-GONE_SECONDS_MAX = 30
+GONE_SECONDS_MAX = 60
 FEW = ("--port", "0", "--persons", "100")
 
 

@@ -32,15 +32,14 @@ from cbss_inscription.client.transport import tls_context
 from cbss_inscription.sandbox.faults import FAULT_HEADER
 from cbss_inscription.security.sign import Signer, sign
 from tests.acceptance.conftest import consult, envelope
-from tests.conftest import RunningSandbox, free_port, stop_process
+from tests.conftest import START_SECONDS_MAX, RunningSandbox, free_port, stop_process
 
 CONTEXT = "PCSA:LIVING_WAGE"
-DRAIN_SECONDS = 2.0
+DRAIN_SECONDS = 4.0
 ASK_SECONDS = 0.1
 """How old a caller's knowledge may be of which replica is ready: far younger than the drain is long."""
 SEEN_SECONDS = 5 * ASK_SECONDS
 """After which every caller knows that a replica is back, and the next may go."""
-READY_SECONDS_MAX = 120
 CALLERS = 4
 ROUNDS = 5
 
@@ -66,7 +65,7 @@ class Replica:
         command = [sys.executable, "-m", "cbss_inscription.cli.main", "facade", "--settings", str(self.settings)]
         with self.settings.with_suffix(".out").open("ab") as out:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        deadline = time.monotonic() + READY_SECONDS_MAX
+        deadline = time.monotonic() + START_SECONDS_MAX
         while not self.is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(self.settings.with_suffix(".out").read_text(encoding="utf-8"))

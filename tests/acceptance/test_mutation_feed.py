@@ -46,7 +46,7 @@ from tests.acceptance.conftest import (
     head_of,
     rules_of_tests,
 )
-from tests.conftest import RunningSandbox
+from tests.conftest import STOP_SECONDS_MAX, RunningSandbox
 
 FEED = "urn:cbss-inscription:mutations:v1"
 PATH = "/InscriptionMutations/v1"
@@ -403,7 +403,7 @@ def test_the_command_follows_the_feed(sandbox: RunningSandbox, command: Command,
         assert second["mutations"][0]["sequence_number"] == first["last_sequence_number"] + 1
     finally:
         follower.send_signal(2)
-        _, err = follower.communicate(timeout=30)
+        _, err = follower.communicate(timeout=STOP_SECONDS_MAX)
     assert (follower.returncode, err) == (130, "")
 
 

@@ -28,7 +28,7 @@ from tests.acceptance.sandbox_processes import (
     postgres_of,
     started,
 )
-from tests.conftest import RunningSandbox, free_port, stop_process
+from tests.conftest import START_SECONDS_MAX, STOP_SECONDS_MAX, RunningSandbox, free_port, stop_process
 
 CONTEXT = "PCSA:LIVING_WAGE"
 NEW_YEAR = Period(begin_date=date(2026, 1, 1))
@@ -113,7 +113,7 @@ def test_a_sandbox_from_its_first_start_to_its_last(
     numbers = {process.number for process in listeners_of(family)}
     (listener,) = [process for process in listeners_of(family) if process.parent not in numbers]
     os.kill(listener.number, signal.SIGKILL)
-    assert second.process.wait(timeout=30) == 4
+    assert second.process.wait(timeout=STOP_SECONDS_MAX) == 4
     assert "façade ended" in last_sentence(said_by(directory))
     await_gone(family, directory)
 
@@ -149,7 +149,7 @@ def test_a_sandbox_from_its_first_start_to_its_last(
     numbers = {process.number for process in postgres_of(family)}
     (postmaster,) = [process for process in postgres_of(family) if process.parent not in numbers]
     os.kill(postmaster.number, signal.SIGKILL)
-    assert fourth.process.wait(timeout=30) == 4
+    assert fourth.process.wait(timeout=STOP_SECONDS_MAX) == 4
     assert "PostgreSQL ended" in last_sentence(said_by(directory))
     await_gone(family, directory)
 
@@ -215,7 +215,7 @@ def test_an_external_database_is_used_and_a_facade_runs_alone_on_it(
         stderr=subprocess.PIPE,
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_SECONDS_MAX
         while process("health", "--profile", running.profile_path()).exit_code != 0:
             assert time.monotonic() < deadline
             assert facade.poll() is None

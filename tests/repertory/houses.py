@@ -30,10 +30,8 @@ from cbss_inscription.sandbox.demonstration import ENVIRONMENT, FACADE
 from cbss_inscription.sandbox.pki import REVOCATION_LISTS, TestPki
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.storage.database import Database
-from tests.conftest import free_port, stop_process
+from tests.conftest import START_SECONDS_MAX, free_port, stop_process
 from tests.repertory.adjustment_service import AdjustmentService, Answer, served
-
-START_SECONDS_MAX = 30
 
 
 class Calls:
