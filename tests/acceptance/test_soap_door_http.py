@@ -115,9 +115,11 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
+        self.asked = 0
 
     async def consult(self, asked: Admitted[ConsultInscriptions]) -> ConsultResult:
         del asked
+        self.asked += 1
         await self.go_on.wait()
         return ConsultResult(status=Status(value=StatusValue.NO_DATA_FOUND, code=OutcomeCode.NO_DATA))
 
@@ -129,7 +131,8 @@ async def test_more_messages_than_there_is_room_for_are_told_to_come_back(build_
         facade.refit(repertory=repertory)
         messages = [facade.signed(consult(facade.ssin("nr_active"))) for _ in range(4)]
         in_hand = [asyncio.create_task(facade.post(message)) for message in messages[:2]]
-        await asyncio.sleep(0.2)
+        while repertory.asked < 2:
+            await asyncio.sleep(0.01)
         busy = await facade.post(messages[2])
         assert busy.status == 503
         assert (busy.fault_code, busy.fault_side) == ("SOA-02002", "Server")

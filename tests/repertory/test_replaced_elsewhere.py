@@ -34,9 +34,11 @@ class Elsewhere:
 
     files: dict[Ssin, Person] = field(default_factory=dict)
     seconds: float = 0.0
+    is_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def chain_of(self, ssin: Ssin, *, hops_max: int) -> tuple[Person, ...]:
         """See `PersonRegister.chain_of`."""
+        self.is_asked.set()
         await asyncio.sleep(self.seconds)
         chain: list[Person] = []
         here: Ssin | None = ssin
@@ -221,7 +223,7 @@ async def test_rule_21_nobody_waits_for_the_national_register_but_who_asks_it(
     slow = Elsewhere(house.national.files, seconds=2.5)
     monkeypatch.setattr(house.life, "_national_register", slow)
     taking = asyncio.create_task(house.life.rad_in(X, operator="operator"))
-    await asyncio.sleep(0.1)
+    await slow.is_asked.wait()
     try:
         assert (await house.office.insert(1, MARCH)).status.code == "MSG00000"
     except TemporarilyUnavailable:
