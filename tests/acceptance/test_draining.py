@@ -163,6 +163,40 @@ def test_sec_80_a_service_that_drains_says_so_and_answers(
         trial.connect(("127.0.0.1", replica.port))
 
 
+def test_sec_80_what_is_in_hand_is_finished_however_often_it_is_told_to_stop(
+    sandbox: RunningSandbox, replicas: tuple[Replica, Replica]
+) -> None:
+    """The end of the terminal drains as SIGTERM does, a second signal ends the drain, and no further one leaves what is
+    in hand without its supervisor: it is answered, and the status is 0 (SEC-80).
+    """
+    _, replica = replicas
+    replica.start()
+    assert replica.process is not None
+    said = replica.settings.with_suffix(".out")
+    statuses: list[int] = []
+
+    def ask() -> None:
+        order = {FAULT_HEADER: f"delay {DRAIN_SECONDS + 1}", "content-type": "text/xml"}
+        context = tls_context(sandbox.path(sandbox.manifest["ca"]))
+        with httpx.Client(trust_env=False, verify=context, headers=order, timeout=20) as client:
+            statuses.append(
+                client.post(replica.url, content=signed(sandbox, consult(sandbox.ssin("nr_active")))).status_code
+            )
+
+    slow = threading.Thread(target=ask)
+    slow.start()
+    while "fault injected" not in said.read_text(encoding="utf-8"):  # then it is in hand, for three seconds
+        assert slow.is_alive()
+        time.sleep(0.01)
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        replica.process.send_signal(number)
+        time.sleep(0.1)  # signals of one kind that wait are one
+    assert replica.wait() == 0
+    slow.join(1)
+    assert statuses == [200]
+    assert f"The facade answers: {sandbox.manifest['facade']['url']}\n" in said.read_text(encoding="utf-8")
+
+
 @dataclass(kw_only=True)
 class Caller:
     """Consults and inserts, one after the other over kept connections, at whichever replica says that it is ready."""

@@ -118,6 +118,18 @@ class Listeners:
         return tuple(process.pid for process in self._processes.values())
 
     @property
+    def url(self) -> str:
+        """Where callers reach the service, as its description says; nowhere before it was started."""
+        settings = self._settings
+        return "" if settings is None else f"{settings.public_url.rstrip('/')}{settings.service.door.path}"
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long it drains before it stops: not at all where no operations listener could say so."""
+        settings = self._settings
+        return 0.0 if settings is None or settings.operations is None else settings.operations.drain_seconds
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong though the service answers, a sentence each; raises `UsageError`."""
         settings = self._settings
@@ -161,16 +173,13 @@ class Listeners:
         return tuple(restarted)
 
     def drain(self) -> None:
-        """Nothing; for `drain_seconds` the service answered on, said "not ready", and asked callers to close.
-
-        At once where no operations listener could say so.
-        """
-        if self._settings is None or self._settings.operations is None:
+        """Nothing; for `drain_seconds` the service answered on, said "not ready", and asked callers to close."""
+        if not self.drain_seconds:
             return
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, DRAIN_SIGNAL)
-        time.sleep(self._settings.operations.drain_seconds)
+        time.sleep(self.drain_seconds)
 
     def stop(self) -> None:
         """Nothing; every listener finished its requests and ended, or was killed when it took longer than an answer.

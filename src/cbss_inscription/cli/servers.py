@@ -162,6 +162,7 @@ def _serve(settings: Path, service: Service) -> None:
     forbid_memory_dumps()
     console = Console(stderr=True)
     with _stoppable(console), serving(settings, service=service) as listeners:
+        console.print(f"The {service} answers: {listeners.url}", highlight=False, soft_wrap=True, markup=False)
         for warning in listeners.warnings:
             console.print(f"Warning: {warning}.", highlight=False, soft_wrap=True, markup=False)
 
@@ -174,8 +175,12 @@ def _serve(settings: Path, service: Service) -> None:
         try:
             _wait(check)
         except KeyboardInterrupt:
-            console.print("Draining: a second signal stops at once.", highlight=False)
-            listeners.drain()
+            if listeners.drain_seconds:
+                console.print("Draining: a second signal stops at once.", highlight=False)
+            try:
+                listeners.drain()
+            finally:
+                _ignore_signals()
             raise
 
 
@@ -208,14 +213,25 @@ def version() -> None:
         sys.stdout.write(f"{one.library} {dotted(one.version)} (at least {dotted(MINIMUM[one.library])})\n")
 
 
+def _ignore_signals() -> None:
+    """Nothing; what is in hand is finished and the journal sealed, however often somebody says that it should stop.
+
+    It takes no longer than an answer and some seconds; left before its end, it would leave listeners without an owner.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
 class _stoppable:  # noqa: N801  # reads as a sentence where it is used
-    """Ctrl-C and SIGTERM end the block in order, and the command with status 0."""
+    """Ctrl-C, SIGTERM and the end of the terminal end the block in order, and the command with status 0."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def __enter__(self) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else `nohup` said that the terminal does not count
+            signal.signal(signal.SIGHUP, signal.default_int_handler)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if kind is KeyboardInterrupt:
