@@ -76,7 +76,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "certificate broken": (lambda home: (home / "pki/pcsa-web.crt.pem").write_text("x"), "certificate"),
     "key missing": (lambda home: (home / "pki/pcsa-web.key.pem").unlink(), "pcsa-web.key.pem: No such file"),
     "key broken": (_key(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "key"),
-    "key of another certificate": (_key(_rsa_key(2_048)), "not the key of this certificate"),
+    "key of another certificate": (
+        _key(_rsa_key(2_048)),
+        "pcsa-web.key.pem: The private key is not the key of this certificate",
+    ),
     "key encrypted": (_key(_rsa_key(2_048, encryption=True)), "encrypted"),
     "key too short": (_key(_rsa_key(1_024)), "2048"),
     "key of another kind": (_key(_other_key(ed25519.Ed25519PrivateKey.generate())), "of another kind"),

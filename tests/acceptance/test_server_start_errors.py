@@ -130,9 +130,11 @@ def _server_key(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Callable
     return change
 
 
-def _password(settings: Path, *, mode: int = 0o600, password: str = "hunter2", user: str = "") -> None:
+def _password(
+    settings: Path, *, mode: int = 0o600, password: str = "hunter2", user: str = "", word: str = "password"
+) -> None:
     text = settings.read_text(encoding="utf-8")
-    words = f"password={password}" + (f" user={user}" if user else "")
+    words = f"{word}={password}" + (f" user={user}" if user else "")
     settings.write_text(re.sub(r'(?m)^(database = ".*)"$', rf'\1 {words}"', text), encoding="utf-8")
     settings.chmod(mode)
 
@@ -181,6 +183,10 @@ UNSAFE: dict[str, tuple[Callable[[Path], object], str]] = {
     "key writable by its group (SEC-77)": (_mode("server.key.pem", 0o620), "chmod 600"),
     "signing key readable by its group (SEC-77)": (_all(_register, _mode("other.key.pem", 0o640)), "other.key.pem"),
     "password in settings for all (SEC-77)": (lambda settings: _password(settings, mode=0o644), "password file"),
+    "password of a key in settings for all (SEC-77)": (
+        lambda settings: _password(settings, mode=0o644, word="sslpassword"),
+        "password file",
+    ),
     "password in settings for a group (SEC-77)": (lambda settings: _password(settings, mode=0o640), "password file"),
     "production with a usual password (SEC-77)": (
         _all(IN_PRODUCTION, lambda settings: _password(settings, password="postgres")),

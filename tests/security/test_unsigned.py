@@ -122,6 +122,7 @@ def test_sec_03_a_certificate_that_is_handed_over_is_read(forge: Any, terminator
         ("not base64", "client-certificate-malformed"),
         ("é", "client-certificate-malformed"),
         ("%2D%2D", "client-certificate-malformed"),
+        (f"-----BEGIN CERTIFICATE-----{' ' * (CHARS_MAX - 27)}", "client-certificate-malformed"),
         (quote("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" * 2), "client-certificate-malformed"),
         (quote("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "client-certificate-malformed"),
     ],

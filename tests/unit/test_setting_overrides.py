@@ -107,6 +107,19 @@ def test_what_the_environment_cannot_say_is_named(
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["CBSS_INSCRIPTION_TLS__PORT", "CBSS_INSCRIPTION_DATABASE", "CBSS_INSCRIPTION_"])
+def test_a_variable_that_only_looks_like_a_setting_is_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """One underscore too few, and the setting of the file would count without a word; the program's own pass."""
+    for known in ("CBSS_INSCRIPTION_PROFILE", "CBSS_INSCRIPTION_SETTINGS"):
+        monkeypatch.setenv(known, "x")
+    assert read_settings(file).tls.port == 8443
+    monkeypatch.setenv(name, "9443")
+    with pytest.raises(UsageError, match=rf"^{name}: .*CBSS_INSCRIPTION__"):
+        read_settings(file)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -183,6 +196,15 @@ def test_sec_78_what_is_shown_is_the_settings_without_passwords(file: Path, monk
     again.write_text("\n".join(lines), encoding="utf-8")
     assert read_settings(again).trust.revocation_sources[0].url == "http://crl.example/a"
     assert [line.partition("  # ")[0] for line in show_settings(again)] == [line.partition("  # ")[0] for line in lines]
+
+
+@pytest.mark.parametrize("password", ["hunter2", 'hun"ter2', "hunter2@ter2", "hun\\\\ter2", "hunter2:ter2"])
+def test_sec_78_no_password_in_a_url_is_shown(file: Path, password: str) -> None:
+    """Whatever is in it: all before the last @ of the host is left out (SEC-78)."""
+    stamping = f"[audit.timestamping]\nurl = 'https://me:{password}@tsa.example/a@b'\nca = 'a.pem'\n"
+    file.write_text(LEAST + stamping, encoding="utf-8")
+    (line,) = [line for line in show_settings(file) if line.startswith("audit.timestamping.url")]
+    assert line == 'audit.timestamping.url = "https://tsa.example/a@b"  # settings.toml'
 
 
 def test_a_sandbox_takes_nothing_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,6 +222,21 @@ def test_sec_73_seals_have_safe_times_and_an_authority_by_choice(tmp_path: Path)
     assert (stamping.policy, stamping.proxy) == (None, None)
 
 
+def test_sec_77_every_key_that_is_named_must_be_its_owner_s(tmp_path: Path) -> None:
+    """The keys of server, journal, archive and of our own messages are those whose files a start looks at (SEC-77)."""
+    more = """[audit.archive]
+directory = "archive"
+key = "archive.key.pem"
+[upstream]
+url = "https://repertory.example/InscriptionService/v1/inscription"
+ca = "ca.pem"
+certificate = "facade.crt.pem"
+private_key = "facade.key.pem"
+"""
+    files = {Path(file).name for file in read(tmp_path, LEAST + more).key_files}
+    assert files == {"server.key.pem", "audit-keys.toml", "archive.key.pem", "facade.key.pem"}
+
+
 def test_two_listeners_cannot_share_a_port(tmp_path: Path) -> None:
     """The application server would bind the port for both, and callers would meet one of them at random."""
     path = tmp_path / "settings.toml"
@@ -341,6 +356,8 @@ def test_sec_03_a_token_is_the_way_unless_another_is_said(tmp_path: Path) -> Non
         (NETWORK.replace('way = "network"', ""), "networks are for the way network"),
         (NETWORK.replace("192.0.2.128/25", "192.0.2.0/24"), "overlap"),
         (NETWORK.replace("192.0.2.128/25", "192.0.2.129/25"), "host bits"),
+        (NETWORK.replace("192.0.2.128/25", "::ffff:192.0.2.128/121"), "write it as one of IPv4"),
+        (NETWORK.replace("192.0.2.128/25", "::/0"), "everybody's"),
         (NETWORK.replace("0206731645", "0206731646", 1), "cbe_number"),
         (NETWORK.replace("a:c", "a c"), "application_urn"),
         ('[authentication]\nway = "password"\n', "password"),

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Network, ip_address, ip_network
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -63,10 +63,14 @@ from cbss_inscription.xml_limits import XmlShape
 SETTINGS_VARIABLE: Final = "CBSS_INSCRIPTION_SETTINGS"
 """The environment variable by which a worker process learns its settings file."""
 
+_VARIABLES_OF_OURS: Final = frozenset({SETTINGS_VARIABLE, "CBSS_INSCRIPTION_PROFILE"})
+"""Those that say no setting; the second is the command line's, for callers."""
+_LIKE_OURS: Final = "CBSS_INSCRIPTION_"
 _PASSWORD_VARIABLE: Final = "PGPASSWORD"  # noqa: S105  # a name, of libpq's
-_PASSWORDS: Final = ("password", "sslpassword")
-_ACCOUNT: Final = re.compile(r"(?<=://)[^/@\s\"]+@")
-"""The account before the host of a URL: a name, and perhaps its password."""
+PASSWORDS: Final = ("password", "sslpassword")
+"""What of a connection string is secret: of the account, and of its key file."""
+_ACCOUNT: Final = re.compile(r"(?<=://)(?:[^/?#\s\"\\]|\\.)+@")
+"""The account before the host of a URL, as TOML writes it: a name, and perhaps its password."""
 
 LOOPBACK: Final = "127.0.0.1"
 """Where a listener without TLS may be reached, and nowhere else (SEC-02)."""
@@ -474,8 +478,11 @@ class CallersNetwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Its organisation."""
 
     def __post_init__(self) -> None:
-        for one in self.addresses:
-            ip_network(one)
+        for one in map(ip_network, self.addresses):
+            if one.prefixlen == 0:
+                raise ValueError(f"{one} is everybody's network, and no caller's")
+            if isinstance(one, IPv6Network) and one.network_address.ipv4_mapped is not None:
+                raise ValueError(f"{one} is a network of IPv4 in IPv6's clothes: write it as one of IPv4")
         if not APPLICATION_URN.fullmatch(self.application_urn):
             raise ValueError("application_urn is no name of an application")
         if not is_cbe_number(self.cbe_number):
@@ -609,7 +616,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def key_files(self) -> tuple[str, ...]:
         """Every file with a secret key in it that the settings name."""
         asked = (self.national_register, self.upstream)
-        return (self.tls.private_key, self.audit.keys, *(file for one in asked if one for file in one.key_files))
+        archive = () if self.audit.archive is None else (self.audit.archive.key,)
+        asked_with = (file for one in asked if one is not None for file in one.key_files)
+        return (self.tls.private_key, self.audit.keys, *archive, *asked_with)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -650,7 +659,7 @@ def examine_settings(path: Path) -> Examined:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: {error}") from error
     origins = said.origins
-    problems = [*said.problems, *_passwords_in(origins, table)]
+    problems = [*_stray_variables(), *said.problems, *_passwords_in(origins, table)]
     for one in mistakes:
         place = [origins[one.place]] if one.place in origins else [str(path), one.place] if one.place else [str(path)]
         problems.append(": ".join([*place, one.sentence]))
@@ -681,7 +690,14 @@ def _without_passwords(conninfo: str) -> str:
         said = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError:
         return ""  # what cannot be read cannot be shown in part
-    return make_conninfo("", **{name: one for name, one in said.items() if name not in _PASSWORDS})
+    return make_conninfo("", **{name: one for name, one in said.items() if name not in PASSWORDS})
+
+
+def _stray_variables() -> Iterator[str]:
+    """Each variable that looks like one of ours and is none: with an underscore too few it would say nothing."""
+    for name in sorted(os.environ):
+        if name.startswith(_LIKE_OURS) and not name.startswith(OVERRIDE_PREFIX) and name not in _VARIABLES_OF_OURS:
+            yield f"{name}: there is no such variable: one that says a setting begins with {OVERRIDE_PREFIX}"
 
 
 def _passwords_in(origins: Mapping[str, str], table: Mapping[str, object]) -> Iterator[str]:
@@ -694,7 +710,7 @@ def _passwords_in(origins: Mapping[str, str], table: Mapping[str, object]) -> It
     except psycopg.ProgrammingError:
         yield f"{variable}: {UNREADABLE}"
         return
-    if any(name in said for name in _PASSWORDS):
+    if any(name in said for name in PASSWORDS):
         yield f"{variable}: a password is not for the environment: put it into libpq's password file"
 
 

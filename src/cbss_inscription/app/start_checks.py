@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from psycopg.conninfo import conninfo_to_dict
 
 from cbss_inscription.app.native import check_libraries, loaded_libraries
-from cbss_inscription.app.settings import Settings, is_password_in_environment, read_file
+from cbss_inscription.app.settings import PASSWORDS, Settings, is_password_in_environment, read_file
 from cbss_inscription.domain.environment import Environment
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.sandbox.pki import TEST_ONLY
@@ -117,15 +117,15 @@ def _check_database_password(settings: Settings, settings_path: Path) -> None:
         said = conninfo_to_dict(settings.database)
     except psycopg.ProgrammingError:
         return  # said by whoever connects first
-    password = said.get("password")
-    if password is None:
+    passwords = {said[name] for name in PASSWORDS if name in said}
+    if not passwords:
         return
     if settings_path.stat().st_mode & _FOR_OTHERS:
         raise UsageError(
             f"{settings_path} holds the database's password and is open to other accounts: chmod 600 {settings_path}, "
             f"or put the password into libpq's password file"
         )
-    if settings.environment == Environment.PRD and password in {*DEFAULT_PASSWORDS, said.get("user")}:
+    if settings.environment == Environment.PRD and not passwords.isdisjoint({*DEFAULT_PASSWORDS, said.get("user")}):
         raise UsageError("the database's password is one that everybody tries first: it cannot serve PRD")
 
 

@@ -100,6 +100,8 @@ def read_signer(certificate: Path, private_key: Path) -> Signer:
         return Signer.from_pem(certificate.read_bytes(), private_key.read_bytes())
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}") from error
+    except UsageError as error:
+        raise UsageError(f"{certificate} with {private_key}: {error}") from error
 
 
 def _decode(kind: type[object], value: object) -> object:

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from cbss_inscription.domain.errors import NotAuthenticated
 
 _PEM: Final = re.compile(
-    r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*", re.ASCII
+    r"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*", re.ASCII
 )  # exactly one: of a chain that is handed over, only the first would be judged
 
 
