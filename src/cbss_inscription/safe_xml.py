@@ -50,6 +50,7 @@ _ELEMENT_CHARS: Final = len("<a/>")
 _ATTRIBUTE_CHARS: Final = len(' a=""')
 _NAMESPACE_CHARS: Final = len(' xmlns=""')
 _COMMENT_CHARS: Final = len("<!---->")
+_LEVELS_KNOWN: Final = 2  # the root, and the element whose start tag is the last of what is known
 
 DEFAULT_LIMITS: Final = XmlLimits()
 
@@ -74,25 +75,36 @@ def decode(data: bytes, *, charset: str | None, limits: XmlLimits = DEFAULT_LIMI
     return _decode(data, charset)
 
 
-def parse_text(text: str, *, limits: XmlLimits = DEFAULT_LIMITS) -> _Element:
-    """The root element of what `decode` gave; see `parse`."""
-    is_plain = _is_plain(text)
+def parse_text(text: str, *, limits: XmlLimits = DEFAULT_LIMITS, known_chars: int = 0) -> _Element:
+    """The root element of what `decode` gave; see `parse`.
+
+    `known_chars` says how many of the characters need not be looked at again: up to the end of a start tag of the
+    second level, all is written like a document that kept within these limits, but for texts and values that keep
+    within them too.
+    """
+    is_plain = _is_plain(text, known_chars)
     if not is_plain:
         _refuse_in_prolog(text)
     _refuse_floods(text, limits)
     root = _parse_utf8(text.encode())
     if not is_plain:
         _refuse_beside_elements(root, limits)
-    if _deeper_than(limits.depth_max)(root) or not _tags_are_surely_within(text, limits):
+    is_shallow = _is_surely_shallow(text, limits, known_chars) or not _deeper_than(limits.depth_max)(root)
+    if not is_shallow or not _tags_are_surely_within(text, limits, known_chars):
         _check_shape(root, limits, size_chars=len(text))
     return root
 
 
-def _is_plain(text: str) -> bool:
+def _is_plain(text: str, known_chars: int = 0) -> bool:
     """Whether a document, if it is one of XML 1.0, has elements and text only: without `!` and `?` there is no more."""
     beginning = _PLAIN_BEGINNING.match(text)
     assert beginning is not None  # it may be empty
-    return "!" not in text and text.find("?", beginning.end()) < 0
+    return text.find("!", known_chars) < 0 and text.find("?", known_chars or beginning.end()) < 0
+
+
+def _is_surely_shallow(text: str, limits: XmlLimits, known_chars: int) -> bool:
+    """Whether there are fewer elements than there may be levels; False says nothing."""
+    return bool(known_chars) and _LEVELS_KNOWN + _starts(text, known_chars) <= limits.depth_max
 
 
 def _refuse_beside_elements(root: _Element, limits: XmlLimits) -> None:
@@ -202,7 +214,7 @@ def _refuse_floods(text: str, limits: XmlLimits) -> None:
         raise MalformedMessage("elements")
 
 
-def _tags_are_surely_within(text: str, limits: XmlLimits) -> bool:
+def _tags_are_surely_within(text: str, limits: XmlLimits, known_chars: int = 0) -> bool:
     """Whether the characters alone show that no limit of `_check_shape` but the depth is passed; False says nothing.
 
     A well-formed tag holds no `<`, so that each is the beginning of a piece of its own, and ends with the last `>` of
@@ -210,7 +222,7 @@ def _tags_are_surely_within(text: str, limits: XmlLimits) -> bool:
     looked at. What is counted is never less than what there is: whatever stands in a comment or a text counts too.
     """
     per_element_max = min(limits.attributes_per_element_max, limits.namespaces_per_element_max)
-    pieces = text.split("<")
+    pieces = text[known_chars:].split("<")
     if (
         # A CDATA section divides a text into pieces; a comment is a text of its own.
         (len(text) > limits.text_chars_max and ("<!" in text or max(map(len, pieces)) > limits.text_chars_max))
@@ -229,9 +241,9 @@ def _tags_are_surely_within(text: str, limits: XmlLimits) -> bool:
     return True
 
 
-def _starts(text: str) -> int:
+def _starts(text: str, known_chars: int = 0) -> int:
     """How many tags, at most, are no end tags."""
-    return text.count("<") - text.count("</")
+    return text.count("<", known_chars) - text.count("</", known_chars)
 
 
 def _check_shape(root: _Element, limits: XmlLimits, *, size_chars: int) -> None:

@@ -14,7 +14,7 @@ from cbss_inscription import names
 from cbss_inscription.domain.errors import MessageRejected
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.security.c14n import canonical
-from cbss_inscription.security.gate import KnownHeaders
+from cbss_inscription.security.known_headers import KnownHeaders
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.sign import Signer, sign
 from cbss_inscription.security.trust import TrustStore

@@ -1,16 +1,17 @@
-"""The gate twice over one message: by its grammar alone, and with the headers that it knows."""
+"""Two readings of one message: by the grammar alone, and with the headers that are known."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 from lxml.etree import _Element
 
-from cbss_inscription import safe_xml
 from cbss_inscription.domain.errors import MessageRejected
-from cbss_inscription.security import gate
-from cbss_inscription.security.gate import GatedMessage, KnownHeaders
+from cbss_inscription.security.c14n import CanonicalizationError, canonical
+from cbss_inscription.security.gate import GatedMessage, Reference
+from cbss_inscription.security.known_headers import KnownHeaders
 from cbss_inscription.security.policy import SecurityPolicy
-
-Told = tuple[list[object], GatedMessage | tuple[type[MessageRejected], str]]
 
 
 class GateTwice:
@@ -21,33 +22,51 @@ class GateTwice:
 
     def differs(self, text: str, policy: SecurityPolicy) -> bool:
         """Whether a message is told apart by the knowledge of others that were written like it; itself, lastly."""
-        try:
-            root = safe_xml.parse_text(text, limits=policy.xml_limits)
-        except MessageRejected:
-            return False  # before there is anything to gate
-        by_grammar = told(root, policy)
-        with_others = told(root, policy, text=text, known_headers=self.known_headers)
-        gated = by_grammar[-1]
-        if isinstance(gated, GatedMessage):
-            self.known_headers.remember(text, gated, policy)
-        with_itself = told(root, policy, text=text, known_headers=self.known_headers)
+        by_grammar, gated = told(text, policy, KnownHeaders())
+        with_others, _ = told(text, policy, self.known_headers)
+        if gated is not None:
+            with suppress(CanonicalizationError):  # nobody finds genuine what has no canonical form
+                self.known_headers.remember(text, gated, policy)
+        with_itself, _ = told(text, policy, self.known_headers)
         return by_grammar != with_others or by_grammar != with_itself
 
     def knows(self, text: str, policy: SecurityPolicy) -> bool:
         """Whether the message is accepted without going through the grammar of its Security header."""
-        root = safe_xml.parse_text(text, limits=policy.xml_limits)
-        _, gated = told(root, policy, text=text, known_headers=self.known_headers)
-        return isinstance(gated, GatedMessage) and gated.is_known
+        _, gated = told(text, policy, self.known_headers)
+        return gated is not None and gated.canonical_signed_info is not None
 
 
-def told(root: _Element, policy: SecurityPolicy, *, text: str = "", known_headers: KnownHeaders | None = None) -> Told:
-    """Each station that is passed and what it found, and in the end the parts or the refusal."""
-    stations = gate.stations(root, policy, text=text, known_headers=known_headers)
+def told(text: str, policy: SecurityPolicy, known_headers: KnownHeaders) -> tuple[list[object], GatedMessage | None]:
+    """Each station that is passed and what it found, in the end the parts or the refusal; and the parts again."""
+    stations = known_headers.stations(text, policy)
     passed: list[object] = []
     while True:
         try:
-            passed.append(next(stations))
+            station, found = next(stations)
+            passed.append((station, _comparable(found)))
         except StopIteration as done:
             return passed, done.value
         except MessageRejected as refusal:
-            return passed, (type(refusal), refusal.reason)
+            return [*passed, (type(refusal), refusal.reason)], None
+
+
+def _comparable(found: Any) -> object:
+    """The same for two parses of one document: elements by their place, what is hashed by its bytes."""
+    match found:
+        case _Element():
+            return found.getroottree().getpath(found)
+        case Reference():
+            data = found.canonical or _canonical(found.element, found.prefixes)
+            return _comparable(found.element), found.prefixes, found.digest, data
+        case GatedMessage():
+            parts = {name: _comparable(getattr(found, name)) for name in GatedMessage.__slots__}
+            made = _canonical(found.signed_info, found.signed_info_prefixes)
+            return {**parts, "canonical_signed_info": found.canonical_signed_info or made}
+    return found
+
+
+def _canonical(element: _Element, prefixes: tuple[str, ...]) -> bytes | None:
+    try:
+        return canonical(element, prefixes)
+    except CanonicalizationError:
+        return None

@@ -31,7 +31,7 @@ from cbss_inscription.domain.errors import (
     WsiViolation,
 )
 from cbss_inscription.security.c14n import DEFAULT_NAMESPACE
-from cbss_inscription.security.header_forms import HeaderForm, HeaderValues
+from cbss_inscription.security.header_forms import ID_LOCAL_NAMES
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.stations import Station
 
@@ -39,16 +39,13 @@ DIGEST_BYTES: Final = 32
 """Length of a SHA-256 digest."""
 ADDRESSING_CHARS_MAX: Final = 2_048
 """Length of one WS-Addressing text, in characters."""
-KNOWN_HEADERS_MAX: Final = 32
-"""Headers whose form is remembered; a service sees as many as its callers have stacks, or releases of them."""
 GRAMMAR_CHILDREN_MAX: Final = 64
 """Children of one element in the Security header; the grammar has at most five, and each name read costs its length."""
 ID: Final = re.compile(r"[A-Za-z_][\w.\-]{0,127}", re.ASCII)
 """An id that a signature may refer to."""
 
-_BLANKS: Final = " \t\r\n"
+BLANKS: Final = " \t\r\n"
 _FRAGMENT: Final = re.compile(f"#({ID.pattern})", re.ASCII)
-_ID_LOCAL_NAMES: Final = frozenset({"Id", "ID", "id", "iD", "AssertionID"})
 _NOT_BLANKS: Final = re.compile(r"[^ \t\r\n]+")
 # NCName of XML 1.0 (fifth edition) without the planes nobody uses in prefixes
 _NCNAME: Final = re.compile(r"[^\W\d][\w.\-·]*")
@@ -60,12 +57,12 @@ _ANONYMOUS: Final = frozenset(
         f"{names.WSA_2004}/role/anonymous",
     }
 )
-# The values of all attributes with a name of _ID_LOCAL_NAMES, and of some more: what XPath says without a new string.
+# The values of all attributes with a name of ID_LOCAL_NAMES, and of some more: what XPath says without a new string.
 _LIKELY_IDS: Final = etree.XPath(
     "/descendant::*/@*[contains('AssertionID ID Id iD id', local-name())]", smart_strings=False
 )
 _ENVELOPES: Final = ([names.SOAP_HEADER, names.SOAP_BODY], [names.SOAP_BODY])
-_FOREIGN: Final = (etree.Comment, f"{{{names.XOP}}}*", f"{{{names.XENC}}}*", f"{{{names.XENC11}}}*")
+FOREIGN: Final = (etree.Comment, f"{{{names.XOP}}}*", f"{{{names.XENC}}}*", f"{{{names.XENC11}}}*")
 _ADDRESSING_ONCE: Final = frozenset({"To", "Action", "MessageID", "ReplyTo", "FaultTo"})
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -93,6 +90,8 @@ class Reference:
     element: _Element
     prefixes: tuple[str, ...]
     digest: bytes
+    canonical: bytes | None = field(default=None, repr=False, compare=False)
+    """The canonical form, where it is known without making it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,32 +111,14 @@ class GatedMessage:
     created: datetime
     expires: datetime
     addressing: Addressing
-    is_known: bool = field(default=False, compare=False)
-    """Whether the header read like one before, and its grammar was not gone through again."""
+    canonical_signed_info: bytes | None = field(default=None, repr=False, compare=False)
+    """SignedInfo's canonical form, where it is known without making it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _KnownHeader:
-    """How a header was written that the grammar accepted under this policy, and what follows from its form alone."""
-
-    policy: SecurityPolicy
-    form: HeaderForm
-    token_at: int
-    timestamp_at: int
-    signature_at: int
-    signed_info_prefixes: tuple[str, ...]
-    reference_prefixes: tuple[tuple[str, ...], ...]
-    signature_algorithm: str
-    has_value_type: bool
-
-
-def stations(
-    root: _Element, policy: SecurityPolicy, *, text: str = "", known_headers: KnownHeaders | None = None
-) -> Generator[tuple[Station, object], None, GatedMessage]:
+def stations(root: _Element, policy: SecurityPolicy) -> Generator[tuple[Station, object], None, GatedMessage]:
     """The parts of a request that keeps to the RSZ profile's grammar (SEC-12, 13, 15..17, 20, 28..36).
 
-    Station by station: each is named when it is passed, with what it found. `root` comes from `safe_xml`, and is what
-    `text` says; the grammar of a Security header that reads like a known one is not gone through again. Raises
+    Station by station: each is named when it is passed, with what it found. `root` comes from `safe_xml`. Raises
     VersionMismatch, NotSoap, BodyMissing, MalformedMessage (too many header blocks), WsiViolation, MustUnderstand, and
     NotAuthenticated for all that concerns the Security header.
     """
@@ -149,13 +130,6 @@ def stations(
     if security is None:
         raise NotAuthenticated("security-missing")
     _check_ids(root)
-    known = None if known_headers is None else known_headers.read(text, security, body, policy, addressing)
-    if known is not None:
-        yield Station.SECURITY, security
-        yield Station.TOKEN, known.certificate_der
-        yield Station.TIMESTAMP, (known.created, known.expires)
-        yield Station.SIGNATURE, known
-        return known
     token, timestamp, signature = _read_security(security)
     yield Station.SECURITY, security
     certificate_der = _read_token(token, policy)
@@ -210,7 +184,7 @@ def _read_envelope(root: _Element) -> tuple[_Element | None, _Element]:
     if len(content) != 1:
         raise BodyMissing("body-children")
     _refuse_text(body, BodyMissing("body-text"))
-    if not _is_qualified(content[0]):
+    if not is_qualified(content[0]):
         raise WsiViolation("body-unqualified")
     _refuse_encoding_style(content[0])
     if header is not None:
@@ -227,7 +201,7 @@ def _read_header(header: _Element | None, policy: SecurityPolicy) -> tuple[_Elem
     if len(blocks) > policy.header_blocks_max:
         raise MalformedMessage("header-blocks")
     for block in blocks:
-        if not _is_qualified(block):
+        if not is_qualified(block):
             raise WsiViolation("header-unqualified")
         must_understand = block.get(names.SOAP_MUST_UNDERSTAND, "0")
         if must_understand not in ("0", "1"):
@@ -254,11 +228,11 @@ def _read_addressing(block: _Element, local_name: str, addressing: dict[str, str
         raise WsiViolation("addressing-repeated")
     if local_name in ("ReplyTo", "FaultTo"):
         addresses = [child for child in _elements(block) if etree.QName(child).localname == "Address"]
-        value = (addresses[0].text or "").strip(_BLANKS) if len(addresses) == 1 else ""
+        value = (addresses[0].text or "").strip(BLANKS) if len(addresses) == 1 else ""
         if value not in _ANONYMOUS:
             raise WsiViolation("addressing-redirection")
     else:
-        value = (block.text or "").strip(_BLANKS)
+        value = (block.text or "").strip(BLANKS)
         if len(block) or len(value) > ADDRESSING_CHARS_MAX:
             raise WsiViolation("addressing-text")
     addressing[local_name] = value
@@ -266,7 +240,7 @@ def _read_addressing(block: _Element, local_name: str, addressing: dict[str, str
 
 def _refuse_foreign_parts(root: _Element, body: _Element) -> None:
     """Refuses comments where they could split a value, and elements that point out of the message (SEC-07, SEC-20)."""
-    if next(root.iter(*_FOREIGN), None) is None:
+    if next(root.iter(*FOREIGN), None) is None:
         return
     if next(root.iter(etree.Comment), None) is not None:
         for security in root.iter(names.WSSE_SECURITY):
@@ -280,15 +254,20 @@ def _refuse_foreign_parts(root: _Element, body: _Element) -> None:
         raise NotAuthenticated("encryption")
 
 
+def has_good_ids(root: _Element) -> bool:
+    """Whether there are surely no bad ids in the message, nor any twice; False says nothing."""
+    likely = _LIKELY_IDS(root)
+    return len(set(likely)) == len(likely) and all(map(ID.fullmatch, likely))
+
+
 def _check_ids(root: _Element) -> None:
     """Checks that no value occurs twice among the id-like attributes, whatever their namespace (SEC-28)."""
-    likely = _LIKELY_IDS(root)
-    if len(set(likely)) == len(likely) and all(map(ID.fullmatch, likely)):
+    if has_good_ids(root):
         return
     ids: set[str] = set()
     for element in root.iter(etree.Element):
         for name in element.keys():  # noqa: SIM118  # an element is no dictionary
-            if name.rpartition("}")[2] not in _ID_LOCAL_NAMES:
+            if name.rpartition("}")[2] not in ID_LOCAL_NAMES:
                 continue
             value = element.attrib[name]
             if not ID.fullmatch(value):
@@ -318,7 +297,7 @@ def _read_token(token: _Element, policy: SecurityPolicy) -> bytes:
         raise NotAuthenticated("token-type")
     if len(text) > policy.token_size_chars_max:
         raise NotAuthenticated("token-size")
-    return _decode_base64(text, "token-base64")
+    return decode_base64(text, "token-base64")
 
 
 def _read_timestamp(timestamp: _Element) -> tuple[datetime, datetime]:
@@ -326,11 +305,12 @@ def _read_timestamp(timestamp: _Element) -> tuple[datetime, datetime]:
     children = _read_children(timestamp, "timestamp-grammar", required=_WSU_ID)
     if [child.tag for child in children] != [names.WSU_CREATED, names.WSU_EXPIRES]:
         raise NotAuthenticated("timestamp-grammar")
-    created, expires = (_read_instant(_read_text(child, "timestamp-grammar")) for child in children)
+    created, expires = (read_instant(_read_text(child, "timestamp-grammar")) for child in children)
     return created, expires
 
 
-def _read_instant(text: str) -> datetime:
+def read_instant(text: str) -> datetime:
+    """The instant that Created or Expires says, in UTC (SEC-50)."""
     if _INSTANT.fullmatch(text) is None:
         raise NotAuthenticated("timestamp-syntax")
     try:
@@ -354,7 +334,7 @@ def _read_signature(
     if [child.tag for child in children] != [names.DS_SIGNED_INFO, names.DS_SIGNATURE_VALUE, names.DS_KEY_INFO]:
         raise NotAuthenticated("signature-grammar")
     signed_info, value, key_info = children
-    signature_value = _decode_base64(_read_text(value, "signature-grammar", optional=_DS_ID), "signature-base64")
+    signature_value = decode_base64(_read_text(value, "signature-grammar", optional=_DS_ID), "signature-base64")
 
     children = _read_children(signed_info, "signature-grammar", optional=_DS_ID)
     if [child.tag for child in children[:2]] != [names.DS_CANONICALIZATION_METHOD, names.DS_SIGNATURE_METHOD]:
@@ -413,10 +393,7 @@ def _read_reference(reference: _Element, policy: SecurityPolicy) -> tuple[str, t
         raise NotAuthenticated("digest-algorithm")
     if _read_children(method, "reference-grammar", required=_ALGORITHM):
         raise NotAuthenticated("reference-grammar")
-    digest = _decode_base64(_read_text(value, "reference-grammar"), "digest-base64")
-    if len(digest) != DIGEST_BYTES:
-        raise NotAuthenticated("digest-length")
-    return fragment[1], prefixes, digest
+    return fragment[1], prefixes, decode_digest(_read_text(value, "reference-grammar"))
 
 
 def _read_canonicalization(method: _Element, policy: SecurityPolicy, reason: str) -> tuple[str, ...]:
@@ -458,107 +435,6 @@ def _read_key_info(key_info: _Element, policy: SecurityPolicy, *, token_id: str)
     return value_type is not None
 
 
-# --- headers that read like one before ------------------------------------------------------------------------------
-
-
-class KnownHeaders:
-    """The forms of the headers that proved good last; what is in it changes no verdict, only what it takes."""
-
-    def __init__(self) -> None:
-        self._known: tuple[_KnownHeader, ...] = ()  # replaced as a whole, so that any thread may read it
-
-    def remember(self, text: str, gated: GatedMessage, policy: SecurityPolicy) -> None:
-        """Keeps the form of a message that was found genuine, when its header is the first and plainly written.
-
-        Only of such: a flood of messages that nobody signed pushes no form out.
-        """
-        if gated.is_known:
-            return
-        signature = _parent(gated.signed_info)
-        security = _parent(signature)
-        # What stands before it may be different each time, or another Security header than ours.
-        if security.getprevious() is not None or _parent(security).getprevious() is not None:
-            return
-        form = HeaderForm.of(text)
-        values = None if form is None else form.values(text)
-        if form is None or values is None or any(one.form == form and one.policy == policy for one in self._known):
-            return
-        parts = (gated.token, gated.timestamp, gated.body)
-        prefixes = {part.element.get(names.WSU_ID): part.prefixes for part in parts}
-        known = _KnownHeader(
-            policy=policy,
-            form=form,
-            token_at=security.index(gated.token.element),
-            timestamp_at=security.index(gated.timestamp.element),
-            signature_at=security.index(signature),
-            signed_info_prefixes=gated.signed_info_prefixes,
-            reference_prefixes=tuple(prefixes[target] for target in values.targets),
-            signature_algorithm=gated.signature_algorithm,
-            has_value_type=gated.has_value_type,
-        )
-        self._known = (known, *self._known)[:KNOWN_HEADERS_MAX]
-
-    def read(
-        self, text: str, security: _Element, body: _Element, policy: SecurityPolicy, addressing: Addressing
-    ) -> GatedMessage | None:
-        """What the grammar finds in a header that reads like one before; None leaves it to the grammar.
-
-        Form, policy and position of the elements being the same, only the values remain to be read; when one of them is
-        not good, the grammar says so, and what is wrong first.
-        """
-        for known in self._known:
-            if known.policy == policy and (values := known.form.values(text)) is not None:
-                try:
-                    return _read_values(values, known, security, body, addressing)
-                except NotAuthenticated:
-                    return None
-        return None
-
-
-def _read_values(
-    values: HeaderValues, known: _KnownHeader, security: _Element, body: _Element, addressing: Addressing
-) -> GatedMessage | None:
-    token, timestamp = security[known.token_at], security[known.timestamp_at]
-    token_id, timestamp_id = token.attrib[names.WSU_ID], timestamp.attrib[names.WSU_ID]
-    body_id = body.get(names.WSU_ID)
-    if body_id is None:  # outside the header, and so in no form
-        return None
-    if len(values.token) > known.policy.token_size_chars_max or values.token_target != token_id:
-        return None
-    signed = {
-        target: (prefixes, _decode_base64(digest, "digest-base64"))
-        for target, prefixes, digest in zip(values.targets, known.reference_prefixes, values.digests, strict=True)
-    }
-    if signed.keys() != {token_id, timestamp_id, body_id}:
-        return None
-    if any(len(digest) != DIGEST_BYTES for _, digest in signed.values()):
-        return None
-    token_prefixes, token_digest = signed[token_id]
-    timestamp_prefixes, timestamp_digest = signed[timestamp_id]
-    body_prefixes, body_digest = signed[body_id]
-    return GatedMessage(
-        token=Reference(element=token, prefixes=token_prefixes, digest=token_digest),
-        timestamp=Reference(element=timestamp, prefixes=timestamp_prefixes, digest=timestamp_digest),
-        body=Reference(element=body, prefixes=body_prefixes, digest=body_digest),
-        signed_info=security[known.signature_at][0],
-        signed_info_prefixes=known.signed_info_prefixes,
-        signature_algorithm=known.signature_algorithm,
-        signature_value=_decode_base64(values.signature_value, "signature-base64"),
-        has_value_type=known.has_value_type,
-        certificate_der=_decode_base64(values.token, "token-base64"),
-        created=_read_instant(values.created),
-        expires=_read_instant(values.expires),
-        addressing=addressing,
-        is_known=True,
-    )
-
-
-def _parent(element: _Element) -> _Element:
-    parent = element.getparent()
-    assert parent is not None  # of any element in a Security header
-    return parent
-
-
 # --- shapes ---------------------------------------------------------------------------------------------------------
 
 
@@ -566,14 +442,15 @@ def _elements(parent: _Element) -> Iterator[_Element]:
     return parent.iterchildren(etree.Element)
 
 
-def _is_qualified(element: _Element) -> bool:
+def is_qualified(element: _Element) -> bool:
+    """Whether the element's name is in a namespace."""
     return str(element.tag).startswith("{")
 
 
 def _refuse_text(parent: _Element, refusal: MessageRejected) -> None:
     """Raises the refusal when characters other than blanks stand between the children."""
     for text in (parent.text, *[child.tail for child in parent]):
-        if text is not None and text.strip(_BLANKS):
+        if text is not None and text.strip(BLANKS):
             raise refusal
 
 
@@ -602,7 +479,7 @@ def _read_children(
         raise NotAuthenticated(reason)
     children = element[:]
     for text in (element.text, *[child.tail for child in children]):
-        if text is not None and text.strip(_BLANKS):
+        if text is not None and text.strip(BLANKS):
             raise NotAuthenticated(reason)
     return children
 
@@ -617,14 +494,22 @@ def _read_text(
     return element.text or ""
 
 
-def _decode_base64(text: str, reason: str) -> bytes:
+def decode_base64(text: str, reason: str) -> bytes:
     """The bytes of an xs:base64Binary: blanks apart, exactly what encoding those bytes gives."""
-    packed = "".join(text.split())
     try:
+        packed = b"".join(text.encode("ascii").split())
         data = binascii.a2b_base64(packed)
     except ValueError:
         raise NotAuthenticated(reason) from None
-    # Characters that are not base64's, unused bits that are not zero, a blank that is not XML's, nothing at all.
-    if not data or not text.isascii() or binascii.b2a_base64(data, newline=False).decode() != packed:
+    # Characters that are not base64's, unused bits that are not zero, nothing at all.
+    if not data or binascii.b2a_base64(data, newline=False) != packed:
         raise NotAuthenticated(reason)
     return data
+
+
+def decode_digest(text: str) -> bytes:
+    """The bytes of a DigestValue (SEC-34)."""
+    digest = decode_base64(text, "digest-base64")
+    if len(digest) != DIGEST_BYTES:
+        raise NotAuthenticated("digest-length")
+    return digest

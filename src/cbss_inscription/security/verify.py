@@ -18,10 +18,10 @@ from lxml.etree import _Element
 
 from cbss_inscription import safe_xml
 from cbss_inscription.domain.errors import NotAuthenticated
-from cbss_inscription.security import gate
 from cbss_inscription.security.algorithms import BY_URI
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
-from cbss_inscription.security.gate import Addressing, GatedMessage, KnownHeaders
+from cbss_inscription.security.gate import Addressing, GatedMessage, Reference
+from cbss_inscription.security.known_headers import KnownHeaders
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.stations import Station, run
 from cbss_inscription.security.trust import CertificateTrust, CertifiedCaller
@@ -79,23 +79,21 @@ def stations(
     that the service runs (SEC-88).
     """
     text = safe_xml.decode(message, charset=charset, limits=policy.xml_limits)
-    root = safe_xml.parse_text(text, limits=policy.xml_limits)
-    yield Station.XML, root
-    gated = yield from gate.stations(root, policy, text=text, known_headers=_KNOWN_HEADERS)
+    gated = yield from _KNOWN_HEADERS.stations(text, policy)
     caller = trust.check(gated.certificate_der, now)
     yield Station.CERTIFICATE, caller
     _check_value_type(gated, caller, policy)
     yield Station.KEY_REFERENCE, None
     _check_window(gated.created, gated.expires, policy, now)
     yield Station.WINDOW, None
-    signed_info = _canonical(gated.signed_info, gated.signed_info_prefixes)
+    signed_info = gated.canonical_signed_info or _canonical(gated.signed_info, gated.signed_info_prefixes)
     _check_signature(gated, caller, signed_info)
     yield Station.SIGNATURE_VALUE, signed_info
-    token = _digested(gated.token.element, gated.token.prefixes, gated.token.digest)
+    token = _digested(gated.token)
     yield Station.TOKEN_DIGEST, token
-    timestamp = _digested(gated.timestamp.element, gated.timestamp.prefixes, gated.timestamp.digest)
+    timestamp = _digested(gated.timestamp)
     yield Station.TIMESTAMP_DIGEST, timestamp
-    body = _digested(gated.body.element, gated.body.prefixes, gated.body.digest)
+    body = _digested(gated.body)
     yield Station.BODY_DIGEST, body
     _KNOWN_HEADERS.remember(text, gated, policy)
     return VerifiedMessage(
@@ -149,10 +147,10 @@ def _check_signature(gated: GatedMessage, caller: CertifiedCaller, signed_info: 
         raise NotAuthenticated("signature-failure") from None
 
 
-def _digested(element: _Element, prefixes: tuple[str, ...], digest: bytes) -> bytes:
+def _digested(part: Reference) -> bytes:
     """The canonical form of a signed part, when its digest is the one that was signed (SEC-39: constant-time)."""
-    data = _canonical(element, prefixes)
-    if not hmac.compare_digest(hashlib.sha256(data).digest(), digest):
+    data = part.canonical or _canonical(part.element, part.prefixes)
+    if not hmac.compare_digest(hashlib.sha256(data).digest(), part.digest):
         raise NotAuthenticated("signature-digest")
     return data
 
