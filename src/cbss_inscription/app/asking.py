@@ -39,7 +39,6 @@ def asker_of(asked: NationalRegister | Upstream, *, service: str, dialect: Diale
         sender=AsyncTransport(
             destination,
             connections_max=asked.calls_at_once_max,
-            connections_kept_max=asked.calls_at_once_max,
             connection_kept_seconds=CONNECTION_KEPT_SECONDS,
         ),
         signer=signer,

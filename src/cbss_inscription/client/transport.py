@@ -3,22 +3,28 @@
 A call has one deadline, for a server that sends a little now and then keeps within any timeout of a single read. A
 coroutine is cancelled at its deadline. A blocking call cannot be, and httpx has timeouts of single operations only: so
 its connections are given what is left of the call's time at each of them.
+
+Coroutines go by way of aiohttp, since a façade sends one message for each that it gets: aiohttp takes a fifth of the
+processor's time that httpx does, and cannot be had for blocking calls.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextvars import ContextVar
-from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, Self
 
+import aiohttp
 import httpcore
 import httpx
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import StreamWriter
+from yarl import URL
 
 from cbss_inscription import names
 from cbss_inscription.client.call import REPLY_BYTES_MAX, Answer, PreparedCall, read_answer
@@ -29,17 +35,15 @@ from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.results import Result
 
 CONNECTIONS_MAX: Final = 100
-"""Connections of one blocking client at a time; this and the following as httpx has them by default."""
+"""Connections of one client at a time; this and the following as httpx has them by default."""
 CONNECTIONS_KEPT_MAX: Final = 20
-"""Connections kept for the calls to come."""
+"""Connections that a blocking client keeps for the calls to come; from coroutines all are kept."""
 CONNECTION_KEPT_SECONDS: Final = 5.0
 """How long a connection is kept without a call."""
-
-# httpcore asks four times a call whether it runs under trio, through a package that only trio needs: where that is not
-# there, each time looks for it on disk, a third of all that a call does.
-if "sniffio" not in sys.modules and find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment]  # Python's own way to say that there is none
-
+HEADERS_MAX: Final = 100
+"""Headers of a reply to a coroutine's call, each of up to `HEADER_BYTES_MAX`: no service sends half as many."""
+HEADER_BYTES_MAX: Final = 8_190
+"""How long the first line of a reply may be, and each header."""
 ANNOUNCED: Final = 0.9
 """The part of our patience that a service is told: its answer, also that it has none, needs time to come back."""
 
@@ -113,31 +117,23 @@ def fetch(url: str, *, context: ssl.SSLContext, seconds_max: float) -> bytes:
 
 
 class AsyncTransport:
-    """Sends calls from coroutines, over connections that are kept: HTTP/1.1, `connections_max` of them."""
+    """Sends calls from coroutines of one loop, over connections that are kept: HTTP/1.1, `connections_max` of them."""
 
     def __init__(
         self,
         profile: Destination,
         *,
         connections_max: int = CONNECTIONS_MAX,
-        connections_kept_max: int = CONNECTIONS_KEPT_MAX,
         connection_kept_seconds: float = CONNECTION_KEPT_SECONDS,
     ) -> None:
         _checked_url(profile.url)
         self._profile = profile
-        self._urls: dict[Door, httpx.URL] = {}
+        self._urls: dict[Door, URL] = {}
         self._timeout_seconds = profile.timeout_seconds
-        self._http = httpx.AsyncClient(
-            verify=tls_context(profile.ca, profile.tls),
-            timeout=profile.timeout_seconds,
-            limits=httpx.Limits(
-                max_connections=connections_max,
-                max_keepalive_connections=connections_kept_max,
-                keepalive_expiry=connection_kept_seconds,
-            ),
-            trust_env=False,
-            follow_redirects=False,
-        )
+        self._tls = tls_context(profile.ca, profile.tls)
+        self._connections_max = connections_max
+        self._connection_kept_seconds = connection_kept_seconds
+        self._http: aiohttp.ClientSession | None = None
 
     async def send(self, call: PreparedCall, *, seconds_max: float | None = None) -> Answer[Result]:
         """See `Transport.send`; `seconds_max` is for a call that has less time than the profile gives.
@@ -146,38 +142,77 @@ class AsyncTransport:
         """
         url = self._urls.get(call.door)
         if url is None:
-            url = self._urls[call.door] = httpx.URL(_checked_url(self._profile.address_of(call.door)))
+            url = self._urls[call.door] = URL(_checked_url(self._profile.address_of(call.door)))
+        if self._http is None:
+            self._http = self._opened()
         body = _Body(call.body)
-        headers = {**call.headers, "Content-Length": str(len(call.body))}
+        headers = {**call.headers, "Accept-Encoding": "identity"}
         if seconds_max is not None:
             headers[names.ANSWER_WITHIN] = str(max(1, int(seconds_max * ANNOUNCED * 1000)))
+        is_whole = False
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds if seconds_max is None else seconds_max),
-                self._http.stream("POST", url, headers=headers, content=body) as response,
+                self._http.post(url, headers=headers, data=body, allow_redirects=False) as response,
             ):
+                if body.taken_by is None:  # it came before there was anything to answer
+                    response.close()
+                    raise aiohttp.ServerDisconnectedError
                 received = bytearray()
-                async for part in response.aiter_raw():
+                async for part in response.content.iter_any():
                     _append(received, part)
-        except (httpx.HTTPError, TimeoutError) as error:
-            raise _unreachable(url, error, was_sent=body.was_taken) from error
-        return _answer(call, response, bytes(received))
+            is_whole = True
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _no_reply(url.authority, error, was_sent=body.taken_by is not None) from error
+        finally:
+            if body.taken_by is not None and (not is_whole or body.taken_by.is_closing()):
+                body.taken_by.abort()  # aiohttp's way would wait half a minute for the other side to end TLS
+        if any(coding != "identity" for coding in response.headers.getall("Content-Encoding", ())):
+            raise ReplyUnreadable("content-encoding")
+        return read_answer(call, status=response.status, charset=response.charset, body=bytes(received))
 
     async def close(self) -> None:
         """Nothing; the connections are closed."""
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """What keeps the connections; made at the first call, for it belongs to the loop that runs.
+
+        aiohttp sends again by itself what may be repeated, which a POST never is (SEC-70).
+        """
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=self._tls, limit=self._connections_max, keepalive_timeout=self._connection_kept_seconds
+            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the deadline says more
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            skip_auto_headers=("User-Agent", "Accept"),
+            max_line_size=HEADER_BYTES_MAX,
+            max_field_size=HEADER_BYTES_MAX,
+            max_headers=HEADERS_MAX,
+        )
 
 
-class _Body:
-    """The bytes of a request, which notes when the connection, the headers behind it, asks for them."""
+class _Body(aiohttp.BytesPayload):
+    """The bytes of a request, which note the connection that asks for them, the headers before them."""
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.was_taken = False
+    taken_by: asyncio.Transport | None = None
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.was_taken = True
-        yield self._content
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        assert isinstance(writer, StreamWriter)
+        if writer.transport is None or _has_unread(writer.transport):
+            raise aiohttp.ServerDisconnectedError  # nothing left: the headers wait for the body
+        self.taken_by = writer.transport
+        await super().write_with_length(writer, content_length)
+
+
+def _has_unread(connection: asyncio.Transport) -> bool:
+    """Whether something came over a kept connection that nobody asked for."""
+    protocol = connection.get_protocol()
+    return isinstance(protocol, ResponseHandler) and protocol.should_close
 
 
 class _DeadlineTransport(httpx.HTTPTransport):
@@ -293,21 +328,47 @@ def _answer(call: PreparedCall, response: httpx.Response, received: bytes) -> An
     return read_answer(call, status=response.status_code, charset=response.charset_encoding, body=received)
 
 
-def _unreachable(
-    url: httpx.URL | str, error: httpx.HTTPError | TimeoutError, *, was_sent: bool = True
-) -> ServiceUnreachable:
+def _unreachable(url: str, error: httpx.HTTPError) -> ServiceUnreachable:
     host = httpx.URL(url).netloc.decode("ascii")
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return ServiceUnreachable(f"{host} did not reply in time", obstacle=Obstacle.TIMEOUT, was_sent=was_sent)
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        text = f"the TLS certificate of {host} is not trusted: {cause.verify_message}"
-        return ServiceUnreachable(text, obstacle=Obstacle.UNTRUSTED, was_sent=was_sent)
-    if isinstance(cause, ssl.SSLError):
-        text = f"no TLS connection to {host}: {cause.reason or cause}"
-        return ServiceUnreachable(text, obstacle=Obstacle.UNTRUSTED, was_sent=was_sent)
+    if isinstance(error, httpx.TimeoutException):
+        return _late(host, was_sent=True)
+    untrusted = _untrusted(host, error, was_sent=True)
+    if untrusted is not None:
+        return untrusted
     broken = isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError)
     obstacle = Obstacle.BROKEN if broken else Obstacle.UNREACHABLE
-    return ServiceUnreachable(f"{host} cannot be reached: {error}", obstacle=obstacle, was_sent=was_sent)
+    return ServiceUnreachable(f"{host} cannot be reached: {error}", obstacle=obstacle)
+
+
+def _no_reply(host: str, error: aiohttp.ClientError | TimeoutError, *, was_sent: bool) -> ServiceUnreachable:
+    """The same of aiohttp's errors; those that may quote what came are said in words of ours."""
+    if isinstance(error, TimeoutError):
+        return _late(host, was_sent=was_sent)
+    untrusted = _untrusted(host, error, was_sent=was_sent)
+    if untrusted is not None:
+        return untrusted
+    if isinstance(error, aiohttp.ClientConnectorError):
+        text, obstacle = f"{host} cannot be reached: {error.os_error}", Obstacle.UNREACHABLE
+    elif isinstance(error, aiohttp.ClientResponseError):
+        text, obstacle = f"{host} does not speak HTTP", Obstacle.BROKEN
+    else:
+        text, obstacle = f"{host} ended the connection before its reply", Obstacle.BROKEN
+    return ServiceUnreachable(text, obstacle=obstacle, was_sent=was_sent)
+
+
+def _late(host: str, *, was_sent: bool) -> ServiceUnreachable:
+    return ServiceUnreachable(f"{host} did not reply in time", obstacle=Obstacle.TIMEOUT, was_sent=was_sent)
+
+
+def _untrusted(host: str, error: Exception, *, was_sent: bool) -> ServiceUnreachable | None:
+    """What is told when TLS failed, which is what a library's own error comes from; None when it did not."""
+    cause = error.__cause__ or error.__context__
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return None
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        text = f"the TLS certificate of {host} is not trusted: {cause.verify_message}"
+    else:
+        text = f"no TLS connection to {host}: {cause.reason or cause}"
+    return ServiceUnreachable(text, obstacle=Obstacle.UNTRUSTED, was_sent=was_sent)
