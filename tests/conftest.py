@@ -68,9 +68,12 @@ LONGEST_FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Nothing; the longest files come first, all others as they were found."""
+    """Nothing; the longest files come first, all others as they were found. Raises UsageError for one that is gone."""
     here = Path(__file__).parent
     places = {here / name: place for place, name in enumerate(LONGEST_FIRST)}
+    gone = [str(path) for path in places if not path.exists()]
+    if gone:
+        raise pytest.UsageError(f"LONGEST_FIRST in tests/conftest.py names what is not there: {gone}")
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
