@@ -545,6 +545,22 @@ async def test_sec_68_lines_of_other_contexts_than_asked_are_not_believed(facade
     assert facade.log.calls[-1].outcome == "other-context"
 
 
+async def test_sec_68_lines_of_other_days_than_asked_are_not_believed(facade: Facade) -> None:
+    """A line without a day of the period that was asked about is no answer; one with a day of it is (SEC-68)."""
+    await facade.insert(JANUARY)
+
+    async def consult(period: str) -> ConsultResult:
+        request = ConsultInscriptions(**facade.head(None), inscription_contexts=(WAGE,), period=given(period))
+        return await facade.upstream.consult(facade.asked(request))
+
+    for period in ("2023-12-01..2024-01-01", "2024-01-31..", "2024-01-10..2024-01-12"):
+        assert len((await consult(period)).inscriptions) == 1
+    facade.house.falsify = in_reply("<beginDate>2024-01-01</beginDate>", "<beginDate>2024-01-02</beginDate>")
+    with pytest.raises(RepertoryUnavailable):
+        await consult("2023-12-01..2024-01-01")
+    assert facade.log.calls[-1].outcome == "other-period"
+
+
 async def test_sec_69_nothing_of_the_caller_but_its_customer_goes_along(facade: Facade, signer: Signer) -> None:
     """Our certificate signs; no URN, number, fingerprint or ticket of the caller's own exchange is told (SEC-69)."""
     await facade.insert(JANUARY, ticket="T1")

@@ -46,7 +46,9 @@ def answer_after(request: WriteRequest, consulted: ConsultResult, *, since: date
             if any(_is_exactly(line, period) for line in lines if line is not done):
                 done = None
         case DeleteInscription(period=period):
-            done = None if period is None or _met(period, lines) else _beside(period, fresh)
+            done = None
+            if period is not None and not any(has_a_day_of(period, line) for line in lines):
+                done = _beside(period, fresh)
     if done is None:
         return None
     anomalies = []
@@ -83,10 +85,10 @@ def _covering(given: GivenPeriod, lines: Iterable[Inscription]) -> Inscription |
     return next((line for line in lines if line.period.begin_date <= begin and end <= _last_day(line.period)), None)
 
 
-def _met(given: GivenPeriod, lines: Iterable[Inscription]) -> bool:
-    """Whether any line has a day of the period."""
+def has_a_day_of(given: GivenPeriod, line: Inscription) -> bool:
+    """Whether a day of the period is one of the line's."""
     begin, end = _days(given)
-    return any(line.period.begin_date <= end and begin <= _last_day(line.period) for line in lines)
+    return line.period.begin_date <= end and begin <= _last_day(line.period)
 
 
 def _beside(given: GivenPeriod, lines: Iterable[Inscription]) -> Inscription | None:

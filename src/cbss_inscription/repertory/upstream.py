@@ -42,7 +42,7 @@ from cbss_inscription.domain.results import (
 )
 from cbss_inscription.repertory.embedded import LINES_FILTERED
 from cbss_inscription.repertory.port import Admitted
-from cbss_inscription.repertory.reconcile import answer_after
+from cbss_inscription.repertory.reconcile import answer_after, has_a_day_of
 
 SOURCE: Final = "repertory"
 """The name of the repertory in health checks and logs."""
@@ -266,6 +266,9 @@ def reason_against(
         contradicts = is_found and (_FOUND[status.value] is not status.code or answer is None)
         if contradicts or bool(result.inscriptions) is not (status.value is StatusValue.DATA_FOUND):
             return "contradiction"
+        period = request.period
+        if period is not None and not all(has_a_day_of(period, line) for line in result.inscriptions):
+            return "other-period"
     else:
         contexts = frozenset((request.inscription_context,))
         if (status.value is StatusValue.OK) is not (status.code is OutcomeCode.SUCCESS):
