@@ -467,6 +467,50 @@ async def test_a_look_at_the_upstream_is_a_test_message(facade: Facade) -> None:
     assert (found.name, found.health, found.detail) == ("repertory", Health.NOK, "broken")
 
 
+async def test_sec_68_what_was_never_sent_closes_no_circuit(facade: Facade) -> None:
+    """A message that could not even be written says nothing of the upstream: a circuit half open stays so, and the next
+    call is the probe (SEC-68).
+    """
+    facade.house.troubles = [lost(Obstacle.TIMEOUT)] * 3
+    for _ in range(3):
+        with pytest.raises(RepertoryUnavailable):
+            await facade.consult()
+    facade.house.clock.seconds += 10
+    facade.house.sent.clear()
+    with pytest.raises(RepertoryUnavailable, match="request"):
+        await facade.consult("x" * 1_000)
+    assert (facade.house.sent, facade.breaker.circuit) == ([], Circuit.HALF_OPEN)
+    assert (await facade.consult()).status.code == "MSG00100"
+    assert facade.breaker.circuit is Circuit.CLOSED
+
+
+async def test_sec_68_who_is_no_longer_waited_for_gives_its_place_up(signer: Signer) -> None:
+    """A call that is cancelled in the middle leaves room for another, and a circuit half open for the next probe
+    (SEC-68).
+    """
+    facade = Facade(signer, calls_at_once_max=1)
+    facade.house.troubles = [lost(Obstacle.TIMEOUT)] * 3
+    for _ in range(3):
+        with pytest.raises(RepertoryUnavailable):
+            await facade.consult()
+    facade.house.clock.seconds += 10
+    send = facade.house.send
+
+    async def never(call: PreparedCall, *, seconds_max: float | None = None) -> Answer[Result]:
+        del call, seconds_max
+        return await asyncio.get_running_loop().create_future()
+
+    facade.house.send = never  # type: ignore[method-assign]
+    probe = asyncio.create_task(facade.consult())
+    await asyncio.sleep(0)
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    facade.house.send = send  # type: ignore[method-assign]
+    assert (await facade.consult()).status.code == "MSG00100"
+    assert facade.breaker.circuit is Circuit.CLOSED
+
+
 # -- whose words are believed, and whose name is told ------------------------------------------------------------------
 
 

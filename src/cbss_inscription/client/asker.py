@@ -40,8 +40,10 @@ RECONCILED: Final = "reconciled"
 _CODES: Final = frozenset(code.value for code in OutcomeCode)
 _FAULTS_OF_OURS: Final = frozenset({"Client", "MustUnderstand", "VersionMismatch"})
 """What SOAP 1.1 calls the fault of whoever sent the message: it was not processed. Any other word may mean anything."""
-_OURS: Final = frozenset({"rejected", "request"})
-"""Failures of our own making."""
+_REJECTED: Final = "rejected"
+"""Of a message that the service answered by a fault of ours."""
+_NOT_WRITTEN: Final = "request"
+"""Of a message that has no form there, and was never sent."""
 _RANDOM: Final = secrets.SystemRandom()
 
 
@@ -262,10 +264,11 @@ class Asker:
         try:
             answered = await self._send_now(request, seconds=seconds, check=check)
         except Unanswered as unanswered:
-            if unanswered.reason in _OURS:
+            is_impatient = unanswered.reason == Obstacle.TIMEOUT and seconds < self.timeout_seconds * WHOLE_TIME
+            if unanswered.reason == _REJECTED:
                 self._breaker.succeeded(word)  # what we did wrong says nothing against the other side: it answered
-            elif unanswered.reason == Obstacle.TIMEOUT and seconds < self.timeout_seconds * WHOLE_TIME:
-                self._breaker.said_nothing(word)  # the want of time was our caller's
+            elif is_impatient or unanswered.reason == _NOT_WRITTEN:
+                self._breaker.said_nothing(word)  # the want of time was our caller's, or nothing was sent
             else:
                 self._breaker.failed(word)
             raise
@@ -285,7 +288,7 @@ class Asker:
             # Signed anew each time: the service may have seen the message whose answer was lost, and refuse it.
             call = prepare_in(self._dialect, request, signer=self._signer, now=self.now())
         except (MessageRejected, UsageError) as error:
-            raise Unanswered("request", is_undone=True) from error
+            raise Unanswered(_NOT_WRITTEN, is_undone=True) from error
         sent_at = self.clock()
         try:
             answer = await self._sender.send(call, seconds_max=seconds)
@@ -298,7 +301,7 @@ class Asker:
         except FaultReceived as error:
             if error.fault_code in _FAULTS_OF_OURS:
                 # Our certificate, our rights there or our message: no caller can do anything about it.
-                raise Unanswered("rejected", is_undone=True) from error
+                raise Unanswered(_REJECTED, is_undone=True) from error
             raise Unanswered("fault", may_help_again=True, sent_at=sent_at) from error
         except ReplyUnreadable as error:
             raise Unanswered("unreadable", sent_at=sent_at) from error
