@@ -165,6 +165,25 @@ def authority(name="CA", issuer=None, not_before=NOW - DAY, not_after=NOW + DAY,
     return issue_authority(name, issuer=issuer, not_before=not_before, not_after=not_after, **options)
 
 
+@pytest.mark.parametrize(
+    ("usages", "is_loaded"),
+    [
+        ((ExtendedKeyUsageOID.SERVER_AUTH,), False),
+        ((ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH), True),
+        ((ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,), True),
+    ],
+)
+def test_sec_42_an_authority_for_another_purpose_is_not_loaded(pki, usages, is_loaded):
+    """One that vouches for servers alone vouches for no application, whatever name it gives one (SEC-42)."""
+    purpose = (x509.ExtendedKeyUsage(usages), False)
+    data = pem(pki.application_root, authority(issuer=pki.application_root, extra_extensions=[purpose]))
+    if is_loaded:
+        TrustStore(authorities_pem=data, environment="ACC")
+    else:
+        with pytest.raises(UsageError, match="other purposes"):
+            TrustStore(authorities_pem=data, environment="ACC")
+
+
 def test_sec_43_weak_authorities_are_not_loaded(pki, key):
     """An authority without the right to sign certificates, or with a short or strange key, is not loaded (SEC-43)."""
     end = {"not_before": NOW - DAY, "not_after": NOW + DAY, "issuer": pki.application_root}

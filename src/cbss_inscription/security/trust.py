@@ -189,6 +189,8 @@ class TrustStore:
         self.rules: Final = rules or CertificateRules()
         self._revocation_required = revocation_required
         certificates = _load_authorities(authorities_pem)
+        for certificate in certificates:
+            _check_purpose(certificate, self.rules)
         self._authorities = _build_authorities(certificates)
         self._revocation_lists = tuple(
             _load_revocation_list(part, certificates)
@@ -424,6 +426,18 @@ def _check_authority(certificate: x509.Certificate) -> None:
         raise UsageError(f"{who} has a key that is too short, or of a kind not accepted.")
     if not isinstance(certificate.signature_hash_algorithm, _SIGNATURE_HASHES) and not _is_root(certificate):
         raise UsageError(f"{who} is signed with an algorithm that is too weak.")
+
+
+def _check_purpose(certificate: x509.Certificate, rules: CertificateRules) -> None:
+    """Nothing, unless an authority's own extended key usage keeps it from vouching for applications (SEC-42) [D].
+
+    RFC 5280 is silent on it, and what checks paths (OpenSSL, browsers) reads it so. A root is trusted as it stands.
+    Raises UsageError.
+    """
+    extended = _extension(certificate.extensions, x509.ExtendedKeyUsage)
+    if extended is not None and rules.extended_key_usages.isdisjoint(extended) and not _is_root(certificate):
+        who = f"The authority {certificate.subject.rfc4514_string()!r}"
+        raise UsageError(f"{who} vouches for other purposes alone (extended key usage): it issues no applications.")
 
 
 def _build_authorities(certificates: Sequence[x509.Certificate]) -> tuple[_Authority, ...]:
