@@ -26,6 +26,8 @@ ALLOWED = {
     ("soap/wsdl.py", "xml-parser", "lxml.etree.fromstring"): PACKAGED,
     ("app/settings.py", "environment", "os.environ"): "the only reader of the environment for the servers",
     ("app/listener.py", "environment", "os.environ"): "tells its workers which settings file is theirs",
+    ("app/serving.py", "environment", "os.environ"): "tells its processes where they count",
+    ("app/metrics.py", "environment", "os.environ"): "learns that, and tells it to the library that counts",
     ("app/addresses.py", "tls", "ssl._create_unverified_context"): "asks our own listener only whether it answers",
     ("client/__init__.py", "eval", "importlib.import_module"): "names of the SDK that are imported when they are used",
     (

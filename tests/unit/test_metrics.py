@@ -13,9 +13,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cbss_inscription.app.metrics import CALL_SECONDS, CIRCUITS, METRICS_VARIABLE, Counts, counting
+from cbss_inscription.app.metrics import CALL_SECONDS, CIRCUITS, Counts, counting
 from cbss_inscription.app.operations import OperationsApplication
 from cbss_inscription.app.readiness import Look, Readiness
+from cbss_inscription.app.settings import METRICS_VARIABLE
 from tests.repertory.houses import Calls
 
 WORKER = """

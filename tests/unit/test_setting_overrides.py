@@ -112,7 +112,7 @@ def test_a_variable_that_only_looks_like_a_setting_is_named(
     file: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """One underscore too few, and the setting of the file would count without a word; the program's own pass."""
-    for known in ("CBSS_INSCRIPTION_PROFILE", "CBSS_INSCRIPTION_SETTINGS"):
+    for known in ("CBSS_INSCRIPTION_METRICS", "CBSS_INSCRIPTION_PROFILE", "CBSS_INSCRIPTION_SETTINGS"):
         monkeypatch.setenv(known, "x")
     assert read_settings(file).tls.port == 8443
     monkeypatch.setenv(name, "9443")

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Final
 
+from cbss_inscription.app.settings import METRICS_VARIABLE
 from cbss_inscription.client.breaker import Circuit
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from cbss_inscription.client.asker import CallLog, ServiceCall
     from cbss_inscription.domain.requests import Operation
 
-METRICS_VARIABLE: Final = "CBSS_INSCRIPTION_METRICS"
-"""The environment variable by which the processes of a service learn where they count; without it, nowhere."""
 CALL_SECONDS: Final = "cbss_inscription_upstream_seconds"
 """The histogram of messages to other services."""
 CIRCUITS: Final = "cbss_inscription_upstream_circuits"

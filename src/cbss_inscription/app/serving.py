@@ -18,9 +18,9 @@ from cbss_inscription.app.addresses import Listener, answers, listeners_of, plac
 from cbss_inscription.app.draining import DRAIN_SIGNAL, worker_stop_seconds
 from cbss_inscription.app.fetching import RevocationFetcher
 from cbss_inscription.app.keeping import JournalKeeper
-from cbss_inscription.app.metrics import METRICS_VARIABLE, make_metrics_directory
+from cbss_inscription.app.metrics import make_metrics_directory
 from cbss_inscription.app.reloading import check_revocation
-from cbss_inscription.app.settings import Service, Settings, read_settings
+from cbss_inscription.app.settings import METRICS_VARIABLE, Service, Settings, read_settings
 from cbss_inscription.app.start_checks import check_population, check_start, warnings_of
 from cbss_inscription.app.telemetry import SupervisorLog
 from cbss_inscription.app.wiring import build_application

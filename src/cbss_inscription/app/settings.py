@@ -63,8 +63,10 @@ from cbss_inscription.xml_limits import XmlShape
 SETTINGS_VARIABLE: Final = "CBSS_INSCRIPTION_SETTINGS"
 """The environment variable by which a worker process learns its settings file."""
 
-_VARIABLES_OF_OURS: Final = frozenset({SETTINGS_VARIABLE, "CBSS_INSCRIPTION_PROFILE"})
-"""Those that say no setting; the second is the command line's, for callers."""
+METRICS_VARIABLE: Final = "CBSS_INSCRIPTION_METRICS"
+"""The environment variable by which the processes of a service learn where they count; without it, nowhere."""
+_VARIABLES_OF_OURS: Final = frozenset({SETTINGS_VARIABLE, METRICS_VARIABLE, "CBSS_INSCRIPTION_PROFILE"})
+"""Those that say no setting; the last is the command line's, for callers."""
 _LIKE_OURS: Final = "CBSS_INSCRIPTION_"
 _PASSWORD_VARIABLE: Final = "PGPASSWORD"  # noqa: S105  # a name, of libpq's
 PASSWORDS: Final = ("password", "sslpassword")
