@@ -32,7 +32,9 @@ async def listening(respond: Respond, *, context: ssl.SSLContext) -> AsyncIterat
         assert task is not None
         conversations.add(task)
         try:
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+            with contextlib.suppress(
+                asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ssl.SSLError
+            ):
                 while not writer.is_closing():
                     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
                     length = int(head.partition("content-length:")[2].partition("\r\n")[0])

@@ -425,7 +425,7 @@ class Room:
         words = []
         for call in self._calls:
             try:
-                read_answer(call, status=200, charset="utf-8", body=data)
+                read_answer(call, status=200, media_type="text/xml", charset="utf-8", body=data)
             except (ReplyUnreadable, FaultReceived) as error:
                 words.append(str(getattr(error, "reason", type(error).__name__))[:40])
             else:

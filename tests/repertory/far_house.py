@@ -115,7 +115,7 @@ class House:
         if self.losses:
             self.losses.pop(0)()
         status, reply = self.falsify(reply)
-        return read_answer(call, status=status, charset="utf-8", body=reply)
+        return read_answer(call, status=status, media_type="text/xml", charset="utf-8", body=reply)
 
     async def reply_to(self, message: bytes) -> bytes:
         """The honest reply to a message."""

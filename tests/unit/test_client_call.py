@@ -129,7 +129,7 @@ def test_a_text_that_xml_cannot_carry_is_a_usage_error(signer: Signer, ticket: s
 def test_another_status_is_no_answer(call: PreparedCall, status: int) -> None:
     """Only 200, and 500 or 503 with a fault, can be answers (SOAP 1.1)."""
     with pytest.raises(ReplyUnreadable, match=f"http-status-{status}"):
-        read_answer(call, status=status, charset="utf-8", body=b"<anything/>")
+        read_answer(call, status=status, media_type="text/xml", charset="utf-8", body=b"<anything/>")
 
 
 @pytest.mark.parametrize("status", [200, 500, 503])
@@ -138,7 +138,7 @@ def test_a_fault_is_a_fault_whatever_the_status(call: PreparedCall, status: int,
     """Both kinds of errors/v1 are read, with their own code, text and ticket."""
     body = FAULT.format(side="Client", kind=kind, ticket="t-1", message="Not authorised.").encode()
     with pytest.raises(FaultReceived) as caught:
-        read_answer(call, status=status, charset=None, body=body)
+        read_answer(call, status=status, media_type="text/xml", charset=None, body=body)
     fault = caught.value
     assert (fault.code, fault.fault_code, fault.ticket, fault.message) == (
         "SOA-01002",
@@ -154,7 +154,7 @@ def test_sec_68_an_answer_with_the_status_of_a_fault_is_no_answer(call: Prepared
     """A response that says by its status that it failed contradicts itself: what it says was not done (SEC-68)."""
     body = etree.tostring(reply_to(call, CONSULTED))
     with pytest.raises(ReplyUnreadable, match=f"http-status-{status}"):
-        read_answer(call, status=status, charset="utf-8", body=body)
+        read_answer(call, status=status, media_type="text/xml", charset="utf-8", body=body)
 
 
 def test_a_faults_words_are_one_short_line(call: PreparedCall) -> None:
@@ -162,7 +162,7 @@ def test_a_faults_words_are_one_short_line(call: PreparedCall) -> None:
     message = "one\n two\u009b31m\u202ethree" + "x" * 10_000
     body = FAULT.format(side="Client", kind="SystemError", ticket="a\u0085b", message=message).encode()
     with pytest.raises(FaultReceived) as caught:
-        read_answer(call, status=500, charset=None, body=body)
+        read_answer(call, status=500, media_type="text/xml", charset=None, body=body)
     text = str(caught.value)
     assert text.isprintable()
     assert "one two 31m threex" in text
@@ -175,7 +175,7 @@ def test_a_health_check_is_answered_by_its_own_response_only(signer: Signer) -> 
     asked = prepare(HealthCheck(), signer=signer, now=NOW)
     body = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><x/></s:Body></s:Envelope>'
     with pytest.raises(ReplyUnreadable, match="other-operation"):
-        read_answer(asked, status=200, charset=None, body=body)
+        read_answer(asked, status=200, media_type="text/xml", charset=None, body=body)
 
 
 INFORMATION_CBSS = InformationCbss(ticket_cbss=UUID(int=1), timestamp_receive=NOW, timestamp_reply=NOW)
@@ -216,7 +216,7 @@ def reply_to(call: PreparedCall, result: Result) -> etree._Element:
 def read_reply_bytes(call: PreparedCall, envelope: etree._Element | bytes) -> Result:
     """The result in a reply."""
     body = envelope if isinstance(envelope, bytes) else etree.tostring(envelope)
-    return read_answer(call, status=200, charset="utf-8", body=body).result
+    return read_answer(call, status=200, media_type="text/xml", charset="utf-8", body=body).result
 
 
 @pytest.mark.parametrize("operation", ["consult", "insert"])

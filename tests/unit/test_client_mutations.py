@@ -80,7 +80,7 @@ class Line:
             information_cbss=InformationCbss(ticket_cbss=UUID(int=1), timestamp_receive=NOW, timestamp_reply=NOW),
             deployment=Deployment(version="1", environment="LOCAL"),
         )
-        return read_answer(call, status=200, charset="utf-8", body=write_envelope(response))
+        return read_answer(call, status=200, media_type="text/xml", charset="utf-8", body=write_envelope(response))
 
 
 def collect(kind: str, profile: Profile, line: Line, after: int = 0, **named: Any) -> list[Mutation]:

@@ -177,7 +177,7 @@ class FakeService:
             deployment=Deployment(version="1.0.0", environment="TST"),
         )
         status, received = self.falsify(write_envelope(response))
-        return read_answer(call, status=status, charset="utf-8", body=received)
+        return read_answer(call, status=status, media_type="text/xml", charset="utf-8", body=received)
 
     async def close(self) -> None:
         """See `Sender.close`."""

@@ -29,6 +29,8 @@ REPLY_BYTES_MAX: Final = 4_194_304
 REPLY_ELEMENTS_MAX: Final = 150_000
 """Elements in a reply: as many as lines of `REPLY_BYTES_MAX` have."""
 _REPLY_LIMITS: Final = XmlLimits(size_bytes_max=REPLY_BYTES_MAX, elements_max=REPLY_ELEMENTS_MAX)
+_XML: Final = "text/xml"
+"""The one media type of SOAP 1.1."""
 _OK: Final = 200
 _FAULT: Final = frozenset({500, 503})
 
@@ -88,10 +90,14 @@ def prepare_in(dialect: Dialect, request: Request, *, signer: Signer | None, now
     )
 
 
-def read_answer(call: PreparedCall, *, status: int, charset: str | None, body: bytes) -> Answer[Result]:
+def read_answer(
+    call: PreparedCall, *, status: int, media_type: str, charset: str | None, body: bytes
+) -> Answer[Result]:
     """The answer in an HTTP response. Raises `FaultReceived` or `ReplyUnreadable`."""
     if status != _OK and status not in _FAULT:
         raise ReplyUnreadable(f"http-status-{status}")
+    if media_type != _XML:
+        raise ReplyUnreadable("content-type")
     try:
         element = read_reply(parse(body, charset=charset, limits=_REPLY_LIMITS))
         if element.tag == names.SOAP_FAULT:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from time import monotonic
@@ -169,7 +169,13 @@ class AsyncTransport:
                 body.taken_by.abort()  # aiohttp's way would wait half a minute for the other side to end TLS
         if any(coding != "identity" for coding in response.headers.getall("Content-Encoding", ())):
             raise ReplyUnreadable("content-encoding")
-        return read_answer(call, status=response.status, charset=response.charset, body=bytes(received))
+        return read_answer(
+            call,
+            status=response.status,
+            media_type=_media_type(response.headers.getall("Content-Type", ())),
+            charset=response.charset,
+            body=bytes(received),
+        )
 
     async def close(self) -> None:
         """Nothing; the connections are closed."""
@@ -316,6 +322,12 @@ def _checked_url(url: str) -> str:
     return url
 
 
+def _media_type(said: Sequence[str]) -> str:
+    """What a reply says that it is; nothing, where it says two things or none."""
+    types = {one.partition(";")[0].strip().lower() for one in said}
+    return types.pop() if len(types) == 1 else ""
+
+
 def _append(received: bytearray, part: bytes) -> None:
     if len(received) + len(part) > REPLY_BYTES_MAX:
         raise ReplyUnreadable("size")
@@ -325,7 +337,13 @@ def _append(received: bytearray, part: bytes) -> None:
 def _answer(call: PreparedCall, response: httpx.Response, received: bytes) -> Answer[Result]:
     if response.headers.get("content-encoding", "identity") != "identity":
         raise ReplyUnreadable("content-encoding")
-    return read_answer(call, status=response.status_code, charset=response.charset_encoding, body=received)
+    return read_answer(
+        call,
+        status=response.status_code,
+        media_type=_media_type(response.headers.get_list("content-type")),
+        charset=response.charset_encoding,
+        body=received,
+    )
 
 
 def _unreachable(url: str, error: httpx.HTTPError) -> ServiceUnreachable:
