@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from cbss_inscription.storage.embedded_server import EmbeddedServer
+from tests.repertory.houses import Pki
 
 
 @pytest.fixture(scope="module")
@@ -15,3 +16,9 @@ def module_database(postgresql: EmbeddedServer, request: pytest.FixtureRequest) 
     with psycopg.connect(postgresql.connection_string, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
     return psycopg.conninfo.make_conninfo(postgresql.connection_string, dbname=name)
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """Files of a test PKI."""
+    return Pki.make(tmp_path_factory.mktemp("houses") / "pki")

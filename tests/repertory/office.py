@@ -30,6 +30,7 @@ from cbss_inscription.governance.access import AccessRule, AccessRules, Permissi
 from cbss_inscription.repertory.port import Repertory
 from cbss_inscription.usecases.change_inscription import delete_inscription, insert_inscription, update_inscription
 from cbss_inscription.usecases.consult_inscriptions import consult_inscriptions
+from tests.repertory.memory import MemoryLines
 
 WAGE, DEBT, AID = (InscriptionContext(f"PCSA:{name}") for name in ("LIVING_WAGE", "DEBT_MEDIATION", "OTHER_AID"))
 GROUND, OTHER_GROUND = LegalContext("PCSA:SOCIAL_INQUIRY"), LegalContext("PCSA:LIVING_WAGE_GRANT")
@@ -118,6 +119,8 @@ class Office:
 
     repertory: Repertory
     conninfo: str
+    memory: MemoryLines | None = None
+    """The lines, where they are in no database."""
     rules: AccessRules = field(default_factory=lambda: rules_of(permission_of(OWN), permission_of(OTHER)))
     customer: CustomerIdentification = OWN
 
@@ -180,7 +183,9 @@ class Office:
             return connection.execute(query, parameters).fetchall()
 
     def count(self, table: str) -> int:
-        """The rows of a table."""
+        """The rows of a table, or what memory has instead."""
+        if self.memory is not None:
+            return self.memory.count(table)
         return int(self.rows(f"SELECT count(*) FROM {table}")[0][0])
 
     def _head(self, index: int, ticket: str | None, legal_context: LegalContext = GROUND) -> dict[str, Any]:

@@ -112,7 +112,6 @@ class Desk(Office):
     """An office for three customers, each with a permission of its own kind."""
 
     found: FoundDataAnomalies
-    memory: MemoryLines | None = None
     rules: AccessRules = field(default_factory=lambda: RULES)
 
     async def every_operation(
@@ -124,10 +123,6 @@ class Desk(Office):
             await self.update(index, period, period, context=context),
             await self.delete(index, period, context=context),
         ]
-
-    def count(self, table: str) -> int:
-        """The rows of a table, or what memory has instead."""
-        return super().count(table) if self.memory is None else self.memory.count(table)
 
     def with_lines_max(self, lines_max: int) -> Repertory:
         """The same repertory with another limit of lines."""
@@ -161,11 +156,6 @@ HERE = pytest.mark.parametrize("desk", ["memory", "embedded"], indirect=True)
 """For a test of limits that another process has otherwise, or of what a program can be given and no message has."""
 EVERYWHERE = ["memory", "embedded", "ksz", pytest.param("adjustment", marks=pytest.mark.long)]
 """The second dialect in `make test-long`: it shows that the first can be replaced, and takes as long again."""
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return Pki.make(tmp_path_factory.mktemp("houses") / "pki")
 
 
 @pytest.fixture(scope="module")
