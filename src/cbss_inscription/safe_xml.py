@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import threading
 from functools import cache
 from itertools import islice
 from typing import Final
@@ -37,6 +38,9 @@ _CHARSETS: Final = {
 }
 _XML_DECLARATION: Final = re.compile(r"<\?xml[ \t\r\n][^>]*?\?>")
 _DECLARED_ENCODING: Final = re.compile(r"[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
+_USUAL_DECLARATIONS: Final = tuple(
+    f"<?xml version={quote}1.0{quote} encoding={quote}{name}{quote}?>" for quote in "'\"" for name in ("UTF-8", "utf-8")
+)
 _PLAIN_BEGINNING: Final = re.compile(r"(?:<\?xml version=(?:'1\.0'|\"1\.0\")[^<>?]*\?>)?")
 # Possessive: nothing is gone back to. A comment that is not closed stays outside, for libxml2 to refuse.
 _PROLOG: Final = re.compile(rf"(?:{_XML_DECLARATION.pattern})?(?:[ \t\r\n]+|<!--.*?-->)*+", re.DOTALL)
@@ -97,9 +101,12 @@ def parse_text(text: str, *, limits: XmlLimits = DEFAULT_LIMITS, known_chars: in
 
 def _is_plain(text: str, known_chars: int = 0) -> bool:
     """Whether a document, if it is one of XML 1.0, has elements and text only: without `!` and `?` there is no more."""
-    beginning = _PLAIN_BEGINNING.match(text)
-    assert beginning is not None  # it may be empty
-    return text.find("!", known_chars) < 0 and text.find("?", known_chars or beginning.end()) < 0
+    declaration_chars = known_chars
+    if not declaration_chars:
+        beginning = _PLAIN_BEGINNING.match(text)
+        assert beginning is not None  # it may be empty
+        declaration_chars = beginning.end()
+    return text.find("!", known_chars) < 0 and text.find("?", declaration_chars) < 0
 
 
 def _is_surely_shallow(text: str, limits: XmlLimits, known_chars: int) -> bool:
@@ -131,9 +138,15 @@ def parse_canonical(data: bytes) -> _Element:
     return _parse_utf8(data)
 
 
-def _parse_utf8(data: bytes) -> _Element:
-    # A parser of its own for each document: lxml's parsers hold a lock, and keep an error log of foreign text.
-    parser = etree.XMLParser(
+class _Parsers(threading.local):
+    """The parser of each thread: lxml's parsers hold a lock."""
+
+    def __init__(self) -> None:
+        self.parser = _new_parser()
+
+
+def _new_parser() -> etree.XMLParser:
+    return etree.XMLParser(
         encoding="UTF-8",
         resolve_entities=False,
         no_network=True,
@@ -144,10 +157,18 @@ def _parse_utf8(data: bytes) -> _Element:
         collect_ids=False,
         recover=False,
     )
+
+
+_parsers: Final = _Parsers()
+
+
+def _parse_utf8(data: bytes) -> _Element:
     try:
-        return etree.fromstring(data, parser)
+        return etree.fromstring(data, _parsers.parser)
     except (etree.XMLSyntaxError, ValueError):
-        # `from None`: libxml2's message quotes the document, and that belongs in no log (SEC-74)
+        # With the parser goes its error log, which quotes the document. `from None`: libxml2's message does, too, and
+        # that belongs in no log (SEC-74).
+        _parsers.parser = _new_parser()
         raise MalformedMessage("not-well-formed") from None
 
 
@@ -173,7 +194,7 @@ def _decode(data: bytes, charset: str | None) -> str:
         text = data[len(mark) :].decode(encoding or "utf-8", "strict")
     except UnicodeDecodeError:
         raise MalformedMessage("encoding") from None
-    if encoding is None:
+    if encoding is None and not text.startswith(_USUAL_DECLARATIONS):
         # Neither charset nor mark: the declaration is the sender's only word, and may not contradict our reading.
         declaration = _XML_DECLARATION.match(text)
         named = _DECLARED_ENCODING.search(declaration[0]) if declaration else None

@@ -36,8 +36,8 @@ class GateTwice:
         return gated is not None and gated.canonical_signed_info is not None
 
 
-def told(text: str, policy: SecurityPolicy, known_headers: KnownHeaders) -> tuple[list[object], GatedMessage | None]:
-    """Each station that is passed and what it found, in the end the parts or the refusal; and the parts again."""
+def told(text: str, policy: SecurityPolicy, known_headers: KnownHeaders) -> tuple[object, GatedMessage | None]:
+    """What was found, or passed and refused, the same for two parses of one document; and the parts."""
     stations = known_headers.stations(text, policy)
     passed: list[object] = []
     while True:
@@ -45,7 +45,7 @@ def told(text: str, policy: SecurityPolicy, known_headers: KnownHeaders) -> tupl
             station, found = next(stations)
             passed.append((station, _comparable(found)))
         except StopIteration as done:
-            return passed, done.value
+            return _comparable(done.value), done.value
         except MessageRejected as refusal:
             return [*passed, (type(refusal), refusal.reason)], None
 
@@ -59,7 +59,7 @@ def _comparable(found: Any) -> object:
             data = found.canonical or _canonical(found.element, found.prefixes)
             return _comparable(found.element), found.prefixes, found.digest, data
         case GatedMessage():
-            parts = {name: _comparable(getattr(found, name)) for name in GatedMessage.__slots__}
+            parts = {name: _comparable(getattr(found, name)) for name in GatedMessage.__struct_fields__}
             made = _canonical(found.signed_info, found.signed_info_prefixes)
             return {**parts, "canonical_signed_info": found.canonical_signed_info or made}
     return found

@@ -1,5 +1,7 @@
 """The intake of foreign XML: each limit passes at its value and refuses one beyond; the hostile finish quickly."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -361,8 +363,10 @@ def test_sec_18_options_of_the_parser(monkeypatch):
     given = []
     real = etree.XMLParser
     monkeypatch.setattr(etree, "XMLParser", lambda **options: given.append(options) or real(**options))
-    parse(b"<x/>", charset=None)
-    parse_canonical(b"<x></x>")
+    with ThreadPoolExecutor(max_workers=1) as pool:  # a thread that has read nothing
+        pool.submit(parse, b"<x/>", charset=None).result()
+        pool.submit(parse_canonical, b"<x></x>").result()
+        pool.submit(refusal, "<x>").result()  # after which another parser is made
     refused = (
         "resolve_entities",
         "load_dtd",
@@ -445,6 +449,38 @@ def test_sec_22_characters_prove_no_more_than_is_so(document, kept):
         safe_xml._check_shape(root, limits, size_chars=len(document))
 
 
+@given(odd_elements(), st.sets(st.sampled_from(sorted(NARROW))), st.integers(2, 6))
+def test_sec_22_what_stands_behind_known_characters(document, kept, depth_max):
+    """What stands behind characters that are known is within the limits or refused, as if none were (SEC-21..25)."""
+    limits = XmlLimits(depth_max=depth_max, **{name: value for name, value in NARROW.items() if name not in kept})
+    begun = "<e><b>"
+    verdicts = []
+    for known_chars in (0, len(begun)):
+        try:
+            safe_xml.parse_text(f"{begun}{document}</b></e>", limits=limits, known_chars=known_chars)
+            verdicts.append("accepted")
+        except MessageRejected as error:
+            verdicts.append(error.reason)
+    assert verdicts[0] == verdicts[1]
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [("<?x?>", "processing-instruction"), ("<!---->" * 1_001, "comments"), ("<c>" * 31 + "</c>" * 31, "depth")],
+)
+def test_sec_20_what_is_refused_behind_known_characters(document, reason):
+    """Processing instructions, comments and levels count behind characters that are known (SEC-20, SEC-21, SEC-22)."""
+    begun = '<?xml version="1.0"?><e b="!?"><b>'
+    with pytest.raises(MessageRejected, match=reason):
+        safe_xml.parse_text(f"{begun}{document}</b></e>", known_chars=len(begun))
+
+
+def test_sec_21_levels_behind_known_characters(monkeypatch):
+    """As many elements as there may be levels need no look at the tree, where the first two are known (SEC-21)."""
+    monkeypatch.setattr(safe_xml, "_deeper_than", None)
+    assert len(safe_xml.parse_text(f"<e><b>{'<c>' * 30}{'</c>' * 30}</b></e>", known_chars=6))
+
+
 def test_sec_22_characters_of_an_ordinary_request(monkeypatch, forge):
     """Of an ordinary request, long ones too, no node is walked over: its characters show its shape (SEC-22..25)."""
     monkeypatch.setattr(safe_xml, "_check_shape", None)
@@ -497,3 +533,19 @@ def test_sec_20_plain_documents(text, declaration):
     if safe_xml._is_plain(document):
         safe_xml._refuse_beside_elements(root, XmlLimits(comments_max=0))
         safe_xml._refuse_in_prolog(document)
+
+
+def test_sec_74_no_parser_remembers_what_it_refused():
+    """What was not well-formed stays in no parser's log, and the next document is read like the first (SEC-74)."""
+    before = safe_xml._parsers.parser
+    assert refusal("<a>00000000097</b>") == "MalformedMessage not-well-formed"
+    assert safe_xml._parsers.parser is not before
+    assert not safe_xml._parsers.parser.error_log
+    assert refusal("<a>00000000097</a>") == "accepted"
+
+
+def test_sec_18_every_thread_has_a_parser_of_its_own():
+    """Documents that are read at once in several threads wait for no parser of another's (SEC-18)."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        assert pool.submit(lambda: safe_xml._parsers.parser).result() is not safe_xml._parsers.parser
+    assert safe_xml._parsers.parser is safe_xml._parsers.parser

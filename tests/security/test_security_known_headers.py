@@ -12,6 +12,7 @@ from cbss_inscription.security import gate, verify
 from cbss_inscription.security.header_forms import FORM_CHARS_MAX, HeaderForm
 from cbss_inscription.security.known_headers import KNOWN_HEADERS_MAX, KnownHeaders
 from cbss_inscription.security.policy import SecurityPolicy
+from cbss_inscription.xml_limits import XmlLimits
 from tests.security.gate_twice import GateTwice, told
 from tests.security.test_security_gate import CASES
 from tests.security.test_security_oracles import template
@@ -153,8 +154,7 @@ def test_sec_28_ids_around_the_security_header(forge, name, around):
     twice = GateTwice()
     assert not twice.differs(text, forge.policy)
     assert twice.knows(text.replace(f'{name}="a"', f'{name}="b"'), forge.policy)
-    token_id = re.search('wsu:Id="(X509-[^"]*)"', text)[1]
-    for bad in (token_id, "1", ""):
+    for bad in (token_id(text), "1", ""):
         changed = text.replace(f'{name}="a"', f'{name}="{bad}"')
         assert not twice.differs(changed, forge.policy)
         assert not twice.knows(changed, forge.policy)
@@ -307,3 +307,104 @@ def test_sec_28_a_body_without_an_id(forge):
         assert changed != text
         assert not twice.differs(changed, forge.policy)
         assert not twice.knows(changed, forge.policy)
+
+
+def test_sec_26_line_ends_in_signed_values(forge):
+    """A carriage return in what is signed, which a canonical form has not, is left to libxml2; a line feed is not.
+
+    (SEC-30, SEC-34)
+    """
+    text = plain(forge.tree())
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    for place in ("token", "digest"):
+        begins = re.search(PLACES[place], text).end()
+        for line_end, is_known in (("\n", True), ("\r\n", False), ("\r", False)):
+            changed = text[: begins + 4] + line_end + text[begins + 4 :]
+            assert not twice.differs(changed, forge.policy)
+            assert twice.knows(changed, forge.policy) == is_known
+
+
+def test_sec_25_a_beginning_longer_than_a_text_may_be(forge):
+    """Where a text may be no longer than what stands before a Body, a header is not known: one could be (SEC-25)."""
+    text = plain(forge.tree())
+    twice = GateTwice()
+    _, chars = HeaderForm.of(text).values(text)
+    for limit, is_known in ((chars, True), (chars - 1, False)):
+        policy = SecurityPolicy(xml_limits=XmlLimits(text_chars_max=limit))
+        assert not twice.differs(text, policy)
+        assert twice.knows(text, policy) == is_known
+
+
+def test_sec_29_characters_that_are_marks(forge):
+    """A message that has itself what marks the places is not learnt from, and known by another's form (SEC-29)."""
+    text = plain(forge.tree())
+    marked = text.replace("00000000097", "\uf900\ufaff")
+    twice = GateTwice()
+    assert marked != text
+    assert not twice.differs(marked, forge.policy)
+    assert not twice.knows(marked, forge.policy)
+    assert not twice.differs(text, forge.policy)
+    assert twice.knows(marked, forge.policy)
+
+
+BODIES = {
+    "another element": (lambda text: text.replace("</soapenv:Body>", "<a xmlns='u:a'/></soapenv:Body>"), False),
+    "an element without a namespace": (
+        lambda text: re.sub("(?s)(<soapenv:Body[^>]*>).*(</soapenv:Body>)", r"\1<a/>\2", text),
+        False,
+    ),
+    "no element": (lambda text: re.sub("(?s)(<soapenv:Body[^>]*>).*(</soapenv:Body>)", r"\1\2", text), False),
+    "a text first": (lambda text: re.sub("(<soapenv:Body[^>]*>)", r"\1.", text), False),
+    "a text last": (lambda text: text.replace("</soapenv:Body>", ".</soapenv:Body>"), False),
+    "a text behind": (lambda text: text.replace("</soapenv:Body>", "</soapenv:Body>."), False),
+    "a no-break space behind": (lambda text: text.replace("</soapenv:Body>", "</soapenv:Body>\xa0"), False),
+    "blanks": (lambda text: text.replace("</soapenv:Body>", " </soapenv:Body>\r\n"), True),
+    "an element behind": (lambda text: text.replace("</soapenv:Body>", "</soapenv:Body><a xmlns='u:a'/>"), False),
+    "a comment": (lambda text: text.replace("</t:", "<!----></t:", 1), False),
+    "a comment behind": (lambda text: text.replace("</soapenv:Body>", "</soapenv:Body><!---->"), False),
+    "a comment after all": (lambda text: f"{text}<!---->", True),
+    "encryption": (lambda text: text.replace("</t:", f"<a xmlns='{names.XENC}'/></t:", 1), False),
+    "an attachment": (lambda text: text.replace("</t:", f"<a xmlns='{names.XOP}'/></t:", 1), False),
+    "encodingStyle": (
+        lambda text: text.replace("<t:consultRequest", '<t:consultRequest soapenv:encodingStyle="a"'),
+        False,
+    ),
+    "encodingStyle within": (lambda text: text.replace("</t:", '<a soapenv:encodingStyle="a"/></t:', 1), True),
+    "an id": (lambda text: text.replace("</t:", "<a Id='a'/></t:", 1), True),
+    "an id, blanks behind its name": (lambda text: text.replace("</t:", "<a ID\r\n='1'/></t:", 1), False),
+    "an id of the header": (lambda text: text.replace("</t:", f"<a iD='{token_id(text)}'/></t:", 1), False),
+    "an id of XML": (lambda text: text.replace("</t:", f"<a xml:id='{token_id(text)}'/></t:", 1), False),
+    "an assertion's id": (lambda text: text.replace("</t:", f"<a AssertionID='{token_id(text)}'/></t:", 1), False),
+}
+
+
+def token_id(text):
+    return re.search('wsu:Id="(X509-[^"]*)"', text)[1]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_sec_12_bodies_behind_known_headers(forge, name):
+    """Behind a known header the Body is looked at as behind any (SEC-07, SEC-12, SEC-13, SEC-20, SEC-28)."""
+    change, is_known = BODIES[name]
+    text = plain(forge.tree())
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    changed = change(text)
+    assert changed != text
+    assert twice.knows(changed, forge.policy) == is_known
+    assert not twice.differs(changed, forge.policy)
+    assert twice.knows(changed, forge.policy) == is_known
+
+
+def test_sec_29_references_in_another_order(forge):
+    """A header whose References name the parts in another order is of the same form, and known (SEC-34, SEC-35)."""
+    text = plain(forge.tree())
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    first, second, third = re.findall('<ds:Reference URI="#([^"]*)"', text)
+    changed = text
+    for old, new in ((first, "@"), (second, first), (third, second), ("@", third)):
+        changed = changed.replace(f'<ds:Reference URI="#{old}"', f'<ds:Reference URI="#{new}"')
+    assert twice.knows(changed, forge.policy)
+    assert not twice.differs(changed, forge.policy)

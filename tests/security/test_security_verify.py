@@ -51,9 +51,9 @@ def test_sec_17_addressing_claims(forge):
 
 def _values(value):
     yield value
-    if dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            yield from _values(getattr(value, field.name))
+    fields = [field.name for field in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else ()
+    for name in (*fields, *getattr(value, "__struct_fields__", ())):
+        yield from _values(getattr(value, name))
 
 
 def test_evidence_is_what_proves_the_signature(forge):
@@ -120,11 +120,11 @@ def test_sec_18_one_parse(forge, monkeypatch):
     with monkeypatch.context() as nothing_learnt:
         nothing_learnt.setattr("cbss_inscription.security.verify._KNOWN_HEADERS.remember", lambda *_: None)
         forge.verify(message)
-    assert called == ["XMLParser", "fromstring"]
+    assert called == ["fromstring"]
     forge.verify(message)  # and what is learnt from it, after the verdict
     called.clear()
     forge.verify(message)
-    assert called == ["XMLParser", "fromstring"]
+    assert called == ["fromstring"]
 
 
 def test_sec_37_signature_before_digests(forge, monkeypatch):

@@ -23,6 +23,10 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
+class KeyNotTaken(ValueError):
+    """A key of another kind than the algorithm is for."""
+
+
 class SignatureAlgorithm(StrEnum):
     """An algorithm by the word that the settings and the standards' own names use for it."""
 
@@ -54,25 +58,28 @@ class SignatureAlgorithm(StrEnum):
     def verify(self, key: PublicKey, signature: bytes, data: bytes) -> None:
         """Returns when the signature, as it stands in a SignatureValue, is the key's over the data.
 
-        Raises InvalidSignature; ValueError for a key that the algorithm does not take and for r and s in another number
-        of bytes; and whatever else the library raises.
+        Raises InvalidSignature; KeyNotTaken; ValueError for r and s in another number of bytes; and whatever else the
+        library raises.
         """
-        if not self.takes(key):
-            raise ValueError("key")
+        terms = _TERMS[self]
         if isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, data, padding.PKCS1v15(), _TERMS[self].hash_algorithm)
+            if terms.curve_name is not None:
+                raise KeyNotTaken
+            key.verify(signature, data, padding.PKCS1v15(), terms.hash_algorithm)
             return
+        if key.curve.name != terms.curve_name:
+            raise KeyNotTaken
         half, odd = divmod(len(signature), 2)
         if odd or half != _integer_bytes(key):
             raise ValueError("encoding")
         # Whether r and s lie in the curve's range is for the library to say.
         encoded = encode_dss_signature(int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))
-        key.verify(encoded, data, ec.ECDSA(_TERMS[self].hash_algorithm))
+        key.verify(encoded, data, ec.ECDSA(terms.hash_algorithm))
 
     def sign(self, key: PrivateKey, data: bytes) -> bytes:
-        """The signature of the data as it stands in a SignatureValue. Raises ValueError for a key of another kind."""
+        """The signature of the data as it stands in a SignatureValue. Raises KeyNotTaken."""
         if not self.takes(key):
-            raise ValueError("key")
+            raise KeyNotTaken
         if isinstance(key, rsa.RSAPrivateKey):
             return key.sign(data, padding.PKCS1v15(), _TERMS[self].hash_algorithm)
         r, s = decode_dss_signature(key.sign(data, ec.ECDSA(_TERMS[self].hash_algorithm)))

@@ -31,6 +31,7 @@ from cbss_inscription.security import verify
 from cbss_inscription.security.algorithms import BY_URI, PublicKey, algorithm_for
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.gate import GatedMessage, Reference
+from cbss_inscription.security.known_headers import KnownHeaders
 from cbss_inscription.security.policy import SecurityPolicy, fields_of
 from cbss_inscription.security.stations import Station
 from cbss_inscription.security.trust import CertificateRules, CertifiedCaller, TrustStore
@@ -161,7 +162,14 @@ def explain(
     found: dict[Station, object] = {}
     refusal: MessageRejected | None = None
     verified: VerifiedMessage | None = None
-    stations = verify.stations(message, charset=charset, policy=policy, trust=trust or _KeyOnlyUnsafe(), now=now)
+    stations = verify.stations(
+        message,
+        charset=charset,
+        policy=policy,
+        trust=trust or _KeyOnlyUnsafe(),
+        now=now,
+        known_headers=KnownHeaders(),
+    )
     try:
         while True:
             station, value = next(stations)

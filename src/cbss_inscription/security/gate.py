@@ -11,11 +11,11 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Final
 
+import msgspec
 from lxml import etree
 from lxml.etree import _Element
 
@@ -75,44 +75,53 @@ _TOKEN_ATTRIBUTES: Final = frozenset({names.WSU_ID, "EncodingType", "ValueType"}
 _SECURITY_ATTRIBUTES: Final = frozenset({names.SOAP_MUST_UNDERSTAND, names.SOAP_ACTOR, names.WSU_ID})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Addressing:
+class Addressing(msgspec.Struct, frozen=True, kw_only=True):
     """What the WS-Addressing headers claim; not signed; no connection is ever opened because of it (SEC-17)."""
 
     to: str | None = None
     action: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
-    """One signed part: the element itself, the PrefixList of its canonicalisation, and the digest its signer stated."""
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """One signed part: the element itself, the PrefixList of its canonicalisation, and the digest its signer stated.
+
+    Its `__repr__` shows the element's name alone.
+    """
 
     element: _Element
     prefixes: tuple[str, ...]
     digest: bytes
-    canonical: bytes | None = field(default=None, repr=False, compare=False)
+    canonical: bytes | None = None
     """The canonical form, where it is known without making it."""
 
+    def __repr__(self) -> str:
+        return f"<Reference {self.element.tag!r}>"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatedMessage:
-    """A message of the right shape, not yet believed: its parts by identity, its values decoded."""
+
+class GatedMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message of the right shape, not yet believed: its parts by identity, its values decoded.
+
+    Its `__repr__` shows nothing of it.
+    """
 
     token: Reference
     timestamp: Reference
     body: Reference
     signed_info: _Element
     signed_info_prefixes: tuple[str, ...]
+    canonical_signed_info: bytes | None = None
+    """SignedInfo's canonical form, where it is known without making it."""
     signature_algorithm: str
-    signature_value: bytes = field(repr=False)
+    signature_value: bytes
     has_value_type: bool
     """Whether the reference to the token says that it is an X.509 certificate; who may leave it out is asked later."""
-    certificate_der: bytes = field(repr=False)
+    certificate_der: bytes
     created: datetime
     expires: datetime
     addressing: Addressing
-    canonical_signed_info: bytes | None = field(default=None, repr=False, compare=False)
-    """SignedInfo's canonical form, where it is known without making it."""
+
+    def __repr__(self) -> str:
+        return "<GatedMessage>"
 
 
 def stations(root: _Element, policy: SecurityPolicy) -> Generator[tuple[Station, object], None, GatedMessage]:
@@ -497,12 +506,13 @@ def _read_text(
 def decode_base64(text: str, reason: str) -> bytes:
     """The bytes of an xs:base64Binary: blanks apart, exactly what encoding those bytes gives."""
     try:
-        packed = b"".join(text.encode("ascii").split())
-        data = binascii.a2b_base64(packed)
+        written = text.encode("ascii")
+        data = binascii.a2b_base64(written)
     except ValueError:
         raise NotAuthenticated(reason) from None
-    # Characters that are not base64's, unused bits that are not zero, nothing at all.
-    if not data or binascii.b2a_base64(data, newline=False) != packed:
+    encoded = binascii.b2a_base64(data, newline=False)
+    # Nothing at all, characters that are not base64's, unused bits that are not zero.
+    if not data or (written != encoded and b"".join(written.split()) != encoded):
         raise NotAuthenticated(reason)
     return data
 

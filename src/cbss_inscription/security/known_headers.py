@@ -16,9 +16,11 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from operator import itemgetter
 from typing import Final, NamedTuple
 
+import msgspec
 from lxml.etree import _Element
 
 from cbss_inscription import names, safe_xml
@@ -32,11 +34,13 @@ from cbss_inscription.security.stations import Station
 
 KNOWN_HEADERS_MAX: Final = 32
 """Headers whose form is remembered; a service sees as many as its callers have stacks, or releases of them."""
+KNOWN_TOKENS_MAX: Final = 128
+"""Tokens whose bytes are remembered: some 4 MB where a flood of the longest ones has filled it."""
 
 _FIRST_MARK: Final = "\uf900"
 _MARK: Final = re.compile("([\uf900-\ufaff])")
 """Characters for places: good for a name, and the same in any form of a document."""
-_ID_ATTRIBUTE: Final = re.compile(r"[Ii][Dd][ \t\r\n]*=")
+_END_OF_ID: Final = re.compile(r"=(?<=[Dd \t\r\n]=)")
 """Without it in a text there is no attribute in it that could be taken for an id."""
 _NO_ADDRESSING: Final = Addressing()
 
@@ -109,22 +113,30 @@ class _KnownHeader:
                 header=self,
                 text=text,
                 chars=chars,
-                certificate_der=gate.decode_base64(token, "token-base64"),
+                certificate_der=_decode_token(token),
                 created=gate.read_instant(values[self.created]),
                 expires=gate.read_instant(values[self.expires]),
                 signature_value=gate.decode_base64(values[self.signature_value], "signature-base64"),
                 signed_info="".join(self.fill_signed_info(pieces)).encode(),
                 token="".join(self.fill_token(pieces)).encode(),
                 timestamp="".join(self.fill_timestamp(pieces)).encode(),
-                prefixes=[reference.prefixes for reference in references],
+                references=references,
                 digests=[gate.decode_digest(digest) for digest in digests],
             )
         except NotAuthenticated:
             return None
 
 
-class KnownMessage(NamedTuple):
-    """A message whose beginning has a known form and good values; its Body is still to be looked at."""
+@lru_cache(maxsize=KNOWN_TOKENS_MAX)
+def _decode_token(text: str) -> bytes:
+    return gate.decode_base64(text, "token-base64")
+
+
+class KnownMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message whose beginning has a known form and good values; its Body is still to be looked at.
+
+    Its `__repr__` shows nothing of it.
+    """
 
     header: _KnownHeader
     text: str
@@ -138,10 +150,13 @@ class KnownMessage(NamedTuple):
     """The canonical form, as of the next two."""
     token: bytes
     timestamp: bytes
-    prefixes: list[tuple[str, ...]]
-    """The PrefixLists for token, timestamp and Body."""
+    references: tuple[_Reference, _Reference, _Reference]
+    """To token, timestamp and Body."""
     digests: list[bytes]
     """Of the same."""
+
+    def __repr__(self) -> str:
+        return "<KnownMessage>"
 
     def gate(self, root: _Element) -> GatedMessage | None:
         """What the grammar finds in the message, whose tree `root` is; None where it would refuse, or might."""
@@ -155,20 +170,25 @@ class KnownMessage(NamedTuple):
             return None
         if any(text is not None and text.strip(gate.BLANKS) for text in (body.text, content.tail, body.tail)):
             return None
-        if _ID_ATTRIBUTE.search(self.text, self.chars) is not None and not gate.has_good_ids(root):
+        if _END_OF_ID.search(self.text, self.chars) is not None and not gate.has_good_ids(root):
             return None
         known, security = self.header, header[0]
-        elements = (security[known.token_at], security[known.timestamp_at], body)
-        token, timestamp, signed_body = [
-            Reference(element=element, prefixes=prefixes, digest=digest, canonical=data)
-            for element, prefixes, digest, data in zip(
-                elements, self.prefixes, self.digests, (self.token, self.timestamp, None), strict=True
-            )
-        ]
+        to_token, to_timestamp, to_body = self.references
+        token_digest, timestamp_digest, body_digest = self.digests
         return GatedMessage(
-            token=token,
-            timestamp=timestamp,
-            body=signed_body,
+            token=Reference(
+                element=security[known.token_at],
+                prefixes=to_token.prefixes,
+                digest=token_digest,
+                canonical=self.token,
+            ),
+            timestamp=Reference(
+                element=security[known.timestamp_at],
+                prefixes=to_timestamp.prefixes,
+                digest=timestamp_digest,
+                canonical=self.timestamp,
+            ),
+            body=Reference(element=body, prefixes=to_body.prefixes, digest=body_digest),
             signed_info=security[known.signature_at][0],
             signed_info_prefixes=known.signed_info_prefixes,
             canonical_signed_info=self.signed_info,
@@ -194,15 +214,7 @@ class KnownHeaders:
         root = safe_xml.parse_text(text, limits=policy.xml_limits, known_chars=0 if known is None else known.chars)
         yield Station.XML, root
         gated = None if known is None else known.gate(root)
-        if gated is None:
-            return (yield from gate.stations(root, policy))
-        yield Station.ENVELOPE, gated.body.element
-        yield Station.HEADERS, gated.addressing
-        yield Station.SECURITY, _parent(gated.token.element)
-        yield Station.TOKEN, gated.certificate_der
-        yield Station.TIMESTAMP, (gated.created, gated.expires)
-        yield Station.SIGNATURE, gated
-        return gated
+        return gated or (yield from gate.stations(root, policy))
 
     def read(self, text: str, policy: SecurityPolicy) -> KnownMessage | None:
         """What is known of a message by its beginning; None leaves it to the grammar."""
