@@ -397,14 +397,31 @@ def test_sec_12_bodies_behind_known_headers(forge, name):
     assert twice.knows(changed, forge.policy) == is_known
 
 
+def turned(text):
+    """The same with each Reference leading to the next one's part."""
+    targets = re.findall('<ds:Reference URI="#([^"]*)"', text)
+    following = dict(zip(targets, (*targets[1:], targets[0]), strict=True))
+    return re.sub('(?<=<ds:Reference URI="#)[^"]*', lambda target: following[target[0]], text)
+
+
 def test_sec_29_references_in_another_order(forge):
     """A header whose References name the parts in another order is of the same form, and known (SEC-34, SEC-35)."""
     text = plain(forge.tree())
     twice = GateTwice()
     assert not twice.differs(text, forge.policy)
-    first, second, third = re.findall('<ds:Reference URI="#([^"]*)"', text)
-    changed = text
-    for old, new in ((first, "@"), (second, first), (third, second), ("@", third)):
-        changed = changed.replace(f'<ds:Reference URI="#{old}"', f'<ds:Reference URI="#{new}"')
-    assert twice.knows(changed, forge.policy)
-    assert not twice.differs(changed, forge.policy)
+    assert twice.knows(turned(text), forge.policy)
+    assert not twice.differs(turned(text), forge.policy)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_sec_26_references_with_other_prefix_lists(forge, number):
+    """A part whose Reference has another PrefixList than before has another canonical form (SEC-26, SEC-35)."""
+    text = plain(filled(forge, template(forge, prefix_list="t soapenv")))
+    first, *lists = re.split('(?=PrefixList="t soapenv")', text)
+    lists[number] = lists[number].replace("t soapenv", "wsu soapenv", 1)
+    text = first + "".join(lists)
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    assert twice.knows(text, forge.policy)
+    for changed in (turned(text), turned(turned(text))):
+        assert not twice.differs(changed, forge.policy)

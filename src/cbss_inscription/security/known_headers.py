@@ -79,6 +79,8 @@ class _KnownHeader:
     signed_info_prefixes: tuple[str, ...]
     signature_algorithm: str
     has_value_type: bool
+    prefixes: tuple[tuple[str, ...], tuple[str, ...]]
+    """The PrefixLists that the canonical forms of token and timestamp were made with."""
     texts: tuple[str, ...]
     """What stands between the values in the canonical forms."""
     fill_signed_info: _Filling
@@ -104,6 +106,8 @@ class _KnownHeader:
         if named.keys() != {token_id, timestamp_id, body_id} or values[self.key_target] != token_id:
             return None
         references = (named[token_id], named[timestamp_id], named[body_id])
+        if (references[0].prefixes, references[1].prefixes) != self.prefixes:
+            return None
         digests = [values[reference.digest] for reference in references]
         if "\r" in token or any("\r" in digest for digest in digests):
             return None
@@ -291,6 +295,7 @@ def _learn(text: str, form: HeaderForm, gated: GatedMessage, policy: SecurityPol
         signed_info_prefixes=gated.signed_info_prefixes,
         signature_algorithm=gated.signature_algorithm,
         has_value_type=gated.has_value_type,
+        prefixes=(gated.token.prefixes, gated.timestamp.prefixes),
         fill_signed_info=filling(signed_info, gated.signed_info_prefixes),
         fill_token=filling(token, gated.token.prefixes),
         fill_timestamp=filling(timestamp, gated.timestamp.prefixes),
