@@ -31,7 +31,7 @@ class PackedAnswer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         """The code of the status, or of the fault."""
         result = self.consultation or self.declaration
         if result is not None:
-            return result.status.code.value
+            return result.status.code
         assert self.fault is not None
         return self.fault
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
+import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -274,18 +274,20 @@ class _Turn:
 
         Before any person is locked: where lines have to follow to another number, others do that, and lock them.
         """
-        worker, chains, moved = self._worker, dict[Ssin, Chain](), dict[Ssin, Ssin]()
+        worker, chains = self._worker, dict[Ssin, Chain]()
+        ends, moved = dict[Ssin, Ssin](), dict[Ssin, Ssin]()
         wanted = {said.ssin for said in asked if said.ssin is not None}
         for _ in range(worker.hops_max + 1):
             if not wanted:
                 break
             found = await worker.files.chains_of(wanted, hops_max=worker.hops_max)
             chains |= found
-            ends = {end for chain in found.values() if (end := _end_of(chain)) is not None}
-            went = await replacements_of(self._connection, [ssin.number for ssin in ends])
+            ended = {ssin: end for ssin, chain in found.items() if (end := _end_of(chain)) is not None}
+            ends |= ended
+            went = await replacements_of(self._connection, {end.number for end in ended.values()})
             moved |= {Ssin.of_number(old): Ssin.of_number(new) for old, new in went.items()}
-            wanted = {moved[ssin] for ssin in ends if ssin in moved} - chains.keys()
-        return _Files(chains=chains, moved=moved, left=await self._left_behind(chains))
+            wanted = {moved[end] for end in ended.values() if end in moved} - chains.keys() if went else set()
+        return _Files(chains=chains, ends=ends, moved=moved, left=await self._left_behind(chains))
 
     async def _fetch_lines(self, asked: Sequence[_Said], files: _Files) -> LinesInHand:
         """The lines of all persons, those that are to change and their tickets locked. Raises `_Moved`."""
@@ -294,7 +296,7 @@ class _Turn:
         tickets = {ticket for request, _ in declared if (ticket := request.information_customer.ticket)}
         changing = {number for _, ssin in declared if (number := files.end_of(ssin)) is not None}
         changed_at = await lock(connection, customer=key, tickets=tickets, ssins=changing)
-        ends = {end.number for chain in files.chains.values() if (end := _end_of(chain)) is not None}
+        ends = {end.number for end in files.ends.values()}
         if (await replacements_of(connection, ends)).keys() - {ssin.number for ssin in files.moved}:
             raise _Moved
         contexts = self._contexts_of_others(asked)
@@ -476,6 +478,8 @@ class _Files:
     """The files of the persons of a chunk."""
 
     chains: Mapping[Ssin, Chain]
+    ends: Mapping[Ssin, Ssin]
+    """Of each number whose chain ends with a person, the one there."""
     moved: Mapping[Ssin, Ssin]
     """Numbers at the end of a chain whose lines went to another one meanwhile, and to which."""
     left: frozenset[Ssin]
@@ -484,7 +488,7 @@ class _Files:
     def end_of(self, ssin: Ssin | None) -> int | None:
         """The number under which a person's lines are, for the number asked; None when there is no such person."""
         for _ in range(len(self.moved) + 1):
-            end = None if ssin is None else _end_of(self.chains.get(ssin, ()))
+            end = None if ssin is None else self.ends.get(ssin)
             if end is None:
                 return None
             if end not in self.moved:
@@ -580,7 +584,7 @@ class _CountedVolumes:
 
 def new_tickets(count: int) -> list[UUID]:
     """So many UUIDs of version 4, as `uuid4` makes them one by one, at a quarter of the time."""
-    random = bytearray(os.urandom(16 * count))
+    random = bytearray(secrets.token_bytes(16 * count))
     for start in range(0, len(random), 16):
         random[start + 6] = random[start + 6] & 0x0F | 0x40  # the version
         random[start + 8] = random[start + 8] & 0x3F | 0x80  # the variant of RFC 4122

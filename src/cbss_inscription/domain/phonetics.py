@@ -84,6 +84,8 @@ _ENDING: Final = re.compile(f"(?:{'|'.join(_ENDINGS)})$")
 
 def bare_letters(text: str) -> str:
     """The text without case and without diacritics (rule 43); blanks and all that is no letter stay as they are."""
+    if text.isascii():  # has no diacritics, as most names
+        return text.lower()
     decomposed = unicodedata.normalize("NFD", text.casefold())
     bare = "".join(letter for letter in decomposed if unicodedata.category(letter) != "Mn")
     return bare.translate(_LETTERS)

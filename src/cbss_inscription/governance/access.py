@@ -198,8 +198,9 @@ class Permission(_Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def readable_contexts(self) -> frozenset[InscriptionContext]:
         """The contexts that a consultation may name: granted, or visible at other organisations."""
-        seen = self.visibility.inscription_contexts if self.visibility else frozenset[InscriptionContext]()
-        return self.inscription_contexts | seen
+        if self.visibility is None:
+            return self.inscription_contexts
+        return self.inscription_contexts | self.visibility.inscription_contexts
 
 
 class AccessRefusal(StrEnum):

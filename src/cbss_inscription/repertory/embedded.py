@@ -68,6 +68,9 @@ LINES_FILTERED: Final = "inscriptions/inscription"
 SETTLER: Final = "repertory"
 """By whose hand lines follow a replacement that a request met, in the history of the number."""
 _EVERYTHING: Final = GivenPeriod(begin_date=None)
+_DONE: Final = Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS)
+_FOUND: Final = Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS)
+_NOTHING_FOUND: Final = Status(value=StatusValue.NO_DATA_FOUND, code=OutcomeCode.NO_DATA)
 
 WriteT = TypeVar("WriteT", bound=WriteRequest)
 
@@ -160,14 +163,9 @@ class EmbeddedRepertory:
                 return file.consultation()
             lines_asked = replace(lines_asked, ssin=file.person.ssin)
         page, more = lines[: self._page_size], len(lines) > self._page_size
-        status = (
-            Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS)
-            if page
-            else Status(value=StatusValue.NO_DATA_FOUND, code=OutcomeCode.NO_DATA)
-        )
         shows_others = asked.permission.visibility is not None
         return ConsultResult(
-            status=status,
+            status=_FOUND if page else _NOTHING_FOUND,
             ssin=file.answer,
             data_filters=self._data_filters(asked),
             inscriptions=page if shows_others else tuple(replace(line, organization=None) for line in page),
@@ -258,7 +256,7 @@ class EmbeddedRepertory:
         if before.changed is None or told is None:
             # It was done, and must not be done again; of the first answer only that is left to tell.
             self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason="remembered-answer")
-            return WriteResult(status=Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS), anomalies=(again,))
+            return WriteResult(status=_DONE, anomalies=(again,))
         first = _done(told, before.changed, _added_by(asked.request))
         return replace(first, anomalies=(*first.anomalies, again))
 
@@ -477,12 +475,11 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:
         """What a writer is told about the file itself: another number (CBI00102), deceased (MSG00009)."""
-        told = []
-        if self.answer.replaces is not None:
-            told.append(Anomaly(code=OutcomeCode.SSIN_REPLACED))
-        if self.person.decease_date is not None:
-            told.append(Anomaly(code=OutcomeCode.DECEASED))
-        return tuple(told)
+        replaced, deceased = self.answer.replaces is not None, self.person.decease_date is not None
+        if not replaced and not deceased:  # as a rule
+            return ()
+        codes = [OutcomeCode.SSIN_REPLACED] * replaced + [OutcomeCode.DECEASED] * deceased
+        return tuple([Anomaly(code=code) for code in codes])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -562,7 +559,7 @@ def _done(told: Told, changed: Changed, added: Period | None) -> WriteResult:
         return WriteResult(status=status, ssin=told.ssin)
     of_lines = () if added is None else _anomalies_of_addition(changed, added)
     return WriteResult(
-        status=Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS),
+        status=_DONE,
         ssin=told.ssin,
         anomalies=(*told.anomalies, *of_lines),
         inscriptions=changed.lines,

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import RepertoryUnavailable
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
@@ -42,8 +44,7 @@ class FilesInHand:
         return chain
 
 
-@dataclass(frozen=True, slots=True)
-class LineSet:
+class LineSet(msgspec.Struct, frozen=True):
     """The lines of one (ssin, customer, context), and when each came to be as it is."""
 
     spans: Spans
@@ -84,15 +85,17 @@ class LinesInHand:
         moved = self.moved.get(asked.ssin)
         if moved is not None:
             return Moved(continued_by=moved)
-        found = sorted(self._asked(asked))
+        key, found = self.customer.key, sorted(self._asked(asked))
         return tuple(
-            Inscription(
-                inscription_context=InscriptionContext(context),
-                period=period_of((begin, end)),
-                organization=CustomerIdentification.of_key(customer),
-                last_change=last_change,
-            )
-            for context, begin, customer, end, last_change in found[: asked.limit]
+            [
+                Inscription(
+                    inscription_context=InscriptionContext(context),
+                    period=period_of((begin, end)),
+                    organization=self.customer if customer == key else CustomerIdentification.of_key(customer),
+                    last_change=last_change,
+                )
+                for context, begin, customer, end, last_change in found[: asked.limit]
+            ]
         )
 
     def _asked(self, asked: LinesAsked) -> Iterator[tuple[str, int, str, int, datetime]]:
@@ -126,7 +129,7 @@ class LinesInHand:
         """See `LineStore.change`; nobody else can come in between, for the persons are locked."""
         key, claim = change.key, change.claim
         if claim is not None:
-            before = await self.answered_before(key.customer, claim.ticket, key.inscription_context)
+            before = self._answered_before(claim.ticket, key.inscription_context)
             if before is not None:
                 return before
         moved = self.moved.get(key.ssin)
@@ -142,7 +145,7 @@ class LinesInHand:
                 DoneChange(
                     ssin=number,
                     inscription_context=context,
-                    operation=change.operation.value,
+                    operation=change.operation,
                     before=(former or NO_LINES).spans,
                     after=lines.spans,
                     ticket_cbss=change.exchange.ticket_cbss,
@@ -159,6 +162,9 @@ class LinesInHand:
     ) -> AnsweredBefore | None:
         """See `LineStore.answered_before`."""
         del customer  # there is one
+        return self._answered_before(ticket, context)
+
+    def _answered_before(self, ticket: str, context: InscriptionContext) -> AnsweredBefore | None:
         known = self.remembered.get(ticket) or self.answered.get(ticket)
         return None if known is None else read_answer(*known, context=context)
 
@@ -185,7 +191,7 @@ def changed_by(change: Change, former: LineSet, changed_at: datetime) -> tuple[C
     An update must name one line exactly, a deletion must meet a line, and the lines may not be too many then, unless
     they were already: otherwise the set stays as it is.
     """
-    spans = former.spans
+    spans, context = former.spans, change.key.inscription_context
     removed = _NOTHING if change.removed is None else span_of(change.removed)
     left = spans if change.removed is None else without(spans, removed)
     after = left if change.added is None else joined(left, span_of(change.added))
@@ -200,15 +206,17 @@ def changed_by(change: Change, former: LineSet, changed_at: datetime) -> tuple[C
     lines = former
     if found and fits and after != spans:
         times = dict(zip(spans, former.last_changes, strict=True))
-        lines = LineSet(after, tuple(times.get(span, changed_at) for span in after))
+        lines = LineSet(after, tuple([times.get(span, changed_at) for span in after]))
     changed = Changed(
         found=found,
         fits=fits,
         changed=lines is not former,
         merged=len(after) <= len(left),
         lines=tuple(
-            Inscription(inscription_context=change.key.inscription_context, period=period_of(span), last_change=time)
-            for span, time in zip(lines.spans, lines.last_changes, strict=True)
+            [
+                Inscription(inscription_context=context, period=period_of(span), last_change=time)
+                for span, time in zip(lines.spans, lines.last_changes, strict=True)
+            ]
         ),
     )
     return changed, lines

@@ -58,16 +58,18 @@ def content_of(request: WriteRequest) -> bytes:
 
 def write_told(told: Told) -> bytes:
     """The JSON that `read_told` reads back as the same value."""
-    return msgspec.json.encode(
+    return _ENCODER.encode(
         _StoredTold(
             ssin=told.ssin.current.digits,
             replaces=told.ssin.replaces.digits if told.ssin.replaces else None,
             anomalies=tuple(
-                _StoredAnomaly(
-                    code=anomaly.code,
-                    information=tuple((item.field_name, item.field_value) for item in anomaly.information),
-                )
-                for anomaly in told.anomalies
+                [
+                    _StoredAnomaly(
+                        code=anomaly.code,
+                        information=tuple((item.field_name, item.field_value) for item in anomaly.information),
+                    )
+                    for anomaly in told.anomalies
+                ]
             ),
         )
     )
