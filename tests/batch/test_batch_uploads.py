@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ import pytest
 from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
 from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.batch.signed_manifest import SignedManifest
-from cbss_inscription.batch.uploads import Uploads
+from cbss_inscription.batch.uploads import BEGUN_MAX, Uploads
 from cbss_inscription.contract.batch import Manifest, ManifestFile
 from cbss_inscription.domain.batch import BatchState, BatchStatus
 from cbss_inscription.domain.customer import CustomerIdentification
@@ -75,6 +76,7 @@ class Service:
     http: httpx.AsyncClient
     desk: Desk
     now: list[datetime]
+    over_http: BatchesOverHttp
 
     async def open(self, manifest: bytes = b"good") -> tuple[dict[str, Any], dict[str, str]]:
         reply = await self.http.post(BASE, content=manifest)
@@ -99,7 +101,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
     over_http = BatchesOverHttp(uploads=uploads, desk=desk, limits=limits, clock=lambda: now[0], live_path="/live")
     transport = httpx.ASGITransport(app=over_http.application(lifespan))
     async with httpx.AsyncClient(transport=transport, base_url="https://test") as http:
-        yield Service(folder=folder, http=http, desk=desk, now=now)
+        yield Service(folder=folder, http=http, desk=desk, now=now, over_http=over_http)
 
 
 async def test_file_arrives_in_parts_and_goes_to_the_folder(service: Service) -> None:
@@ -244,6 +246,118 @@ async def test_full_disk_is_said_and_what_came_is_kept(service: Service, monkeyp
         reply = await service.add(said, headers, 100, FILE[100:])
     assert (reply.status_code, reply.json()["reason"]) == (507, "storage")
     assert (await service.add(said, headers, 100, FILE[100:])).status_code == 204
+
+
+@pytest.mark.parametrize("failing", ["copyfile", "fsync", "rename", "second rename"])
+async def test_whole_file_is_handed_over_whatever_failed(
+    service: Service, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """Where the hand-over of a whole file fails, or its process is killed in it, opening it again does it (rule 54)."""
+    said, headers = await service.open()
+    renames: list[Path] = []
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def fail_at(path: Path, target: Path) -> None:
+        renames.append(target)
+        if len(renames) == (2 if failing == "second rename" else 1):
+            fail()
+        path.replace(target)
+
+    with monkeypatch.context() as patch:
+        if "rename" in failing:
+            patch.setattr("cbss_inscription.batch.uploads.Path.rename", fail_at)
+        else:
+            module = {"copyfile": "shutil", "fsync": "os"}[failing]
+            patch.setattr(f"cbss_inscription.batch.uploads.{module}.{failing}", fail)
+        assert (await service.add(said, headers, 0, FILE)).status_code == 507
+    again, headers = await service.open()
+    assert (again["state"], again["offset"]) == ("waiting", len(FILE))
+    name = f"{said['upload']}~b.xml"
+    assert (service.folder.incoming / name).read_bytes() == FILE
+    assert (service.folder.incoming / f"{name}{MANIFEST_SUFFIX}").read_bytes() == b"good"
+
+
+async def test_batch_that_was_taken_is_not_handed_over_again(service: Service) -> None:
+    """While a batch is in somebody's hands, its file still in `in`, no second manifest is put beside it (rule 38)."""
+    said, headers = await service.open()
+    await service.add(said, headers, 0, FILE)
+    manifest = service.folder.incoming / f"{said['upload']}~b.xml{MANIFEST_SUFFIX}"
+    taken = service.folder.work / f"{said['upload']}~b.xml~00"
+    taken.mkdir()
+    manifest.rename(taken / "manifest.xml")
+    assert (await service.open())[0]["state"] == "waiting"
+    assert not manifest.exists()
+
+
+async def test_file_that_another_process_handed_over_is_not_added_to(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that was opened before its file was handed over comes too late, and hands over nothing again (rule 38)."""
+    said, headers = await service.open()
+    await service.add(said, headers, 0, FILE[:-1])
+    part = service.folder.root / "uploads" / said["upload"] / "part"
+
+    def handed_over(file: Any, operation: int) -> None:
+        with part.open("ab") as others:
+            others.write(FILE[-1:])
+        part.rename(service.folder.root / "taken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cbss_inscription.batch.uploads.fcntl.flock", handed_over)
+        assert (await service.add(said, headers, len(FILE), b"")).status_code == 409
+    assert list(service.folder.incoming.iterdir()) == []
+
+
+async def test_sender_begins_so_many_uploads(service: Service) -> None:
+    """Who begins file after file and sends none of them whole is stopped, until one of them is whole (SEC-09)."""
+    opened = [await service.open(b"good %d" % number) for number in range(BEGUN_MAX)]
+    reply = await service.http.post(BASE, content=b"good, but another")
+    assert (reply.status_code, reply.json()["reason"]) == (429, "uploads-begun")
+    said, headers = await service.open(b"good 0")
+    assert said["upload"] == opened[0][0]["upload"], "what was begun goes on"
+    await service.add(said, headers, 0, FILE)
+    assert (await service.http.post(BASE, content=b"good, but another")).status_code == 201
+
+
+async def test_sender_that_trickles_is_cut_off(service: Service) -> None:
+    """Who sends a byte now and then holds nothing for hours; what came of a part is kept (SEC-10)."""
+
+    async def trickle() -> AsyncIterator[bytes]:
+        for byte in FILE[:200]:
+            yield bytes([byte])
+            await asyncio.sleep(0.01)
+
+    service.over_http.part_seconds_max = 0.3
+    reply = await service.http.post(BASE, content=trickle())
+    assert (reply.status_code, reply.json()["reason"]) == (408, "silent")
+    said, headers = await service.open()
+    sent = {**headers, "content-type": PART_TYPE, "upload-offset": "0"}
+    assert (await service.http.patch(f"{said['path']}/file", content=trickle(), headers=sent)).status_code == 408
+    offset = int((await service.http.head(f"{said['path']}/file", headers=headers)).headers["upload-offset"])
+    assert 0 < offset < 200
+
+
+async def test_no_room_for_a_new_upload_is_said(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an upload cannot be begun for want of room, that is the answer, and no error of ours (rule 54)."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cbss_inscription.batch.packing.os.fsync", full)
+        reply = await service.http.post(BASE, content=b"good")
+    assert (reply.status_code, reply.json()["reason"]) == (507, "storage")
+    assert (await service.open())[0]["state"] == "arriving"
+
+
+async def test_answers_that_were_taken_away_are_gone(service: Service) -> None:
+    """Answers that an operator took away without their manifest are told to be gone (rule 37)."""
+    said, headers = await service.open()
+    (service.folder.out / f"{said['upload']}~b.xml.answers.json").write_bytes(b"{}")
+    reply = await service.http.get(f"{said['path']}/answers", headers=headers)
+    assert (reply.status_code, reply.json()["reason"]) == (404, "gone")
 
 
 async def test_upload_that_nobody_goes_on_with_is_forgotten(service: Service) -> None:

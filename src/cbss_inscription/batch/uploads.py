@@ -13,7 +13,7 @@ import hmac
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,11 +30,17 @@ TOKEN_LIFETIME: Final = timedelta(hours=24)
 """How long a token serves; a new one costs one signature."""
 TOKENS_MAX: Final = 16
 """Tokens of one upload at a time; a newer one takes the place of the oldest."""
+BEGUN_MAX: Final = 16
+"""Uploads of one sender that are not whole: each may be as large as a file may, and takes its room for weeks."""
 _PART, _MANIFEST, _ABOUT, _TOKENS = "part", "manifest.xml", "about.json", "tokens.json"
 
 
 class UploadBusy(Exception):
     """Somebody else is adding to it at this moment."""
+
+
+class TooManyBegun(Exception):
+    """Its sender has to send some of its other files to their ends first."""
 
 
 class OffsetMismatch(Exception):
@@ -81,11 +87,14 @@ class Uploads:
         self._root.mkdir(mode=0o700, exist_ok=True)
 
     def open(self, signed: SignedManifest, data: bytes, *, now: datetime) -> tuple[str, str]:
-        """The identifier of the upload, which is there now or was before, and a token for it. Raises OSError."""
+        """The identifier of the upload, which is there now or was before, and a token for it.
+
+        What was whole, and not handed over to its end by whoever was killed or found no room, is handed over now.
+        Raises `TooManyBegun`, and OSError.
+        """
         manifest = signed.manifest
         identifier, token = identifier_of(manifest), secrets.token_urlsafe(32)
         place = self._root / identifier
-        place.mkdir(mode=0o700, exist_ok=True)
         about = About(
             name=manifest.file.name,
             size_bytes=manifest.file.size_bytes,
@@ -93,15 +102,23 @@ class Uploads:
             sender=manifest.header.sender.organization_identification.key,
             sequence_number=manifest.header.sequence_number,
         )
-        tokens = [one for one in self._tokens(place) if one.until > now][1 - TOKENS_MAX :]
-        tokens.append(_Token(sha256=_digest(token), until=now + TOKEN_LIFETIME))
-        for name, content in (
-            (_MANIFEST, data),
-            (_ABOUT, msgspec.json.encode(about)),
-            (_TOKENS, msgspec.json.encode(tokens)),
-        ):
-            with WholeFile(place / name) as file:
-                file.write(content)
+        is_new = not place.exists()
+        if is_new and self._begun_of(about.sender) >= BEGUN_MAX:
+            raise TooManyBegun
+        place.mkdir(mode=0o700, exist_ok=True)
+        with _alone(place):
+            tokens = [one for one in self._tokens(place) if one.until > now][1 - TOKENS_MAX :]
+            tokens.append(_Token(sha256=_digest(token), until=now + TOKEN_LIFETIME))
+            for name, content in (
+                (_MANIFEST, data),
+                (_ABOUT, msgspec.json.encode(about)),
+                (_TOKENS, msgspec.json.encode(tokens)),
+            ):
+                with WholeFile(place / name) as file:
+                    file.write(content)
+        if is_new:
+            (place / _PART).touch(mode=0o600)
+        self._hand_over_rest(identifier, about)
         return identifier, token
 
     def is_allowed(self, identifier: str, token: str, *, now: datetime) -> bool:
@@ -148,7 +165,7 @@ class Uploads:
             except BlockingIOError:
                 raise UploadBusy from None
             there = os.fstat(file.fileno()).st_size
-            if there != offset:
+            if there != offset or not _is_at(file.fileno(), place / _PART):
                 raise OffsetMismatch
             try:
                 async for part in parts:
@@ -165,26 +182,73 @@ class Uploads:
         """How many uploads are gone now to which nothing was added, and no token given, since that time."""
         forgotten = 0
         for place in self._root.iterdir():
-            with contextlib.suppress(OSError):  # another process does the same
+            with contextlib.suppress(OSError), _alone(place):  # gone: another process did the same
                 latest = max(path.stat().st_mtime for path in (place, *place.iterdir()))
                 if latest < before.timestamp():
                     shutil.rmtree(place)
                     forgotten += 1
         return forgotten
 
+    def _begun_of(self, sender: str) -> int:
+        """How many uploads of a sender are not whole."""
+        begun = 0
+        for part in self._root.glob(f"*/{_PART}"):
+            with contextlib.suppress(FileNotFoundError):  # another process forgets it at this moment
+                begun += self.about(part.parent.name).sender == sender
+        return begun
+
     def _hand_over(self, identifier: str, name: str) -> None:
-        """Nothing; the file, and then its manifest, are in the folder that batches come in by."""
+        """Nothing; the file, which the caller has locked, and then its manifest, are in the folder for what comes in.
+
+        What may find no room is done first; whatever is left undone `open` does.
+        """
         place, called = self._root / identifier, f"{identifier}~{name}"
-        (place / _PART).rename(self._folder.incoming / called)
-        shutil.copyfile(place / _MANIFEST, place / ".manifest.copy")
-        (place / ".manifest.copy").rename(self._folder.incoming / f"{called}{MANIFEST_SUFFIX}")
+        copy = place / ".manifest.copy"
+        shutil.copyfile(place / _MANIFEST, copy)
+        with contextlib.suppress(FileNotFoundError):  # of one who was killed after this
+            (place / _PART).rename(self._folder.incoming / called)
+        copy.rename(self._folder.incoming / f"{called}{MANIFEST_SUFFIX}")
         sync_folder(self._folder.incoming)
+
+    def _hand_over_rest(self, identifier: str, about: About) -> None:
+        """Nothing; a file that is whole is handed over, unless somebody does so, or adds to it, at this moment."""
+        called = self._folder.incoming / f"{identifier}~{about.name}"
+        for path in (self._root / identifier / _PART, called):
+            with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_taken = (
+                    called.with_name(f"{called.name}{MANIFEST_SUFFIX}").exists()
+                    or next(self._folder.work.glob(f"{identifier}~*"), None) is not None
+                )
+                # In this order: who takes a batch has it in `work` before its manifest goes, and its file goes last.
+                if not is_taken and path.exists() and path.stat().st_size == about.size_bytes:
+                    self._hand_over(identifier, about.name)
+                    return
 
     def _tokens(self, place: Path) -> list[_Token]:
         try:
             return msgspec.json.decode((place / _TOKENS).read_bytes(), type=list[_Token])
         except FileNotFoundError:
             return []
+
+
+@contextlib.contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Nothing; until the block ends no other process is in such a block about the same upload."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is there still: before it was locked, another process may have handed it over."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _write(descriptor: int, part: bytes) -> int:

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cbss_inscription import names
 from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.batch.signed_manifest import MANIFEST_BYTES_MAX, SignedManifest
-from cbss_inscription.batch.uploads import About, OffsetMismatch, UploadBusy, Uploads
+from cbss_inscription.batch.uploads import About, OffsetMismatch, TooManyBegun, UploadBusy, Uploads
 from cbss_inscription.domain.batch import BatchStatus
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import (
@@ -37,6 +37,8 @@ from cbss_inscription.domain.errors import (
 
 PART_SECONDS_MAX: Final = 30.0
 """How long a sender may be silent within a part; what had come by then is kept (SEC-10)."""
+BYTES_PER_SECOND_MIN: Final = 1_024
+"""How fast a sender has to be on the average: who sends a byte now and then is as good as silent (SEC-10)."""
 UPLOADS_AT_ONCE_MAX: Final = 32
 """Parts that arrive in one worker at a time."""
 PART_TYPE: Final = "application/offset+octet-stream"
@@ -112,6 +114,10 @@ class BatchesOverHttp:
                 return _json({"code": error.code, "reason": error.reason}, HTTPStatus.BAD_REQUEST)
             except ServiceUnavailable as error:
                 return _json({"code": error.code, "reason": None}, HTTPStatus.SERVICE_UNAVAILABLE)
+            except FileNotFoundError:  # forgotten, or taken away, while it was asked for
+                return _json({"code": "SOA-03007", "reason": "gone"}, HTTPStatus.NOT_FOUND)
+            except OSError:
+                return _json({"code": "SOA-02002", "reason": "storage"}, HTTPStatus.INSUFFICIENT_STORAGE)
             except CbssInscriptionError:
                 return _json({"code": "SOA-02001", "reason": None}, HTTPStatus.INTERNAL_SERVER_ERROR)
 
@@ -130,7 +136,10 @@ class BatchesOverHttp:
         signed = await self.desk.admit(bytes(data), now)
         if signed.manifest.file.size_bytes > self.limits.file_bytes_max:
             raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "SOA-03001", "size")
-        identifier, token = self.uploads.open(signed, bytes(data), now=now)
+        try:
+            identifier, token = self.uploads.open(signed, bytes(data), now=now)
+        except TooManyBegun:
+            raise _Problem(HTTPStatus.TOO_MANY_REQUESTS, "SOA-02002", "uploads-begun") from None
         path = f"{names.BATCH_PATH}/batches/{identifier}"
         said = await self._said(identifier)
         return _json({**said, "path": path, "token": token}, HTTPStatus.CREATED, location=f"{path}/file")
@@ -155,8 +164,6 @@ class BatchesOverHttp:
             raise _Problem(HTTPStatus.CONFLICT, "SOA-03007", "upload-offset") from None
         except UploadBusy:
             raise _Problem(HTTPStatus.LOCKED, "SOA-02002", "upload-busy") from None
-        except OSError:
-            raise _Problem(HTTPStatus.INSUFFICIENT_STORAGE, "SOA-02002", "storage") from None
         finally:
             self._arriving -= 1
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=self._tus(identifier))
@@ -178,7 +185,9 @@ class BatchesOverHttp:
         if manifest is None:
             raise _Problem(HTTPStatus.NOT_FOUND, "SOA-03007", "not-finished")
         stem = manifest.name.removesuffix(".json")
-        answers = next(path for path in manifest.parent.glob(f"{stem}.*") if path != manifest)
+        answers = next((path for path in manifest.parent.glob(f"{stem}.*") if path != manifest), None)
+        if answers is None:
+            raise FileNotFoundError
         return FileResponse(answers, media_type="application/octet-stream", filename=answers.name.partition("~")[2])
 
     def _identifier(self, request: Request) -> str:
@@ -201,26 +210,25 @@ class BatchesOverHttp:
         result = self.uploads.result_of(identifier)
         if result is not None:
             said["result"] = msgspec.Raw(result.read_bytes())
+        refusal = None if place.is_handed_over or place.offset > 0 else self.uploads.refusal_of(identifier)
+        if refusal is not None:
+            said |= {"state": "refused", "refusal": msgspec.Raw(refusal.read_bytes())}
         status = await self._status(about)
-        if status is not None:
+        if status is not None:  # and what was refused is the same file, sent again
             return said | status_as_json(status)
-        refusal = self.uploads.refusal_of(identifier)
-        if place.is_handed_over:
-            return said | {"state": "waiting"}
-        if refusal is not None and place.offset == 0:
-            return said | {"state": "refused", "refusal": msgspec.Raw(refusal.read_bytes())}
-        return said | {"state": "arriving"}
+        return {"state": "waiting" if place.is_handed_over else "arriving"} | said
 
     async def _status(self, about: About) -> BatchStatus | None:
         sender = CustomerIdentification.of_key(about.sender)
         return await self.desk.status(sender, about.sequence_number, about.sha256)
 
     async def _parts(self, request: Request) -> AsyncIterator[bytes]:
-        """What arrives, until it ends or its sender is silent for too long. Raises `_Problem`."""
-        parts = request.stream()
+        """What arrives, until it ends, or its sender is silent or slow for too long. Raises `_Problem`."""
+        parts, now, seconds = request.stream(), asyncio.get_running_loop().time, self.part_seconds_max
         while True:
+            since = now()
             try:
-                async with asyncio.timeout(self.part_seconds_max):
+                async with asyncio.timeout(seconds):
                     part = await anext(parts, None)
             except TimeoutError:
                 raise _Problem(HTTPStatus.REQUEST_TIMEOUT, "SOA-02002", "silent") from None
@@ -228,6 +236,8 @@ class BatchesOverHttp:
                 raise _Problem(HTTPStatus.BAD_REQUEST, "SOA-03001", "broken-off") from None
             if part is None:
                 return
+            # What came buys time for what is next, and never more than a sender may be silent.
+            seconds = min(self.part_seconds_max, seconds - (now() - since) + len(part) / BYTES_PER_SECOND_MIN)
             yield part
 
 
