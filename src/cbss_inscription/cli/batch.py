@@ -95,10 +95,18 @@ def sign(
     from cbss_inscription.batch.packing import WholeFile
     from cbss_inscription.batch.signed_manifest import sign_manifest
     from cbss_inscription.client.profile import read_signer
+    from cbss_inscription.domain.errors import SchemaViolation
 
     who = _profile(profile)
     manifest = _manifest_of(file, who, sequence_number, receiver, _form_of(file, form))
-    data = sign_manifest(manifest, signer=read_signer(who.certificate, who.private_key), now=datetime.now(UTC))
+    try:
+        data = sign_manifest(manifest, signer=read_signer(who.certificate, who.private_key), now=datetime.now(UTC))
+    except SchemaViolation as error:
+        if not any("/file/name:" in path for path in error.paths):
+            raise
+        raise UsageError(
+            f"{file.name}: give it a name of letters, digits and . _ - that begins with a letter or digit, 128 at most"
+        ) from error
     path = _manifest_path(file)
     with WholeFile(path) as written:
         written.write(data)
@@ -136,7 +144,7 @@ def resume(file: BatchFile, *, profile: ProfileFile = None) -> None:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with RemoteBatch(_profile(profile), manifest, now=datetime.now(UTC)) as remote:
+    with RemoteBatch(_profile(profile), manifest) as remote:
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("upload", total=manifest.file.size_bytes)
             remote.send(file, sent=lambda count: progress.update(task, completed=count))
@@ -204,7 +212,7 @@ def watch(
             points.append((time.monotonic() - began, answered))
             progress.update(task, completed=answered, total=lines, description=str(state.get("state", "?")))
             # At a service the answers are a file, which is there a moment after the last of them.
-            is_told = settings is not None or "result" in state or state.get("state") == "refused"
+            is_told = settings is not None or "result" in state or "refusal" in state
             return state.get("state") in _FINISHED and is_told
 
         state = _asked(which, profile, settings, look=lambda remote: remote.look(), until=looked)
@@ -213,7 +221,7 @@ def watch(
         svg.write_text(
             plot_of(f"Batch {state.get('sequence_number', which)}: lines answered a second", points), "utf-8"
         )
-    if state.get("state") == "refused":
+    if "refusal" in state:
         raise typer.Exit(ExitCode.REJECTED)
 
 
@@ -243,10 +251,11 @@ def fetch(
         return
     from cbss_inscription.batch.remote import RemoteBatch
 
-    with RemoteBatch(_profile(profile), _read_manifest(Path(which)), now=datetime.now(UTC)) as remote:
+    with RemoteBatch(_profile(profile), _read_manifest(Path(which))) as remote:
         state = remote.look()
         if "result" not in state:
-            sys.stderr.write(f"cbss-inscription: the answers are not all there yet: {state.get('state')}\n")
+            why = "it was refused" if "refusal" in state else f"not all are there yet: {state.get('state')}"
+            sys.stderr.write(f"cbss-inscription: there are no answers, for {why}; `batch status` says more\n")
             raise typer.Exit(ExitCode.NOTHING_FOUND)
         size = remote.fetch(file)
     sys.stdout.write(f"{file}: {state['result']['answers']} answers, {size} bytes\n")
@@ -389,12 +398,21 @@ def _asked(
 ) -> dict[str, Any]:
     """How a batch stands, looked at again until `until` says that it is enough: at its service, or in the database."""
     if settings is None:
-        from cbss_inscription.batch.remote import RemoteBatch
+        from cbss_inscription.batch.remote import ATTEMPTS_MAX, RemoteBatch
+        from cbss_inscription.client.errors import ServiceUnreachable
 
-        with RemoteBatch(_profile(profile), _read_manifest(Path(which)), now=datetime.now(UTC)) as remote:
-            while not until(state := look(remote)):
-                time.sleep(LOOK_SECONDS)
-        return state
+        with RemoteBatch(_profile(profile), _read_manifest(Path(which))) as remote:
+            failures = 0
+            while True:
+                try:
+                    if until(state := look(remote)):
+                        return state
+                    failures = 0
+                except ServiceUnreachable:  # for a while, and it was reached a moment ago
+                    failures += 1
+                    if failures >= ATTEMPTS_MAX:
+                        raise
+                time.sleep(LOOK_SECONDS * 2**failures)
     import asyncio
 
     from cbss_inscription.cli.database import with_database

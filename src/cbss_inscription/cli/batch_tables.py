@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final
 
 from rich.console import Console
@@ -21,6 +22,16 @@ HEIGHT: Final = 320
 MARGIN: Final = 64
 STEPS: Final = 4
 """Lines that the plot is divided by, upwards."""
+_ADVICE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "answers-forgotten": "it was answered before, too long ago for the answers to be kept",
+        "batch-sender": "the application may do nothing for the organisation that the batch names as its sender",
+        "batch-used": "another application, or under another legal context, sent this very file",
+        "manifest-file": "the file is not the one that was signed; sign it and send it again",
+        "file-missing": "the manifest came without its file; put the file there first",
+    }
+)
+_MEND: Final = "mend the file, see `batch check`, and send it again with the same number"
 _CURVE, _LINE, _TEXT = "#0072b2", "#cccccc", "#222222"
 
 
@@ -45,15 +56,25 @@ def print_state(console: Console, state: dict[str, Any]) -> None:
             head.append(f", {state['waiting']} wait for a source")
         if state.get("cut_after") is not None:
             head.append(f", cut after line {state['cut_after']}")
-    elif "size_bytes" in state:
+    elif "size_bytes" in state and "refusal" not in state:
         head.append(f"  {state['offset']} of {state['size_bytes']} bytes are there")
     console.print(head, highlight=False)
     if state.get("refusal"):
         refusal = state["refusal"]
-        place = f", line {refusal['line']}" if refusal.get("line") else ""
-        console.print(Text(one_line(f"{refusal['code']} {refusal.get('reason') or ''}{place}")), highlight=False)
+        console.print(Text(one_line(_refusal_text(refusal))), highlight=False)
     if state.get("outcomes"):
         print_outcomes(console, state["outcomes"])
+
+
+def _refusal_text(refusal: dict[str, Any]) -> str:
+    """Why a file was refused, where in it, and what to do."""
+    said = [f"{refusal['code']} {refusal.get('reason') or ''}".strip()]
+    said += [f"{what} {refusal[what]}" for what in ("line", "declaration") if refusal.get(what)]
+    if (expected := refusal.get("expected_sequence_number")) is not None:
+        return f"{', '.join(said)}: the sender's next batch is number {expected}"
+    if refusal["code"] == "SOA-01001":
+        return f"{', '.join(said)}: the certificate or the signature is not accepted, or it was signed too long ago"
+    return f"{', '.join(said)}: {_ADVICE.get(refusal.get('reason') or '', _MEND)}"
 
 
 def print_outcomes(console: Console, outcomes: Sequence[dict[str, Any]]) -> None:
