@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec import structs
 
 from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
 from cbss_inscription.batch.folder_work import FolderWork
@@ -37,6 +38,7 @@ from cbss_inscription.domain.errors import (
     TemporarilyUnavailable,
 )
 from cbss_inscription.domain.exchange import Caller
+from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.sign import Signer
@@ -163,6 +165,9 @@ class Desk:
         self.lines: dict[UUID, list[BatchLine]] = {}
         self.state = BatchState.DONE
         self.away = False
+        self.application_urn = "pcsa:web"
+        self.header = HEADER
+        self.forgotten = False
         self.told: list[tuple[str, str]] = []
 
     def submit(self, header: BatchHeader, *, digest: bytes, caller: Caller, lines: Iterable[BatchLine]) -> Submitted:
@@ -181,8 +186,9 @@ class Desk:
         (digest,) = [digest for digest, found in self.batches.values() if found == batch_id]
         count = len(self.lines[batch_id])
         return BatchStatus(
-            batch_id=batch_id, header=HEADER, digest=digest, application_urn="pcsa:web", cbe_number="0206731645",
-            state=self.state, line_count=count, lines_answered=count, lines_waiting=0, cut_after=None, outcomes=(),
+            batch_id=batch_id, header=self.header, digest=digest, application_urn=self.application_urn,
+            cbe_number="0206731645", state=self.state, line_count=count,
+            lines_answered=0 if self.forgotten else count, lines_waiting=0, cut_after=None, outcomes=(),
             submitted_at=NOW, began_at=NOW, finished_at=NOW,
         )  # fmt: skip
 
@@ -336,6 +342,63 @@ async def test_broken_file_is_refused_with_its_line(office: Office, tmp_path: Pa
     assert await _work(folder, desk, office).look() == 0
     said = json.loads((folder.refused / "b.xml.refused.json").read_bytes())
     assert (said["code"], said["line"], said["declaration"]) == ("SOA-03001", 10, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"application_urn": "pcsa:other"}, "batch-used"),
+        ({"header": structs.replace(HEADER, legal_context=LegalContext("PCSA:OTHER"))}, "batch-used"),
+        ({"forgotten": True}, "answers-forgotten"),
+    ],
+)
+async def test_first_answers_are_for_who_asked_first(
+    office: Office, tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    """A file that another application sent, or under another context, or too long ago, is refused (SEC-58, rule 38)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    work = _work(folder, desk, office)
+    _put(folder, office.sign())
+    assert await work.look() == 0
+    for path in folder.out.iterdir():
+        path.unlink()
+    for name, value in changes.items():
+        setattr(desk, name, value)
+    _put(folder, office.sign())
+    assert await work.look() == 0
+    assert desk.told[-1] == ("b.xml", reason)
+    assert _names(folder.out) == []
+
+
+async def test_canceled_batch_is_answered_up_to_its_cut(office: Office, tmp_path: Path) -> None:
+    """A batch that was canceled has answers, though not all of its lines do (rule 37)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    desk.state, desk.forgotten = BatchState.CANCELED, True
+    _put(folder, office.sign())
+    assert await _work(folder, desk, office).look() == 0
+    assert desk.told == [("b.xml", "took"), ("b.xml", "answered")]
+
+
+@pytest.mark.parametrize("failing", ["mkdir", "open", "fsync"])
+async def test_full_disk_keeps_nothing_from_being_taken_later(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """Where there is no room to take a file in it waits, the process lives, and takes it when there is (rule 54)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    _put(folder, office.sign())
+    work = _work(folder, desk, office)
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    places = {"mkdir": "folder.Path.mkdir", "open": "folder._locked", "fsync": "packing.os.fsync"}
+    with monkeypatch.context() as patch:
+        patch.setattr(f"cbss_inscription.batch.{places[failing]}", full)
+        assert await work.look() == 0
+    assert desk.told == [("in", "put off: No space left on device")]
+    assert await work.look() == 0
+    assert _names(folder.out) == ["b.xml.answers.json", "b.xml.answers.xml"]
+    assert _names(folder.work) == []
 
 
 async def test_database_that_is_away_costs_no_batch(office: Office, tmp_path: Path) -> None:

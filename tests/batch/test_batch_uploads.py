@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,9 @@ import pytest
 from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
 from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.batch.signed_manifest import SignedManifest
-from cbss_inscription.batch.uploads import BEGUN_MAX, Uploads
+from cbss_inscription.batch.uploads import BEGUN_MAX, About, Uploads
 from cbss_inscription.contract.batch import Manifest, ManifestFile
 from cbss_inscription.domain.batch import BatchState, BatchStatus
-from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import NotAuthenticated, NotAuthorized, TemporarilyUnavailable
 from cbss_inscription.domain.exchange import Caller
 from cbss_inscription.rest.batches import PART_TYPE, BatchesOverHttp
@@ -42,6 +41,7 @@ class Desk:
     known: BatchStatus | None = None
     canceled: list[BatchStatus] = field(default_factory=list)
     refusal: Exception | None = None
+    application_urn: str = "pcsa:web"
 
     async def admit(self, manifest: bytes, now: datetime) -> SignedManifest:
         if self.refusal is not None:
@@ -53,15 +53,16 @@ class Desk:
         )
         return SignedManifest(
             manifest=Manifest(header=HEADER, file=stated),
-            caller=CALLER,
+            caller=replace(CALLER, application_urn=self.application_urn),
             signed_at=now,
             replay_key=b"",
             replay_until=now,
         )
 
-    async def status(self, sender: CustomerIdentification, sequence_number: int, sha256: str) -> BatchStatus | None:
-        assert sender == HEADER.sender.organization_identification
-        assert sequence_number == HEADER.sequence_number
+    async def status(self, about: About) -> BatchStatus | None:
+        assert about.sender == HEADER.sender.organization_identification.key
+        assert about.sequence_number == HEADER.sequence_number
+        assert about.application_urn == self.application_urn
         return self.known
 
     async def cancel(self, status: BatchStatus) -> None:
@@ -149,6 +150,20 @@ async def test_nobody_without_a_token_sees_a_batch(service: Service) -> None:
         assert (await service.http.get(f"{BASE}/{unknown}", headers=headers)).status_code in {401, 404}
     service.now[0] = NOW + timedelta(hours=25)
     assert (await service.http.get(said["path"], headers=headers)).status_code == 401
+
+
+async def test_another_application_has_an_upload_of_its_own(service: Service) -> None:
+    """Who signs the very manifest of another application of the sender gets at nothing of it (SEC-58, SEC-62)."""
+    said, headers = await service.open()
+    await service.add(said, headers, 0, FILE)
+    stem = f"{said['upload']}~b.xml.answers"
+    (service.folder.out / f"{stem}.xml").write_bytes(b"0123456789")
+    (service.folder.out / f"{stem}.json").write_bytes(b"{}")
+    service.desk.application_urn = "pcsa:other"
+    other, others = await service.open()
+    assert (other["state"], other["offset"]) == ("arriving", 0)
+    assert (await service.http.get(f"{other['path']}/answers", headers=others)).status_code == 404
+    assert (await service.http.get(f"{said['path']}/answers", headers=others)).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -371,3 +386,19 @@ async def test_upload_that_nobody_goes_on_with_is_forgotten(service: Service) ->
     assert Uploads(service.folder).forget(before=datetime.now(UTC) - timedelta(days=30)) == 1
     assert (await service.http.get(left["path"], headers=headers)).status_code == 401
     assert (await service.http.get(kept["path"], headers=others)).status_code == 200
+
+
+async def test_answers_of_uploads_are_not_kept_for_ever(service: Service) -> None:
+    """What is in the folder of uploads long since answered or refused goes; what others put there stays (SEC-09)."""
+    old = [
+        service.folder.out / f"{'0' * 32}~b.xml.answers.xml",
+        service.folder.out / f"{'0' * 32}~b.xml.answers.json",
+        service.folder.refused / f"{'0' * 32}~b.xml",
+    ]
+    kept = [service.folder.out / "b.xml.answers.xml", service.folder.out / f"{'1' * 32}~b.xml.answers.xml"]
+    for path in (*old, *kept):
+        path.write_bytes(b"")
+    for path in (*old, kept[0]):
+        os.utime(path, (0, 0))
+    Uploads(service.folder).forget(before=datetime.now(UTC) - timedelta(days=30))
+    assert [path.exists() for path in (*old, *kept)] == [False, False, False, True, True]

@@ -31,7 +31,7 @@ from cbss_inscription.batch.folder_work import FolderLog, FolderWork
 from cbss_inscription.batch.intake import BatchIntake, may_send
 from cbss_inscription.batch.signed_manifest import SignedManifest, verify_fresh_manifest, verify_manifest
 from cbss_inscription.batch.told import Told
-from cbss_inscription.batch.uploads import Uploads
+from cbss_inscription.batch.uploads import About, Uploads
 from cbss_inscription.domain.batch import BatchStatus, Submitted
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import (
@@ -152,11 +152,13 @@ class Desk:
             raise NotAuthorized("batch-sender")
         return signed
 
-    async def status(self, sender: CustomerIdentification, sequence_number: int, sha256: str) -> BatchStatus | None:
+    async def status(self, about: About) -> BatchStatus | None:
         """See `BatchDesk.status`."""
-        batch_id = await self.batches.find(sender, sequence_number)
+        batch_id = await self.batches.find(CustomerIdentification.of_key(about.sender), about.sequence_number)
         found = None if batch_id is None else await self.batches.status(batch_id)
-        return found if found is not None and found.digest.hex() == sha256 else None
+        if found is None or (found.digest.hex(), found.application_urn) != (about.sha256, about.application_urn):
+            return None
+        return found
 
     async def cancel(self, status: BatchStatus) -> None:
         """See `BatchDesk.cancel`."""

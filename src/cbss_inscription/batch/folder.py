@@ -152,16 +152,21 @@ class BatchFolder:
         place = self.work / f"{name}~{secrets.token_hex(8)}"
         hidden = self._hidden(place)
         hidden.mkdir(mode=0o700)
-        lock = _locked(hidden)
-        assert lock is not None  # nobody looks into what is hidden
+        try:
+            lock = _locked(hidden)
+            assert lock is not None  # nobody looks into what is hidden
+            taken = Taken(name=name, place=place, _lock=lock)
+        except OSError:
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
         hidden.rename(place)
         try:
             manifest.rename(place / _MANIFEST)  # of several that try, one does it
         except FileNotFoundError:
-            os.close(lock)
+            taken.release()
             shutil.rmtree(place)
             return None
-        return self._with_file(Taken(name=name, place=place, _lock=lock))
+        return self._with_file(taken)
 
     def _take_over(self, place: Path) -> Taken | None:
         lock = _locked(place)
@@ -175,10 +180,14 @@ class BatchFolder:
         return self._with_file(taken)
 
     def _with_file(self, taken: Taken) -> Taken:
-        if taken.submitted is None and not taken.file.exists():
-            with contextlib.suppress(FileNotFoundError):  # what has no file is refused for that
-                (self.incoming / taken.name).rename(taken.file)
-        sync_folder(taken.place)
+        try:
+            if taken.submitted is None and not taken.file.exists():
+                with contextlib.suppress(FileNotFoundError):  # what has no file is refused for that
+                    (self.incoming / taken.name).rename(taken.file)
+            sync_folder(taken.place)
+        except OSError:
+            taken.release()  # for whoever looks next
+            raise
         return taken
 
     def refuse(self, taken: Taken, error: MessageRejected) -> Refusal:

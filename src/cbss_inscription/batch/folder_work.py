@@ -88,8 +88,10 @@ class FolderWork:
 
     async def look(self) -> int:
         """How many batches are in our hands still, after everything that could be done by now was done."""
-        for taken in await asyncio.to_thread(lambda: list(self._folder.take())):
-            self._hands[taken.place] = taken
+        try:
+            await asyncio.to_thread(self._take)
+        except OSError as error:  # what was taken by then is in our hands, and the rest comes at the next look
+            self._log.put_off(self._folder.incoming.name, error.strerror or type(error).__name__)
         for taken in list(self._hands.values()):
             try:
                 is_done = await self._go_on(taken)
@@ -101,6 +103,10 @@ class FolderWork:
                 del self._hands[taken.place]
         return len(self._hands)
 
+    def _take(self) -> None:
+        for taken in self._folder.take():
+            self._hands[taken.place] = taken
+
     def release(self) -> None:
         """Nothing; others may take over what was in our hands."""
         for taken in self._hands.values():
@@ -111,16 +117,18 @@ class FolderWork:
         """Whether nothing more is to be done with it."""
         if taken.submitted is None:
             try:
-                await asyncio.to_thread(self._take_in, taken)
+                await self._take_in(taken)
             except MessageRejected as error:
-                self._folder.refuse(taken, error)
-                self._log.refused(taken.name, error)
+                self._refuse(taken, error)
                 return True
         submitted = taken.submitted
         assert submitted is not None
         status = await self._source.status(submitted.batch)
         if status is None or status.state not in _FINISHED:
             return False
+        if status.lines_answered < (status.line_count if status.state is BatchState.DONE else status.cut_after or 0):
+            self._refuse(taken, ContentViolation("answers-forgotten"))
+            return True
         answers, manifest = self._folder.results_of(taken, submitted.form, Packing.of_name(taken.name))
         written = await write_results(
             answers,
@@ -135,17 +143,36 @@ class FolderWork:
         self._log.answered(taken.name, status)
         return True
 
-    def _take_in(self, taken: Taken) -> None:
+    def _refuse(self, taken: Taken, error: MessageRejected) -> None:
+        self._folder.refuse(taken, error)
+        self._log.refused(taken.name, error)
+
+    async def _take_in(self, taken: Taken) -> None:
         began = self._clock()
-        signed = self._judge(taken.manifest(), began)
+        signed = await asyncio.to_thread(lambda: self._judge(taken.manifest(), began))
         if signed.manifest.file.name != taken.stated_name:
             raise ContentViolation("manifest-file")
-        submitted = self._taker.submit(
+        submitted = await asyncio.to_thread(
+            self._taker.submit,
             signed.manifest.header,
             digest=bytes.fromhex(signed.manifest.file.sha256),
             caller=signed.caller,
             lines=lines_of(taken.file, signed, self._limits),
         )
+        if submitted.is_repeat and not is_same_batch(await self._source.status(submitted.batch_id), signed):
+            raise ContentViolation("batch-used")
         form = BatchFormat(signed.manifest.file.format)
         taken.note_submitted(submitted.batch_id, form, is_repeat=submitted.is_repeat)
         self._log.took(taken.name, submitted, seconds=(self._clock() - began).total_seconds())
+
+
+def is_same_batch(status: BatchStatus | None, signed: SignedManifest) -> bool:
+    """Whether a batch that has this file is the one of this manifest: of the application, and under the legal context.
+
+    To another one its answers may be none: they are what the access rules of those who asked allowed.
+    """
+    caller, header = signed.caller, signed.manifest.header
+    return status is not None and (
+        (status.application_urn, status.cbe_number, status.header.legal_context)
+        == (caller.application_urn, caller.cbe_number, header.legal_context)
+    )

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -24,7 +25,6 @@ import msgspec
 from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
 from cbss_inscription.batch.packing import WholeFile, sync_folder
 from cbss_inscription.batch.signed_manifest import SignedManifest
-from cbss_inscription.contract.batch import Manifest
 
 TOKEN_LIFETIME: Final = timedelta(hours=24)
 """How long a token serves; a new one costs one signature."""
@@ -32,6 +32,8 @@ TOKENS_MAX: Final = 16
 """Tokens of one upload at a time; a newer one takes the place of the oldest."""
 BEGUN_MAX: Final = 16
 """Uploads of one sender that are not whole: each may be as large as a file may, and takes its room for weeks."""
+_OF_UPLOAD: Final = re.compile(r"[0-9a-f]{32}~")
+"""How the names of files begin that came by an upload."""
 _PART, _MANIFEST, _ABOUT, _TOKENS = "part", "manifest.xml", "about.json", "tokens.json"
 
 
@@ -61,6 +63,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     sender: str
     """The key of its organisation."""
     sequence_number: int
+    application_urn: str
+    """Which application signed its manifest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +75,19 @@ class Place:
     is_handed_over: bool
 
 
-def identifier_of(manifest: Manifest) -> str:
-    """By what an upload is known: the same for the same manifest, signed again or not."""
-    header = manifest.header
-    said = f"{header.sender.organization_identification.key} {header.sequence_number} {manifest.file.sha256}"
-    return hashlib.sha256(f"{said} {manifest.file.name}".encode()).hexdigest()[:32]
+def identifier_of(signed: SignedManifest) -> str:
+    """By what an upload is known: the same for the same manifest of the same application, signed again or not."""
+    header, file, caller = signed.manifest.header, signed.manifest.file, signed.caller
+    said = (
+        header.sender.organization_identification.key,
+        header.sequence_number,
+        header.legal_context,
+        file.sha256,
+        file.name,
+        caller.application_urn,
+        caller.cbe_number,
+    )
+    return hashlib.sha256(msgspec.json.encode(said, enc_hook=str)).hexdigest()[:32]
 
 
 class Uploads:
@@ -93,7 +105,7 @@ class Uploads:
         Raises `TooManyBegun`, and OSError.
         """
         manifest = signed.manifest
-        identifier, token = identifier_of(manifest), secrets.token_urlsafe(32)
+        identifier, token = identifier_of(signed), secrets.token_urlsafe(32)
         place = self._root / identifier
         about = About(
             name=manifest.file.name,
@@ -101,6 +113,7 @@ class Uploads:
             sha256=manifest.file.sha256,
             sender=manifest.header.sender.organization_identification.key,
             sequence_number=manifest.header.sequence_number,
+            application_urn=signed.caller.application_urn,
         )
         is_new = not place.exists()
         if is_new and self._begun_of(about.sender) >= BEGUN_MAX:
@@ -179,7 +192,10 @@ class Uploads:
         return there
 
     def forget(self, *, before: datetime) -> int:
-        """How many uploads are gone now to which nothing was added, and no token given, since that time."""
+        """How many uploads are gone now to which nothing was added, and no token given, since that time.
+
+        So are, as old, the answers of uploads and what was refused of them: nobody has to take those away by hand.
+        """
         forgotten = 0
         for place in self._root.iterdir():
             with contextlib.suppress(OSError), _alone(place):  # gone: another process did the same
@@ -187,13 +203,18 @@ class Uploads:
                 if latest < before.timestamp():
                     shutil.rmtree(place)
                     forgotten += 1
+        for folder in (self._folder.out, self._folder.refused):
+            for path in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):  # likewise
+                    if _OF_UPLOAD.match(path.name) and path.stat().st_mtime < before.timestamp():
+                        path.unlink()
         return forgotten
 
     def _begun_of(self, sender: str) -> int:
         """How many uploads of a sender are not whole."""
         begun = 0
         for part in self._root.glob(f"*/{_PART}"):
-            with contextlib.suppress(FileNotFoundError):  # another process forgets it at this moment
+            with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):  # being forgotten, or not known any more
                 begun += self.about(part.parent.name).sender == sender
         return begun
 

@@ -25,7 +25,6 @@ from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.batch.signed_manifest import MANIFEST_BYTES_MAX, SignedManifest
 from cbss_inscription.batch.uploads import About, OffsetMismatch, TooManyBegun, UploadBusy, Uploads
 from cbss_inscription.domain.batch import BatchStatus
-from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import (
     CbssInscriptionError,
     MalformedMessage,
@@ -54,8 +53,8 @@ class BatchDesk(Protocol):
         """The manifest, signed just now, seen for the first time, of one who may send it. Raises `MessageRejected`."""
         ...
 
-    async def status(self, sender: CustomerIdentification, sequence_number: int, sha256: str) -> BatchStatus | None:
-        """How the batch of this file is going; None when it is none yet."""
+    async def status(self, about: About) -> BatchStatus | None:
+        """How the batch of this file of this application is going; None when it is none yet."""
         ...
 
     async def cancel(self, status: BatchStatus) -> None:
@@ -173,7 +172,7 @@ class BatchesOverHttp:
 
     async def _cancel(self, request: Request) -> Response:
         identifier = self._identifier(request)
-        status = await self._status(self.uploads.about(identifier))
+        status = await self.desk.status(self.uploads.about(identifier))
         if status is None:
             raise _Problem(HTTPStatus.CONFLICT, "SOA-03007", "not-begun")
         await self.desk.cancel(status)
@@ -213,14 +212,10 @@ class BatchesOverHttp:
         refusal = None if place.is_handed_over or place.offset > 0 else self.uploads.refusal_of(identifier)
         if refusal is not None:
             said |= {"state": "refused", "refusal": msgspec.Raw(refusal.read_bytes())}
-        status = await self._status(about)
+        status = await self.desk.status(about)
         if status is not None:  # and what was refused is the same file, sent again
             return said | status_as_json(status)
         return {"state": "waiting" if place.is_handed_over else "arriving"} | said
-
-    async def _status(self, about: About) -> BatchStatus | None:
-        sender = CustomerIdentification.of_key(about.sender)
-        return await self.desk.status(sender, about.sequence_number, about.sha256)
 
     async def _parts(self, request: Request) -> AsyncIterator[bytes]:
         """What arrives, until it ends, or its sender is silent or slow for too long. Raises `_Problem`."""
