@@ -1,10 +1,13 @@
 """What our own signer makes of a request, and what it refuses to sign."""
 
+import base64
+import hashlib
 import re
 import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+import xmlsec
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -12,11 +15,13 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
 from cbss_inscription import names
 from cbss_inscription.domain.errors import UsageError
-from cbss_inscription.security.sign import Signer, sign
+from cbss_inscription.security.sign import Signer, sign, sign_payload
 
 MINIMAL = (
     b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><x xmlns="urn:x"/></e:Body></e:Envelope>'
@@ -68,6 +73,108 @@ def test_the_rest_stays_as_it_was(forge):
         etree.fromstring(request).getroottree(), method="c14n"
     ).replace(b"<S:Body>", b'<S:Body xmlns:wsu="' + names.WSU.encode() + b'">')
     assert forge.refusal(forge.message(request)) == "accepted"
+
+
+PREFIXES = {
+    "soapenv": names.SOAP11,
+    "wsse": names.WSSE,
+    "wsu": names.WSU,
+    "ds": names.DS,
+    "S": names.SOAP11,
+    "a": "urn:a",
+}
+WORDS = st.text(st.sampled_from("a \t\n\r\"'<>&é\u2028\U0001f600"), max_size=6)
+
+
+@st.composite
+def payloads(draw):
+    """A payload, qualified, with anything in it."""
+    payload = etree.Element("{urn:p}payload", nsmap={draw(st.sampled_from([None, "soapenv", "wsu", "p"])): "urn:p"})
+    payload.append(draw(elements()))
+    return etree.fromstring(etree.tostring(payload))  # as it is written: lxml moves declarations, and once too often
+
+
+@st.composite
+def elements(draw, depth=1):
+    """An element with any of the prefixes that a signed message uses, declared as it likes."""
+    prefix = draw(st.sampled_from([None, "", *PREFIXES]))
+    # The same prefix for something else than in the message around it, too.
+    spaces = {name: draw(st.sampled_from([uri, "urn:other"])) for name, uri in PREFIXES.items() if draw(st.booleans())}
+    if prefix is not None:
+        spaces[prefix or None] = draw(st.sampled_from([PREFIXES.get(prefix, "urn:d"), "urn:e"]))
+    element = etree.Element(f"{{{spaces[prefix or None]}}}x" if prefix is not None else "x", nsmap=spaces)
+    for name in draw(st.lists(st.sampled_from(["b", "{urn:a}b", "{urn:other}a", f"{{{names.XML}}}lang"]), unique=True)):
+        element.set(name, draw(WORDS))
+    element.text = draw(WORDS)
+    if depth:
+        for child in draw(st.lists(elements(depth=depth - 1), max_size=2)):
+            element.append(child)
+            child.tail = draw(WORDS)
+    return element
+
+
+def assert_canonical_and_signed(forge, message):
+    """Each part is in the message as libxml2 makes it, its digest is in SignedInfo; xmlsec and our verifier agree."""
+    root = etree.fromstring(message)
+    (signature,) = root.iter(names.DS_SIGNATURE)
+    digests = [digest.text for digest in root.iter(names.DS_DIGEST_VALUE)]
+    header = [next(root.iter(tag)) for tag in (names.WSSE_TOKEN, names.WSU_TIMESTAMP)]
+    for part, digest in zip((*header, root.find(names.SOAP_BODY)), digests, strict=True):
+        data = etree.tostring(part, method="c14n", exclusive=True, with_comments=False)
+        assert base64.b64encode(hashlib.sha256(data).digest()).decode() == digest
+        if part in header:
+            assert data in message
+    assert etree.tostring(signature[0], method="c14n", exclusive=True, with_comments=False) in message
+    context = xmlsec.SignatureContext()
+    for part in (*header, root.find(names.SOAP_BODY)):
+        context.register_id(part, "Id", names.WSU)
+    certificate = forge.credential.certificate.public_bytes(Encoding.PEM)
+    context.key = xmlsec.Key.from_memory(certificate, xmlsec.KeyFormat.CERT_PEM)
+    context.verify(signature)
+    assert forge.refusal(message) == "accepted"
+
+
+@given(payload=payloads())
+def test_sec_40_what_is_hashed_is_what_is_sent(forge, payload):
+    """For any payload, parts and SignedInfo are canonical as they stand; xmlsec and our verifier accept (SEC-40)."""
+    said = [(element.tag, dict(element.attrib), element.text, element.tail) for element in payload.iter()]
+    message = sign_payload(payload, signer=forge.signer, now=forge.now)
+    assert_canonical_and_signed(forge, message)
+    (sent,) = etree.fromstring(message).find(names.SOAP_BODY)
+    assert [(element.tag, dict(element.attrib), element.text, element.tail) for element in sent.iter()] == said
+
+
+@given(payload=payloads(), prefix=st.sampled_from(["", "soapenv", "wsse", "wsu", "ds", "place"]))
+def test_sec_40_a_header_is_signed_in_any_envelope(forge, payload, prefix):
+    """Whatever an envelope declares, the parts of our header stay what was hashed (SEC-40)."""
+    spaces = {"soapenv": names.SOAP11, "wsu": "urn:u", "wsse": "urn:s", "ds": "urn:d", prefix or None: names.SOAP11}
+    declared = " ".join(f'xmlns{":" if name else ""}{name or ""}="{uri}"' for name, uri in spaces.items())
+    colon = f"{prefix}:" if prefix else ""
+    envelope = (
+        f"<{colon}Envelope {declared}><{colon}Body>{etree.tostring(payload).decode()}</{colon}Body></{colon}Envelope>"
+    )
+    assert_canonical_and_signed(forge, sign(envelope.encode(), signer=forge.signer, now=forge.now))
+
+
+def test_a_payload_is_signed_as_its_envelope_would_be(forge):
+    """Both ways of signing make a message of one shape, of one lifetime, with new ids each time (design 1.1)."""
+    envelope = etree.fromstring(forge.request)
+    (payload,) = envelope.find(names.SOAP_BODY)
+    roots = [
+        etree.fromstring(sign(envelope, signer=forge.signer, now=forge.now)),
+        etree.fromstring(sign_payload(payload, signer=forge.signer, now=forge.now)),
+    ]
+    shapes = [[element.tag for element in root.iter()] for root in roots]
+    assert shapes[0] == shapes[1]
+    assert roots[0].findtext(f".//{names.WSU_EXPIRES}") == roots[1].findtext(f".//{names.WSU_EXPIRES}")
+    first, second = (set(root.xpath("//@*[local-name()='Id']")) for root in roots)
+    assert len(first | second) == 6
+
+
+def test_a_payload_without_canonical_form_is_not_signed(forge):
+    """A relative namespace URI is refused in one sentence."""
+    with pytest.raises(UsageError, match="canonical form"):
+        sign_payload(etree.fromstring('<x xmlns="relative"/>'), signer=forge.signer, now=forge.now)
 
 
 def test_header_is_made(forge):

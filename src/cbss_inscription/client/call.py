@@ -18,9 +18,9 @@ from cbss_inscription.domain.customer import InformationCbss
 from cbss_inscription.domain.errors import MessageRejected, UsageError
 from cbss_inscription.domain.requests import HealthCheck, Request
 from cbss_inscription.domain.results import Result
-from cbss_inscription.envelope.soap11 import envelope_of, read_reply, write_envelope
+from cbss_inscription.envelope.soap11 import read_reply, write_envelope
 from cbss_inscription.safe_xml import parse
-from cbss_inscription.security.sign import Signer, sign
+from cbss_inscription.security.sign import Signer, sign_payload
 from cbss_inscription.xml_limits import XmlLimits
 
 ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
@@ -86,7 +86,7 @@ def prepare_in(dialect: Dialect, request: Request, *, signer: Signer | None, now
             "Content-Type": "text/xml; charset=utf-8",
             "SOAPAction": f'"{dialect.soap_action(request)}"',
         },
-        body=write_envelope(element) if signer is None else sign(envelope_of(element), signer=signer, now=now),
+        body=write_envelope(element) if signer is None else sign_payload(element, signer=signer, now=now),
     )
 
 

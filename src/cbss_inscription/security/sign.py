@@ -1,6 +1,9 @@
 """A request signed the RSZ way: token, timestamp and Body under one signature, rsa-sha256 (design 1.1).
 
 A key on an elliptic curve signs by the algorithm of its curve, for services that allow it.
+
+The Security header is text with places for what differs. Its signed parts are in canonical form as they stand, each
+with the declarations that it needs, so that what is hashed are the bytes that are sent.
 """
 
 from __future__ import annotations
@@ -31,6 +34,36 @@ from cbss_inscription.security.policy import LIFETIME_SECONDS_MAX
 
 LIFETIME_SECONDS: Final = 60
 """From Created to Expires; what Smals' own connector sends (design 1.1)."""
+
+_TOKEN: Final = (
+    f'<wsse:BinarySecurityToken xmlns:wsse="{names.WSSE}" xmlns:wsu="{names.WSU}" EncodingType="{names.BASE64_BINARY}"'
+    f' ValueType="{names.X509_V3}" wsu:Id="%s">%s</wsse:BinarySecurityToken>'
+)
+_TIMESTAMP: Final = (
+    f'<wsu:Timestamp xmlns:wsu="{names.WSU}" wsu:Id="%s"><wsu:Created>%s</wsu:Created><wsu:Expires>%s</wsu:Expires>'
+    "</wsu:Timestamp>"
+)
+_REFERENCE: Final = (
+    '<ds:Reference URI="#%s"><ds:Transforms>'
+    f'<ds:Transform Algorithm="{names.EXC_C14N}"></ds:Transform></ds:Transforms>'
+    f'<ds:DigestMethod Algorithm="{names.SHA256}"></ds:DigestMethod><ds:DigestValue>%s</ds:DigestValue></ds:Reference>'
+)
+_SIGNED_INFO: Final = (
+    f'<ds:SignedInfo xmlns:ds="{names.DS}">'
+    f'<ds:CanonicalizationMethod Algorithm="{names.EXC_C14N}"></ds:CanonicalizationMethod>'
+    '<ds:SignatureMethod Algorithm="%s"></ds:SignatureMethod>%s%s%s</ds:SignedInfo>'
+)
+_SECURITY: Final = (
+    f'<wsse:Security xmlns:wsse="{names.WSSE}" xmlns:soapenv="{names.SOAP11}" soapenv:mustUnderstand="1">%s%s'
+    f'<ds:Signature xmlns:ds="{names.DS}">%s<ds:SignatureValue>%s</ds:SignatureValue>'
+    "<ds:KeyInfo><wsse:SecurityTokenReference>"
+    f'<wsse:Reference URI="#%s" ValueType="{names.X509_V3}"/>'
+    "</wsse:SecurityTokenReference></ds:KeyInfo></ds:Signature></wsse:Security>"
+)
+_MESSAGE: Final = (
+    "<?xml version='1.0' encoding='UTF-8'?>\n"
+    f'<soapenv:Envelope xmlns:soapenv="{names.SOAP11}"><soapenv:Header>%s</soapenv:Header>%s</soapenv:Envelope>'
+)
 
 # So that a wsu:Id on a Body whose sender did not declare the prefix is not called ns0:Id.
 etree.register_namespace("wsu", names.WSU)
@@ -106,15 +139,52 @@ def sign(
     elif not ID.fullmatch(body_id):
         raise UsageError("The wsu:Id of the request's Body cannot be referred to by a signature.")
 
-    security = etree.SubElement(header, names.WSSE_SECURITY, nsmap={"wsse": names.WSSE, "wsu": names.WSU})
-    security.set(names.SOAP_MUST_UNDERSTAND, "1")
-    token = _add_token(security, signer)
-    timestamp = _add_timestamp(security, now, lifetime_seconds)
+    place = _new_id("place-")  # where the header goes: as an element it would be written with other declarations
+    etree.SubElement(header, place)
+    security = _security_of(_canonical_body(body), body_id, signer=signer, now=now, lifetime_seconds=lifetime_seconds)
+    message = etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=True)
+    return message.replace(f"<{place}/>".encode(), security.encode())
+
+
+def sign_payload(element: _Element, *, signer: Signer, now: datetime) -> bytes:
+    """The signed request whose Body holds `element`, which is moved; it lives for `LIFETIME_SECONDS`.
+
+    As `sign` makes it of an envelope, for whoever asks often: nothing is copied, and the Body goes in canonical form.
+    Raises UsageError when it has none.
+    """
+    body = etree.Element(names.SOAP_BODY, nsmap={"soapenv": names.SOAP11, "wsu": names.WSU})
+    body_id = _new_id("id-")
+    body.set(names.WSU_ID, body_id)
+    body.append(element)
+    data = _canonical_body(body)
+    security = _security_of(data, body_id, signer=signer, now=now, lifetime_seconds=LIFETIME_SECONDS)
+    return (_MESSAGE % (security, data.decode())).encode()
+
+
+def _canonical_body(body: _Element) -> bytes:
     try:
-        _add_signature(security, signer, parts=(token, timestamp, body))
+        return canonical(body)
     except CanonicalizationError:
         raise UsageError("The request has no canonical form (a relative namespace URI, for one).") from None
-    return etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=True)
+
+
+def _security_of(body: bytes, body_id: str, *, signer: Signer, now: datetime, lifetime_seconds: int) -> str:
+    """The Security header that signs a canonical Body."""
+    token_id, timestamp_id = _new_id("X509-"), _new_id("TS-")
+    token = _TOKEN % (token_id, base64.b64encode(signer.certificate_der).decode())
+    timestamp = _TIMESTAMP % (timestamp_id, _instant(now), _instant(now + timedelta(seconds=lifetime_seconds)))
+    signed_info = _SIGNED_INFO % (
+        signer.algorithm.uri,
+        _REFERENCE % (token_id, _digest(token.encode())),
+        _REFERENCE % (timestamp_id, _digest(timestamp.encode())),
+        _REFERENCE % (body_id, _digest(body)),
+    )
+    value = base64.b64encode(signer.sign_bytes(signed_info.encode())).decode()
+    return _SECURITY % (token, timestamp, signed_info, value, token_id)
+
+
+def _digest(data: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
 
 
 def _read_request(envelope: bytes | _Element) -> _Element:
@@ -139,44 +209,6 @@ def _header_and_body(root: _Element) -> tuple[_Element, _Element]:
     header = root.makeelement(names.SOAP_HEADER)
     root.insert(0, header)
     return header, bodies[0]
-
-
-def _add_token(security: _Element, signer: Signer) -> _Element:
-    token = etree.SubElement(security, names.WSSE_TOKEN)
-    token.set("EncodingType", names.BASE64_BINARY)
-    token.set("ValueType", names.X509_V3)
-    token.set(names.WSU_ID, _new_id("X509-"))
-    token.text = base64.b64encode(signer.certificate_der).decode()
-    return token
-
-
-def _add_timestamp(security: _Element, now: datetime, lifetime_seconds: int) -> _Element:
-    timestamp = etree.SubElement(security, names.WSU_TIMESTAMP)
-    timestamp.set(names.WSU_ID, _new_id("TS-"))
-    etree.SubElement(timestamp, names.WSU_CREATED).text = _instant(now)
-    etree.SubElement(timestamp, names.WSU_EXPIRES).text = _instant(now + timedelta(seconds=lifetime_seconds))
-    return timestamp
-
-
-def _add_signature(security: _Element, signer: Signer, *, parts: tuple[_Element, _Element, _Element]) -> None:
-    token = parts[0]
-    signature = etree.SubElement(security, names.DS_SIGNATURE, nsmap={"ds": names.DS})
-    signed_info = etree.SubElement(signature, names.DS_SIGNED_INFO)
-    etree.SubElement(signed_info, names.DS_CANONICALIZATION_METHOD, Algorithm=names.EXC_C14N)
-    etree.SubElement(signed_info, names.DS_SIGNATURE_METHOD, Algorithm=signer.algorithm.uri)
-    for part in parts:
-        reference = etree.SubElement(signed_info, names.DS_REFERENCE, URI=f"#{part.get(names.WSU_ID)}")
-        transforms = etree.SubElement(reference, names.DS_TRANSFORMS)
-        etree.SubElement(transforms, names.DS_TRANSFORM, Algorithm=names.EXC_C14N)
-        etree.SubElement(reference, names.DS_DIGEST_METHOD, Algorithm=names.SHA256)
-        digest = hashlib.sha256(canonical(part)).digest()
-        etree.SubElement(reference, names.DS_DIGEST_VALUE).text = base64.b64encode(digest).decode()
-    value = etree.SubElement(signature, names.DS_SIGNATURE_VALUE)
-    value.text = base64.b64encode(signer.sign_bytes(canonical(signed_info))).decode()
-    key_info = etree.SubElement(signature, names.DS_KEY_INFO)
-    reference = etree.SubElement(etree.SubElement(key_info, names.WSSE_TOKEN_REFERENCE), names.WSSE_REFERENCE)
-    reference.set("URI", f"#{token.get(names.WSU_ID)}")
-    reference.set("ValueType", names.X509_V3)
 
 
 def _new_id(prefix: str) -> str:
