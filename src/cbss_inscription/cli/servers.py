@@ -175,9 +175,9 @@ def _serve(settings: Path, service: Service) -> None:
         try:
             _wait(check)
         except KeyboardInterrupt:
-            if listeners.drain_seconds:
-                console.print("Draining: a second signal stops at once.", highlight=False)
             try:
+                if listeners.drain_seconds:
+                    console.print("Draining: a second signal stops at once.", highlight=False)
                 listeners.drain()
             finally:
                 _ignore_signals()
