@@ -150,7 +150,7 @@ def test_a_fault_is_an_exception_with_code_and_ticket(sandbox: RunningSandbox, s
         assert isinstance(fault, FaultReceived)
         assert (fault.code, fault.fault_code, fault.is_ours, fault.retry) == ("SOA-01001", "Client", True, False)
         assert fault.message
-        assert fault.ticket in {line["ticket_cbss"] for line in sandbox.log_lines()}
+        assert fault.ticket in {line.get("ticket_cbss") for line in sandbox.log_lines()}
 
 
 # -- no way to the service ---------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ REFUSALS = (
     "VersionMismatch",
     "WsiViolation",
 )
-GATE_READERS = ("_read_", "_decode_")
+GATE_READERS = ("_read_", "read_", "decode_")
 
 
 def _reasons_in_the_source() -> set[str]:

@@ -124,7 +124,7 @@ async def write(connection: Connection, done: WorkDone) -> None:
             b"".join((begin, of_number(ssin), customer, of_text(context), of_spans(spans), of_moments(times)))
             for ssin, context, (spans, times) in done.new_sets
         ]
-        await _copy(connection, "copy_new_line_sets", rows)
+        await _copy(connection, QUERIES["copy_new_line_sets"], rows)
     if done.changed_sets:
         changed = [
             (ssin, context, write_spans(spans), _times(times)) for ssin, context, (spans, times) in done.changed_sets
@@ -152,14 +152,14 @@ async def write(connection: Connection, done: WorkDone) -> None:
             )
             for one in done.history
         ]
-        await _copy(connection, "copy_history", rows)
+        await _copy(connection, QUERIES["copy_history"], rows)
     if done.answered:
         begin = row_of(5) + customer
         rows = [
             b"".join((begin, of_text(ticket), of_bytes(content), of_bytes(answer), changed_at))
             for ticket, content, answer in done.answered
         ]
-        await _copy(connection, "copy_answered_declarations", rows)
+        await _copy(connection, QUERIES["copy_answered_declarations"], rows)
     await _write_records(connection, done)
 
 
@@ -170,12 +170,12 @@ async def _write_records(connection: Connection, done: WorkDone) -> None:
     records = [(of_bytes(entry.ticket.bytes), entry) for entry in done.records]
     begin = row_of(3) + received_at
     rows = [b"".join((begin, ticket, of_text(entry.content))) for ticket, entry in records]
-    await _copy(connection, "copy_audit_records", rows)
+    await _copy(connection, QUERIES["copy_audit_records"], rows)
     begin = row_of(3)
     rows = [
         b"".join((begin, of_bytes(person), received_at, ticket)) for ticket, entry in records for person in entry.hashes
     ]
-    await _copy(connection, "copy_audit_persons", rows)
+    await _copy(connection, QUERIES["copy_audit_persons"], rows)
     begin = row_of(4)
     kept = [
         b"".join((begin, ticket, received_at, of_text(entry.evidence.key), of_bytes(entry.evidence.sealed)))
@@ -183,7 +183,7 @@ async def _write_records(connection: Connection, done: WorkDone) -> None:
         if entry.evidence is not None
     ]
     if kept:
-        await _copy(connection, "copy_audit_evidence", kept)
+        await _copy(connection, QUERIES["copy_audit_evidence"], kept)
     counted = Counter(entry.counted for entry in done.records if entry.counted is not None)
     if counted:
         calls = {replace(call, is_refused=False) for call in counted}
@@ -208,7 +208,7 @@ def _counts(call: CountedCall, counted: Counter[CountedCall]) -> dict[str, objec
 
 
 async def _copy(connection: Connection, query: str, rows: Iterable[bytes]) -> None:
-    async with connection.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
+    async with connection.cursor() as cursor, cursor.copy(query) as copy:
         await copy.write(whole(rows))
 
 
