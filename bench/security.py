@@ -44,10 +44,8 @@ from cbss_inscription.xml_limits import XmlLimits, XmlShape
 MEBIBYTE: Final = 1_048_576
 DEFAULT_POLICY: Final = SecurityPolicy()
 
-GOAL_SECONDS: Final = 0.15e-3
-"""The design's goal for a genuine 5 kB message, certificate remembered (performance.md): told, not demanded."""
-VERIFY_SECONDS: Final = 1e-3
-"""What it demands of the same message (SEC-87)."""
+VERIFY_SECONDS: Final = 0.15e-3
+"""The design's goal for a genuine 5 kB message, certificate remembered (performance.md); SEC-87 asks for 1 ms."""
 XMLSEC_RATIO: Final = 1.5
 """At most half as much again as python-xmlsec takes for the signature alone: no grammar, limits, trust or times."""
 SIGNXML_RATIO: Final = 0.5
@@ -60,9 +58,10 @@ ORACLE_SECONDS: Final = 0.005
 """Between a failed signature and a failed digest, both of one size (SEC-64)."""
 ORACLE_BYTES_MAX: Final = 262_144
 """Up to which size; whether a signature is good, anybody can compute from the message, so nothing is told by it."""
-DEARER_RATIO: Final = 2.0
+DEARER_RATIO: Final = 2.5
 """A hostile message against the dearest that is accepted at its size: libxml2 reads all attributes and namespaces of an
-element before anybody can count them. Whatever else is refused costs a fraction."""
+element before anybody can count them (2.2 times, since what is accepted became cheaper). Whatever else is refused costs
+a fraction, and all of it is held to `HOSTILE_SECONDS`."""
 SPOILT_RATIO: Final = 1.25
 """A spoilt message against the same unspoilt: less work, and a quarter for noise."""
 
@@ -255,7 +254,7 @@ class Bench:
             value=scaled * 1e3,
             unit="ms",
             most=VERIFY_SECONDS * 1e3,
-            note=f"ours by parse and RSA, times 43 µs; the goal is {GOAL_SECONDS * 1e3} ms",
+            note="ours by parse and RSA, times 43 µs",
         )
         for name, most in (("python-xmlsec", XMLSEC_RATIO), ("signxml", SIGNXML_RATIO)):
             value = ratio(taken["ours"], taken[name])
@@ -264,7 +263,7 @@ class Bench:
     def growth(self) -> Iterator[Figure]:
         """Cost of a byte as messages grow (SEC-87)."""
         table = "growth"
-        messages = {size: self.genuine(lines(size)) for size in (50_000, 200_000, MEBIBYTE - 4_000)}
+        messages = {size: self.genuine(lines(size)) for size in (50_000, 200_000, MEBIBYTE - 5_000)}
         calls: dict[str, Callable[[], object]] = {}
         for size, message in messages.items():
             assert self.judged(message) == "accepted"
@@ -353,15 +352,17 @@ class Bench:
     def oracle(self) -> Iterator[Figure]:
         """How long a failed signature and a failed digest take, at one size (SEC-64); neither dearer than a success."""
         table = "failed signature and failed digest"
-        for size in (1_000, 50_000, MEBIBYTE - 4_000):
+        for size in (1_000, 50_000, MEBIBYTE - 5_000):
             good = self.genuine(lines(size))
-            digest, signature = etree.fromstring(good), etree.fromstring(good)
+            accepted, digest, signature = etree.fromstring(good), etree.fromstring(good), etree.fromstring(good)
             for root, spoilt in ((digest, names.DS_DIGEST_VALUE), (signature, names.DS_SIGNATURE_VALUE)):
                 *_, value = root.iter(spoilt)
                 text = value.text or ""
                 value.text = ("B" if text[0] == "A" else "A") + text[1:]
             self.resign(digest)
-            messages = {"accepted": good, "digest": etree.tostring(digest), "signature": etree.tostring(signature)}
+            # All written alike: a form that is known takes half of what one that is not known does, genuine or not.
+            roots = {"accepted": accepted, "digest": digest, "signature": signature}
+            messages = {name: etree.tostring(root) for name, root in roots.items()}
             judged = {name: self.judged(message) for name, message in messages.items()}
             assert judged == {"accepted": "accepted", "digest": "signature-digest", "signature": "signature-value"}, (
                 judged
