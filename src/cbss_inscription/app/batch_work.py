@@ -49,6 +49,9 @@ from cbss_inscription.storage.volumes import StoredVolumes
 
 CONNECTIONS: Final = 4
 """Connections of one worker: for the chunk, its files, and what looks after volumes and seals."""
+COLLECTED_AFTER: Final = (50_000, 20, 50)
+"""New objects after which the garbage collector looks for circles, and how often for older ones: a chunk makes many
+objects and no circles, and looking after every 700, as is Python's default, was a seventh of a worker's time."""
 NICENESS: Final = 10
 """What a worker gives way to on its own machine: whoever answers a caller."""
 IDLE_SECONDS: Final = 0.5
@@ -200,6 +203,7 @@ def work_on_batches(settings_path: Path, *, until_idle: bool = False) -> int:
     worker = BatchWorker(settings)
     # What is there now stays: a thirtieth of the time went into looking through it again and again for what can go.
     gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
 
     async def run() -> int:
         stopping = asyncio.Event()
