@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -180,6 +181,38 @@ def test_sec_48_a_look_at_files(tmp_path):
         ("reloaded", "file"),
     ]
     assert made == [b"1", b"bad", b"x", b"cause", b"2"]
+
+
+@pytest.mark.parametrize(("content", "value", "told"), [(b"bad", 1, "failed"), (b"2", 2, "reloaded")])
+def test_sec_48_what_the_log_could_not_be_told_is_told_later(tmp_path, content, value, told):
+    """While the log cannot be written a look raises nothing and does its work; what it found is told once (SEC-48)."""
+    file = tmp_path / "file"
+    file.write_bytes(b"1")
+
+    class Full(Kept):
+        is_full = True
+
+        def reloaded(self, *, what, digest):
+            self.write(super().reloaded, what=what, digest=digest)
+
+        def reload_failed(self, *, what, reason):
+            self.write(super().reload_failed, what=what, reason=reason)
+
+        def write(self, tell, **said):
+            if self.is_full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            tell(**said)
+
+    log = Full()
+    source = Reloaded("file", [str(file)], lambda contents: int(contents[0]), log=log, settle_seconds=0)
+    file.write_bytes(content)
+    for _ in range(2):
+        source.look()
+    assert (source.current(), log.told) == (value, [])
+    log.is_full = False
+    for _ in range(2):
+        source.look()
+    assert [kind for kind, _ in log.told] == [told]
 
 
 def test_sec_48_a_file_that_is_still_being_written_waits(tmp_path, monkeypatch):

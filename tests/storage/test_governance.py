@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -281,6 +282,26 @@ def test_sec_48_a_database_that_is_away_keeps_the_old_rules(
     rules.look()
     assert [line[0] for line in told.lines] == ["failed", "reloaded"]
     assert told.lines[0][2] == "database"
+
+
+def test_sec_48_a_log_that_cannot_be_written_keeps_no_version_from_its_force(
+    office: Office, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the next version is in force at the next look, which the log is told when it can be (SEC-48)."""
+    rules, told = worker
+
+    class Full(list[tuple[str, str, str]]):
+        def append(self, _: tuple[str, str, str]) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    office.put(rule(remarks="x"))
+    with monkeypatch.context() as broken:
+        broken.setattr(told, "lines", Full())
+        rules.look()
+    assert rules.current().access_rules == (rule(remarks="x"),)
+    rules.look()
+    rules.look()
+    assert [kind for kind, *_ in told.lines] == ["reloaded"]
 
 
 def test_a_database_that_does_not_answer_is_temporarily_unavailable(office: Office) -> None:

@@ -71,6 +71,27 @@ class ReloadLog(Protocol):
         ...
 
 
+class _Line:
+    """The newest line for the log: one that cannot be written, on a full disk for one, is there for the next look."""
+
+    def __init__(self) -> None:
+        self._write: Callable[[], None] | None = None
+
+    def put(self, write: Callable[[], None]) -> None:
+        """Nothing; this is what is to be told, and what was not told before is out of date."""
+        self._write = write
+
+    def tell(self) -> None:
+        """Nothing; the line, if there is one, is written, or kept. Never raises."""
+        if self._write is None:
+            return
+        try:
+            self._write()
+        except Exception:  # noqa: BLE001  # there is nowhere to say so, and the worker serves on
+            return
+        self._write = None
+
+
 class Reloaded(Generic[_Value]):
     """The value that files make, the newest that could be made. Raises `UsageError` when the first cannot."""
 
@@ -94,6 +115,7 @@ class Reloaded(Generic[_Value]):
         self._digest = _digest_of(contents)
         self._failed_digest: str | None = None
         self._reason: str | None = None
+        self._line = _Line()
         self._current = make(contents)
 
     def current(self) -> _Value:
@@ -102,6 +124,10 @@ class Reloaded(Generic[_Value]):
 
     def look(self) -> None:
         """Nothing; when files changed, what they say is in force, or the log says why not. Blocks; never raises."""
+        self._take_what_changed()
+        self._line.tell()
+
+    def _take_what_changed(self) -> None:
         stamps = self._stamps()
         if stamps == self._seen and self._reason is None:
             return
@@ -123,9 +149,9 @@ class Reloaded(Generic[_Value]):
                 self._failed_digest = digest
                 self._current = self._make(contents)
                 self._digest = digest
-                self._log.reloaded(what=self._what, digest=digest)
-            elif self._reason is not None:
-                self._log.reloaded(what=self._what, digest=digest)  # as it was before it was broken
+                self._line.put(partial(self._log.reloaded, what=self._what, digest=digest))
+            elif self._reason is not None:  # as it was before it was broken
+                self._line.put(partial(self._log.reloaded, what=self._what, digest=digest))
         except UsageError as error:
             self._tell(_told(error))
         except Exception as error:  # noqa: BLE001  # whatever is wrong with a file, the worker serves on
@@ -136,7 +162,7 @@ class Reloaded(Generic[_Value]):
 
     def _tell(self, reason: str) -> None:
         if reason != self._reason:
-            self._log.reload_failed(what=self._what, reason=reason)
+            self._line.put(partial(self._log.reload_failed, what=self._what, reason=reason))
         self._reason = reason
 
     def _read(self) -> list[bytes]:
@@ -282,6 +308,7 @@ class GovernedRules:
         self._log = log
         self._check_again_seconds = check_again_seconds
         self._reason: str | None = None
+        self._line = _Line()
         self._checked_in_vain: tuple[tuple[int, str], float] | None = None
         self._digests: tuple[str, ...] = ()
         self._current = self._load()
@@ -295,6 +322,10 @@ class GovernedRules:
 
         It never goes back: a record that ends before the version in force, or tells that version otherwise, is broken.
         """
+        self._take_what_changed()
+        self._line.tell()
+
+    def _take_what_changed(self) -> None:
         head = None
         try:
             head = self._record.head()
@@ -314,7 +345,8 @@ class GovernedRules:
             self._tell(type(error).__qualname__)
         else:
             if self._log is not None:
-                self._log.reloaded(what=RULES, digest=self._digests[-1][:DIGEST_CHARACTERS])
+                digest = self._digests[-1][:DIGEST_CHARACTERS]
+                self._line.put(partial(self._log.reloaded, what=RULES, digest=digest))
             self._checked_in_vain = self._reason = None
 
     def _load(self) -> AccessRules:
@@ -337,7 +369,7 @@ class GovernedRules:
 
     def _tell(self, reason: str) -> None:
         if reason != self._reason and self._log is not None:
-            self._log.reload_failed(what=RULES, reason=reason)
+            self._line.put(partial(self._log.reload_failed, what=RULES, reason=reason))
         self._reason = reason
 
 
