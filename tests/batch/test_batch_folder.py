@@ -401,6 +401,23 @@ async def test_full_disk_keeps_nothing_from_being_taken_later(
     assert _names(folder.work) == []
 
 
+def test_folder_that_cannot_be_locked_costs_no_descriptor(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a disk has no locks to give, each look leaves as many files open as there were (rule 54)."""
+    folder = BatchFolder(tmp_path)
+    _put(folder, office.sign())
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("cbss_inscription.batch.folder.fcntl.flock", no_locks)
+    before = _names(Path("/proc/self/fd"))
+    with pytest.raises(OSError, match="No locks available"):
+        list(folder.take())
+    assert _names(Path("/proc/self/fd")) == before
+
+
 async def test_database_that_is_away_costs_no_batch(office: Office, tmp_path: Path) -> None:
     """While the database is away a file waits in `work`, and is taken in when it is back (rule 54)."""
     folder, desk = BatchFolder(tmp_path), Desk()
