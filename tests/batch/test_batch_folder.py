@@ -16,7 +16,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from msgspec import structs
 
 from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
 from cbss_inscription.batch.folder_work import FolderWork
@@ -31,6 +30,7 @@ from cbss_inscription.batch.told import Told
 from cbss_inscription.contract.batch import Manifest, ManifestFile
 from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchState, BatchStatus, Submitted
 from cbss_inscription.domain.errors import (
+    ContentViolation,
     MessageRejected,
     NotAuthenticated,
     SchemaViolation,
@@ -38,7 +38,6 @@ from cbss_inscription.domain.errors import (
     TemporarilyUnavailable,
 )
 from cbss_inscription.domain.exchange import Caller
-from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.security.sign import Signer
@@ -165,8 +164,7 @@ class Desk:
         self.lines: dict[UUID, list[BatchLine]] = {}
         self.state = BatchState.DONE
         self.away = False
-        self.application_urn = "pcsa:web"
-        self.header = HEADER
+        self.is_anothers = False
         self.forgotten = False
         self.told: list[tuple[str, str]] = []
 
@@ -175,6 +173,8 @@ class Desk:
             raise TemporarilyUnavailable("database")
         key = (header.sender.organization_identification.key, header.sequence_number)
         if key in self.batches:
+            if self.is_anothers:
+                raise ContentViolation("batch-used")
             if self.batches[key][0] == digest:
                 return Submitted(batch_id=self.batches[key][1], is_repeat=True)
             raise SequenceViolation("sequence-used", expected=key[1] + 1)
@@ -186,7 +186,7 @@ class Desk:
         (digest,) = [digest for digest, found in self.batches.values() if found == batch_id]
         count = len(self.lines[batch_id])
         return BatchStatus(
-            batch_id=batch_id, header=self.header, digest=digest, application_urn=self.application_urn,
+            batch_id=batch_id, header=HEADER, digest=digest, application_urn="pcsa:web",
             cbe_number="0206731645", state=self.state, line_count=count,
             lines_answered=0 if self.forgotten else count, lines_waiting=0, cut_after=None, outcomes=(),
             submitted_at=NOW, began_at=NOW, finished_at=NOW,
@@ -347,15 +347,14 @@ async def test_broken_file_is_refused_with_its_line(office: Office, tmp_path: Pa
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"application_urn": "pcsa:other"}, "batch-used"),
-        ({"header": structs.replace(HEADER, legal_context=LegalContext("PCSA:OTHER"))}, "batch-used"),
+        ({"is_anothers": True}, "batch-used"),
         ({"forgotten": True}, "answers-forgotten"),
     ],
 )
 async def test_first_answers_are_for_who_asked_first(
     office: Office, tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
-    """A file that another application sent, or under another context, or too long ago, is refused (SEC-58, rule 38)."""
+    """A file that is somebody else's batch, or was sent too long ago, is refused (SEC-58, rule 38)."""
     folder, desk = BatchFolder(tmp_path), Desk()
     work = _work(folder, desk, office)
     _put(folder, office.sign())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,17 +19,31 @@ from cbss_inscription.batch import engine
 from cbss_inscription.batch.files import Chain, FilesOneByOne, FilesTogether
 from cbss_inscription.domain.batch import BatchLine, BatchState
 from cbss_inscription.domain.errors import (
+    ContentViolation,
     NotAuthorized,
     RepertoryUnavailable,
     SequenceViolation,
     TemporarilyUnavailable,
 )
+from cbss_inscription.domain.exchange import Caller
+from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.domain.ssin import Ssin
 from tests.batch.works import Works, consultation, digest_of, header, insertion
-from tests.repertory.office import CALLER, OTHER, OWN, move_lines, permission_of, person_of, rules_of, ssin_of
+from tests.repertory.office import (
+    CALLER,
+    GROUND,
+    OTHER,
+    OTHER_GROUND,
+    OWN,
+    move_lines,
+    permission_of,
+    person_of,
+    rules_of,
+    ssin_of,
+)
 
 DAY = date(2024, 1, 1)
 PERSONS = tuple(person_of(index) for index in range(1, 41))
@@ -74,6 +89,31 @@ async def test_the_same_file_again_is_the_same_batch(works: Works) -> None:
     assert (again.batch_id, again.is_repeat, first.is_repeat) == (first.batch_id, True, False)
     assert await works.work() == 0
     assert works.rows("SELECT count(*) FROM audit_record") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    ("caller", "context"),
+    [
+        (dataclasses.replace(CALLER, application_urn="urn:another"), GROUND),
+        (dataclasses.replace(CALLER, cbe_number="0308357159"), GROUND),
+        (CALLER, OTHER_GROUND),
+    ],
+    ids=["application", "organisation", "context"],
+)
+async def test_the_same_file_of_somebody_else_is_refused(works: Works, caller: Caller, context: LegalContext) -> None:
+    """A file that another application or organisation sent, or that was sent under another context, is not that batch,
+    whose answers may be none of theirs (SEC-58, rule 38).
+    """
+    works.submit(days(1))
+    (rule,) = RULES.access_rules
+    works.rules = replace(
+        rules_of(permission_of(OWN, cbe_number=caller.cbe_number, application_urns=(caller.application_urn,))),
+        access_rules=(replace(rule, application_urn=caller.application_urn, cbe_number=caller.cbe_number),),
+    )
+    with pytest.raises(ContentViolation) as refused:
+        works.intake.submit(header(legal_context=context), digest=digest_of(), caller=caller, lines=days(1))
+    assert refused.value.reason == "batch-used"
+    assert works.rows("SELECT count(*) FROM batch") == [(1,)]
 
 
 async def test_another_file_with_a_used_sequence_number_is_refused(works: Works) -> None:

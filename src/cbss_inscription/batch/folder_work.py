@@ -159,20 +159,6 @@ class FolderWork:
             caller=signed.caller,
             lines=lines_of(taken.file, signed, self._limits),
         )
-        if submitted.is_repeat and not is_same_batch(await self._source.status(submitted.batch_id), signed):
-            raise ContentViolation("batch-used")
         form = BatchFormat(signed.manifest.file.format)
         taken.note_submitted(submitted.batch_id, form, is_repeat=submitted.is_repeat)
         self._log.took(taken.name, submitted, seconds=(self._clock() - began).total_seconds())
-
-
-def is_same_batch(status: BatchStatus | None, signed: SignedManifest) -> bool:
-    """Whether a batch that has this file is the one of this manifest: of the application, and under the legal context.
-
-    To another one its answers may be none: they are what the access rules of those who asked allowed.
-    """
-    caller, header = signed.caller, signed.manifest.header
-    return status is not None and (
-        (status.application_urn, status.cbe_number, status.header.legal_context)
-        == (caller.application_urn, caller.cbe_number, header.legal_context)
-    )

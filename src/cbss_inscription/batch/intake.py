@@ -56,8 +56,9 @@ class BatchIntake:
         """The batch of a file with this digest, submitted by this application; of the same file, the first one.
 
         Blocks as long as the lines take to be read. Raises `NotAuthorized` when the application may do nothing for the
-        organisation that sends, `SequenceViolation` when it is not the sender's next, `TemporarilyUnavailable` when
-        another one of that number is being read, and whatever the lines raise: then nothing is left of it.
+        organisation that sends, `SequenceViolation` when it is not the sender's next, `ContentViolation` when the same
+        file was somebody else's, `TemporarilyUnavailable` when another one of that number is being read, and whatever
+        the lines raise: then nothing is left of it.
         """
         now = self._clock()
         if not may_send(self._rules.current(), header, caller, now):

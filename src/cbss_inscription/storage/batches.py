@@ -15,7 +15,7 @@ import psycopg
 
 from cbss_inscription.domain.batch import BatchHeader, BatchState, BatchStatus, OutcomeCount
 from cbss_inscription.domain.customer import CustomerIdentification
-from cbss_inscription.domain.errors import SequenceViolation, TemporarilyUnavailable
+from cbss_inscription.domain.errors import ContentViolation, SequenceViolation, TemporarilyUnavailable
 from cbss_inscription.domain.exchange import Caller
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.storage.database import APPLICATION_NAME, Connection, Database, bounded
@@ -91,21 +91,25 @@ class Intake:
     def begin(self, batch: NewBatch) -> UUID | None:
         """None when the batch is the sender's next; the batch that its file is already when it was taken in before.
 
-        The first batch of a sender may have any number. Raises `SequenceViolation`.
+        The first batch of a sender may have any number. Raises `SequenceViolation`, and `ContentViolation` when the
+        file was taken in for another application, or under another legal context: to this one its answers may be none,
+        for they are what the access rules of who asked first allowed.
         """
-        header = batch.header
+        header, caller = batch.header, batch.caller
         sender = header.sender.organization_identification.key
         sought = {"sender": sender, "sequence_number": header.sequence_number}
         row = self._connection.execute(QUERIES["batches_of_sender"], sought).fetchone()
         assert row is not None
-        batch_id, digest, last = row
+        last, batch_id, digest, application_urn, cbe_number, first_header = row
         if batch_id is not None:
-            if digest == batch.digest:
-                return UUID(str(batch_id))
-            raise SequenceViolation("sequence-used", expected=last + 1)
+            if digest != batch.digest:
+                raise SequenceViolation("sequence-used", expected=last + 1)
+            asked_first = application_urn, cbe_number, read_header(first_header).legal_context
+            if asked_first != (caller.application_urn, caller.cbe_number, header.legal_context):
+                raise ContentViolation("batch-used")
+            return UUID(str(batch_id))
         if last is not None and header.sequence_number != last + 1:
             raise SequenceViolation("sequence-gap", expected=last + 1)
-        caller = batch.caller
         said = {
             "batch_id": batch.batch_id,
             "digest": batch.digest,

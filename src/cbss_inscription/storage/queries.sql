@@ -1244,8 +1244,9 @@ SELECT (max(month) + interval '1 month')::date FROM audit_archive;
 -- -- batches (docs/batch.md) --------------------------------------------------------------------------------------------
 
 -- name: batches_of_sender
--- The batch of a sender with this sequence number, if any, and its last sequence number; one row.
-SELECT batch.batch_id, batch.digest, (SELECT max(sequence_number) FROM batch WHERE sender = %(sender)s::text)
+-- The batch of a sender with this sequence number, if any, who asked for it, and its last sequence number; one row.
+SELECT (SELECT max(sequence_number) FROM batch WHERE sender = %(sender)s::text),
+       batch.batch_id, batch.digest, batch.application_urn, batch.cbe_number, batch.header
 FROM (SELECT 1) AS always
 LEFT JOIN batch ON batch.sender = %(sender)s::text AND batch.sequence_number = %(sequence_number)s::bigint;
 
