@@ -7,6 +7,7 @@ import contextlib
 import re
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -460,6 +461,23 @@ async def test_nobody_at_the_address_is_unreachable_and_nothing_was_sent(world: 
         await transport.send(world.call)
     await transport.close()
     assert (caught.value.obstacle, caught.value.was_sent) == (Obstacle.UNREACHABLE, False)
+
+
+async def test_a_server_that_accepts_and_resets_is_a_broken_connection_and_nothing_was_sent(world: World) -> None:
+    """BROKEN, for somebody was there: the handshake of TLS ends by a reset; `was_sent` is false."""
+
+    def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        at_once = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        transport = world.transport(f"https://localhost:{port}/x")
+        with pytest.raises(ServiceUnreachable, match=f"^localhost:{port} ended the connection") as caught:
+            await transport.send(world.call)
+        await transport.close()
+    assert (caught.value.obstacle, caught.value.was_sent) == (Obstacle.BROKEN, False)
 
 
 async def test_sec_04_tls_with_whom_the_profile_s_authority_vouches_for_is_kept(world: World) -> None:

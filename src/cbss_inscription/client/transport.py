@@ -365,13 +365,18 @@ def _no_reply(host: str, error: aiohttp.ClientError | TimeoutError, *, was_sent:
     untrusted = _untrusted(host, error, was_sent=was_sent)
     if untrusted is not None:
         return untrusted
-    if isinstance(error, aiohttp.ClientConnectorError):
+    if isinstance(error, aiohttp.ClientConnectorError) and not _was_connected(error.os_error):
         text, obstacle = f"{host} cannot be reached: {error.os_error}", Obstacle.UNREACHABLE
     elif isinstance(error, aiohttp.ClientResponseError):
         text, obstacle = f"{host} does not speak HTTP", Obstacle.BROKEN
     else:
         text, obstacle = f"{host} ended the connection before its reply", Obstacle.BROKEN
     return ServiceUnreachable(text, obstacle=obstacle, was_sent=was_sent)
+
+
+def _was_connected(error: OSError) -> bool:
+    """Whether there was a connection before: one may be reset while TLS begins, which aiohttp does not tell apart."""
+    return isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
 
 
 def _late(host: str, *, was_sent: bool) -> ServiceUnreachable:
