@@ -77,6 +77,13 @@ class Replica:
         except httpx.HTTPError:
             return False
 
+    def ignores(self, number: signal.Signals) -> bool:
+        """Whether a signal does nothing to it any more."""
+        assert self.process is not None
+        said = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        (ignored,) = re.findall(r"(?m)^SigIgn:\t([0-9a-f]+)$", said)
+        return bool(int(ignored, 16) >> (number - 1) & 1)
+
     def terminate(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
@@ -188,9 +195,16 @@ def test_sec_80_what_is_in_hand_is_finished_however_often_it_is_told_to_stop(
     while "fault injected" not in said.read_text(encoding="utf-8"):  # then it is in hand, for three seconds
         assert slow.is_alive()
         time.sleep(0.01)
-    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    replica.process.send_signal(signal.SIGHUP)
+    while "Draining: " not in said.read_text(encoding="utf-8"):
+        assert replica.process.poll() is None
+        time.sleep(0.01)
+    replica.process.send_signal(signal.SIGTERM)
+    while not replica.ignores(signal.SIGHUP):  # the last that it comes to ignore
+        assert replica.process.poll() is None
+        time.sleep(0.01)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         replica.process.send_signal(number)
-        time.sleep(0.1)  # signals of one kind that wait are one
     assert replica.wait() == 0
     slow.join(1)
     assert statuses == [200]
