@@ -133,7 +133,9 @@ def test_batch_goes_from_a_file_to_its_answers(
 def test_folder_takes_signed_files_and_refuses_others(
     service: BatchService, command: Command, process: Command, stranger: str, tmp_path: Path
 ) -> None:
-    """A file that is put into `in` with its manifest is taken, one that was changed is refused (SEC-39, rule 38)."""
+    """A file that is put into `in` with its manifest is taken, one that was changed is refused, and who asks how
+    it stands is told where the reason is (SEC-39, rule 38).
+    """
     file = tmp_path / "april.csv"
     file.write_text(_rows(stranger), encoding="utf-8")
     signed = command("batch", "sign", file, "--profile", service.profile, "--sequence-number", "2")
@@ -145,3 +147,7 @@ def test_folder_takes_signed_files_and_refuses_others(
     assert process("batch", "folder", "--settings", service.settings, "--once").exit_code == 0
     refusal = json.loads((service.folder / "refused" / "april.csv.refused.json").read_bytes())
     assert (refusal["code"], refusal["reason"]) == ("SOA-03007", "manifest-file")
+    asked = command("batch", "status", file, "--settings", service.settings)
+    assert asked.exit_code != 0
+    assert f"there is no batch {file}" in asked.err
+    assert f"a file of that name was refused: {service.folder / 'refused' / 'april.csv.refused.json'} says" in asked.err

@@ -196,7 +196,7 @@ class BatchFolder:
         name = self._free_name(self.refused, taken.name)
         with contextlib.suppress(FileNotFoundError):
             taken.file.rename(self.refused / name)
-        with WholeFile(self.refused / f"{name}.refused.json") as file:
+        with WholeFile(refusal_path(self.refused, name)) as file:
             file.write(msgspec.json.format(msgspec.json.encode(refusal)) + b"\n")
         (taken.place / _MANIFEST).rename(self.refused / f"{name}{MANIFEST_SUFFIX}")
         self.finish(taken)
@@ -218,9 +218,14 @@ class BatchFolder:
         return place.with_name(f".{place.name}")
 
     def _free_name(self, folder: Path, name: str) -> str:
-        if not (folder / f"{name}.refused.json").exists():
+        if not refusal_path(folder, name).exists():
             return name
         return f"{name}~{secrets.token_hex(4)}"
+
+
+def refusal_path(refused: Path, name: str) -> Path:
+    """Where it stands why the file of this name was refused."""
+    return refused / f"{name}.refused.json"
 
 
 def _locked(place: Path) -> int | None:

@@ -419,9 +419,9 @@ def _asked(
     from cbss_inscription.rest.batches import status_as_json
     from cbss_inscription.storage.batches import StoredBatches
 
-    async def work(_: Settings, database: Database) -> dict[str, Any]:
+    async def work(said: Settings, database: Database) -> dict[str, Any]:
         stored = StoredBatches(database)
-        batch_id = await _found(stored, which)
+        batch_id = await _found(stored, which, said)
         if first is not None:
             await first(stored, batch_id)
         while True:
@@ -435,7 +435,7 @@ def _asked(
     return with_database(settings, work)
 
 
-async def _found(stored: StoredBatches, which: str) -> Any:  # noqa: ANN401  # a UUID, not imported before it is needed
+async def _found(stored: StoredBatches, which: str, settings: Settings) -> Any:  # noqa: ANN401  # a UUID, not imported before it is needed
     """The id of a batch: given as such, as SENDER#NUMBER, or as the file whose manifest says both."""
     from uuid import UUID
 
@@ -455,8 +455,22 @@ async def _found(stored: StoredBatches, which: str) -> Any:  # noqa: ANN401  # a
     except InvalidCustomer as error:
         raise UsageError(f"{which}: {error}") from error
     if batch_id is None:
-        raise UsageError(f"there is no batch {which}")
+        raise UsageError(f"there is no batch {which}{'' if is_numbered else _refused(Path(which).name, settings)}")
     return batch_id
+
+
+def _refused(name: str, settings: Settings) -> str:
+    """The rest of a sentence: where it stands why a file of that name was refused in the folder; empty if none was."""
+    from cbss_inscription.batch.folder import refusal_path
+
+    if settings.batch is None or settings.batch.directory is None:
+        return ""
+    path = refusal_path(Path(settings.batch.directory) / "refused", name)
+    try:
+        is_there = path.is_file()
+    except OSError:  # the folder is another user's
+        return ""
+    return f"; a file of that name was refused: {path} says why" if is_there else ""
 
 
 def _write_answers(which: str, file: Path, settings: Path, form: BatchFormat) -> None:
@@ -466,9 +480,9 @@ def _write_answers(which: str, file: Path, settings: Path, form: BatchFormat) ->
     from cbss_inscription.cli.database import with_database
     from cbss_inscription.storage.batches import StoredBatches
 
-    async def work(_: Settings, database: Database) -> ResultManifest:
+    async def work(said: Settings, database: Database) -> ResultManifest:
         stored = StoredBatches(database)
-        batch_id = await _found(stored, which)
+        batch_id = await _found(stored, which, said)
         status = await stored.status(batch_id)
         if status is None:
             raise UsageError(f"there is no batch {which}")
