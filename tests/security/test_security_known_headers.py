@@ -160,13 +160,50 @@ def test_sec_28_ids_around_the_security_header(forge, name, around):
         assert not twice.knows(changed, forge.policy)
 
 
+def test_sec_28_ids_around_a_body_without_any(forge):
+    """Where nothing in the Body could be an id, those around it are still good and each other's like (SEC-28)."""
+    request = forge.request.replace(b' kind="exact"', b"")  # which ends like an id
+    text = plain(forge.tree(request)).replace("<soapenv:Header", '<soapenv:Header Id="a"')
+    twice = GateTwice()
+    assert not twice.differs(text, forge.policy)
+    assert twice.knows(text.replace('Id="a"', 'Id="b"'), forge.policy)
+    for bad in (token_id(text), "1"):
+        changed = text.replace('Id="a"', f'Id="{bad}"')
+        assert not twice.knows(changed, forge.policy)
+        assert not twice.differs(changed, forge.policy)
+
+
+def test_sec_29_of_a_known_header_no_canonical_form_is_made(forge, monkeypatch):
+    """Of a message whose header is known, the Body alone is canonicalised by libxml2 (SEC-29)."""
+    assert forge.refusal(plain(forge.tree()).encode()) == "accepted"
+    made = []
+    canonical = verify.canonical
+    monkeypatch.setattr(
+        verify, "canonical", lambda element, *rest: made.append(element.tag) or canonical(element, *rest)
+    )
+    assert forge.refusal(plain(forge.tree()).encode()) == "accepted"
+    assert made == [names.SOAP_BODY]
+
+
+def test_sec_29_a_form_ends_where_the_start_tag_of_the_body_does(forge):
+    """What a form accounts for ends with the Body's start tag, and takes a value for each place (SEC-29)."""
+    text = plain(forge.tree())
+    form = HeaderForm.of(text)
+    values, chars = form.values(text)
+    assert chars == text.index(">", text.index("<soapenv:Body")) + 1
+    assert form.filled(values) == text[:chars]
+    with pytest.raises(ValueError, match="shorter"):
+        form.filled(values[:-1])
+
+
 def test_sec_29_known_under_one_policy(forge):
-    """A header that one policy accepts is known under no other, which may refuse it (SEC-29, SEC-33)."""
+    """A header is known under the policy that accepted it, or its equal; another may refuse it (SEC-29, SEC-33)."""
     wide = SecurityPolicy(signature_algorithms=frozenset({names.RSA_SHA256, names.RSA_SHA512}))
     text = plain(forge.tree()).replace(names.RSA_SHA256, names.RSA_SHA512)
     twice = GateTwice()
     assert not twice.differs(text, wide)
     assert twice.knows(text, wide)
+    assert twice.knows(text, SecurityPolicy(signature_algorithms=wide.signature_algorithms))
     assert not twice.differs(text, forge.policy)
     assert not twice.knows(text, forge.policy)
 

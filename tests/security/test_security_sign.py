@@ -44,11 +44,13 @@ def test_rsz_shape(forge):
 
 def test_people_may_read_it_too(forge):
     """A signed request says that it is XML in UTF-8, and has the prefixes that the standards write (design 1.1)."""
-    message = forge.message(MINIMAL)
-    assert message.splitlines()[0].lower() == b"<?xml version='1.0' encoding='utf-8'?>"
-    security = forge.security(etree.fromstring(message))
-    assert [child.prefix for child in (security, *security)] == ["wsse", "wsse", "wsu", "ds"]
-    assert b" wsu:Id=" in message.partition(b"Body")[2]
+    payload = sign_payload(etree.fromstring('<x xmlns="urn:x"/>'), signer=forge.signer, now=forge.now)
+    for message in (forge.message(MINIMAL), payload):
+        assert message.splitlines()[0].lower() == b"<?xml version='1.0' encoding='utf-8'?>"
+        security = forge.security(etree.fromstring(message))
+        assert [child.prefix for child in (security, *security)] == ["wsse", "wsse", "wsu", "ds"]
+        assert b' wsu:Id="id-' in message.partition(b"Body")[2]
+    assert b"</soapenv:Header><soapenv:Body " in payload
 
 
 def test_ids_are_new_each_time(forge):

@@ -15,7 +15,7 @@ from lxml import etree
 
 from cbss_inscription import names, safe_xml
 from cbss_inscription.domain.errors import NotAuthenticated, UsageError
-from cbss_inscription.security import algorithms, c14n, gate, verify
+from cbss_inscription.security import algorithms, c14n, gate, stations, verify
 from cbss_inscription.security.c14n import CanonicalizationError, canonical
 from cbss_inscription.security.policy import SecurityPolicy
 from cbss_inscription.xml_limits import XmlLimits
@@ -87,6 +87,17 @@ def test_sec_74_repr_without_message_text(forge):
     text = repr(forge.verify(forge.message()))
     assert "00000000097" not in text
     assert "Body" not in text
+
+
+def test_sec_74_no_text_of_a_message_in_what_is_made_of_it(forge):
+    """What the verifier makes of a message says in its printed form of what kind it is, and nothing more (SEC-74)."""
+    message = forge.message()
+    assert repr(forge.verify(message).evidence) == "<SignatureEvidence>"
+    root = safe_xml.parse(message, charset=None)
+    gated = stations.run(gate.stations(root, forge.policy))
+    assert repr(gated) == "<GatedMessage>"
+    assert repr(gated.body) == f"<Reference {names.SOAP_BODY!r}>"
+    assert repr(verify._KNOWN_HEADERS.read(message.decode(), forge.policy)) == "<KnownMessage>"
 
 
 def test_sec_39_rebound_prefix_of_a_qname(forge):
