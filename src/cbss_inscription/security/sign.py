@@ -60,6 +60,7 @@ _SECURITY: Final = (
     f'<wsse:Reference URI="#%s" ValueType="{names.X509_V3}"/>'
     "</wsse:SecurityTokenReference></ds:KeyInfo></ds:Signature></wsse:Security>"
 )
+_BODY: Final = f'<soapenv:Body xmlns:soapenv="{names.SOAP11}" xmlns:wsu="{names.WSU}" wsu:Id="%s">%s</soapenv:Body>'
 _MESSAGE: Final = (
     "<?xml version='1.0' encoding='UTF-8'?>\n"
     f'<soapenv:Envelope xmlns:soapenv="{names.SOAP11}"><soapenv:Header>%s</soapenv:Header>%s</soapenv:Envelope>'
@@ -147,16 +148,15 @@ def sign(
 
 
 def sign_payload(element: _Element, *, signer: Signer, now: datetime) -> bytes:
-    """The signed request whose Body holds `element`, which is moved; it lives for `LIFETIME_SECONDS`.
+    """The signed request whose Body holds `element`; it lives for `LIFETIME_SECONDS`.
 
-    As `sign` makes it of an envelope, for whoever asks often: nothing is copied, and the Body goes in canonical form.
+    As `sign` makes it of an envelope, for whoever asks often: the Body goes in canonical form.
     Raises UsageError when it has none.
     """
-    body = etree.Element(names.SOAP_BODY, nsmap={"soapenv": names.SOAP11, "wsu": names.WSU})
     body_id = _new_id("id-")
-    body.set(names.WSU_ID, body_id)
-    body.append(element)
-    data = _canonical_body(body)
+    # As text: lxml takes declarations away from an element that moves, and one further in may then be the nearest.
+    payload = etree.tostring(element, encoding="unicode", with_tail=False)
+    data = _canonical_body(safe_xml.parse_canonical((_BODY % (body_id, payload)).encode()))
     security = _security_of(data, body_id, signer=signer, now=now, lifetime_seconds=LIFETIME_SECONDS)
     return (_MESSAGE % (security, data.decode())).encode()
 
