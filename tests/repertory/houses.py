@@ -16,10 +16,9 @@ from urllib.request import urlopen
 
 import msgspec
 
-from cbss_inscription.app.settings import Upstream
+from cbss_inscription.app.settings import DialectName, Upstream
 from cbss_inscription.app.upstream import upstream_of
 from cbss_inscription.client.asker import ServiceCall
-from cbss_inscription.client.asking import DialectName
 from cbss_inscription.client.breaker import Circuit
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.governance.access import AccessRule, AccessRules, Permission, write_access_rules

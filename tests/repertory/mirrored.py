@@ -15,7 +15,7 @@ from uuid import uuid4
 from lxml import etree
 
 from cbss_inscription import names
-from cbss_inscription.client.asking import DialectName
+from cbss_inscription.app.settings import DialectName
 from cbss_inscription.contract.read import read_request
 from cbss_inscription.contract.write import Deployment, write_response
 from cbss_inscription.domain.customer import InformationCbss

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from cbss_inscription.client.asking import DialectName
+from cbss_inscription.app.settings import DialectName
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.legal_data import Gender, LegalData

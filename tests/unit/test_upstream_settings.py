@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from cbss_inscription.app.registers import registers_of
-from cbss_inscription.app.settings import CircuitBreaker, Service, Settings, read_settings
+from cbss_inscription.app.settings import CircuitBreaker, DialectName, Service, Settings, read_settings
 from cbss_inscription.app.telemetry import StructuredCallLog
-from cbss_inscription.client.asking import DialectName
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.storage.database import Database

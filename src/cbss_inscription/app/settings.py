@@ -32,8 +32,8 @@ from cbss_inscription.app.setting_tables import (
     written,
 )
 from cbss_inscription.batch.limits import BatchLimits
-from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, DialectName
-from cbss_inscription.client.asking import TIMEOUT_SECONDS as UPSTREAM_TIMEOUT_SECONDS
+from cbss_inscription.client.asker import ATTEMPTS, CALLS_AT_ONCE_MAX
+from cbss_inscription.client.asker import TIMEOUT_SECONDS as UPSTREAM_TIMEOUT_SECONDS
 from cbss_inscription.client.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, PROBES
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.batch import CHUNK_LINES
@@ -449,6 +449,15 @@ class NationalRegister(Asked, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         Asked.__post_init__(self)
         LegalContext(self.legal_context)
+
+
+class DialectName(StrEnum):
+    """In whose names and shapes an upstream is spoken to."""
+
+    KSZ = "ksz"
+    """Our reconstruction of InscriptionService [C]."""
+    ADJUSTMENT = "adjustment"
+    """One of our own making, as different as we could think of [D]: that another one has its place is shown by it."""
 
 
 class Upstream(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cbss_inscription.app.asking import asker_of
+from cbss_inscription.app.settings import DialectName, Upstream
 from cbss_inscription.client.asker import CallLog
-from cbss_inscription.client.asking import DialectName
 from cbss_inscription.repertory.upstream import SOURCE, UpstreamRepertory
 
 if TYPE_CHECKING:
-    from cbss_inscription.app.settings import Upstream
     from cbss_inscription.client.dialect import Dialect
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from cbss_inscription.client.asking import ATTEMPTS, CALLS_AT_ONCE_MAX, TIMEOUT_SECONDS, Sender
 from cbss_inscription.client.breaker import Circuit, CircuitBreaker
 from cbss_inscription.client.errors import FaultReceived, Obstacle, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.domain.errors import MessageRejected, RepertoryUnavailable, UsageError
@@ -22,10 +21,16 @@ from cbss_inscription.domain.requests import HealthCheck, HealthCheckType, Opera
 from cbss_inscription.domain.results import Health, HealthCheckResult, Result, SanityCheck
 
 if TYPE_CHECKING:
-    from cbss_inscription.client.call import Answer
+    from cbss_inscription.client.call import Answer, PreparedCall
     from cbss_inscription.client.dialect import Dialect
     from cbss_inscription.security.sign import Signer
 
+TIMEOUT_SECONDS: Final = 4.0
+"""How long one message may take for its reply, by default: three fit into what a caller waits for ours [D]."""
+ATTEMPTS: Final = 3
+"""How often a consultation is sent at the most, by default [D]."""
+CALLS_AT_ONCE_MAX: Final = 64
+"""Calls under way from one worker, by default [D]."""
 PAUSE_SECONDS: Final = 0.1
 """The longest pause before the second attempt; twice that before the third, and so on, each cut at random [D]."""
 ATTEMPT_SECONDS_MIN: Final = 0.05
@@ -61,6 +66,18 @@ class ServiceCall:
     """That of the answer or of a fault, when our catalogue has it."""
     seconds: float
     circuit: Circuit
+
+
+class Sender(Protocol):
+    """The way to the other service and back: `client.transport.AsyncTransport`."""
+
+    async def send(self, call: PreparedCall, *, seconds_max: float | None = None) -> Answer[Result]:
+        """The answer to `call`, within so many seconds. Raises `CallFailed`."""
+        ...
+
+    async def close(self) -> None:
+        """Nothing; the connections are closed."""
+        ...
 
 
 class CallLog(Protocol):
