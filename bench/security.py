@@ -18,7 +18,6 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,12 +28,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
-from slowness import DESIGN_SECONDS, NOW, envelope, lines, one_parse_and_verification, rounds_of, slowness_of
+from slowness import DESIGN_SECONDS, NOW, Machine, envelope, lines, one_parse_and_verification, rounds_of, slowness_of
 
 from cbss_inscription import names
 from cbss_inscription.app.settings import Limits
 from cbss_inscription.domain.errors import MessageRejected
-from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.security.policy import MessageLimits, SecurityPolicy
 from cbss_inscription.security.sign import Signer, sign
 from cbss_inscription.security.trust import TrustStore
@@ -434,21 +432,13 @@ def verify_with_signxml(message: bytes, certificate: Any) -> None:  # noqa: ANN4
 
 def prepare(rounds: int) -> Bench:
     """A new PKI, an application, and how slow this machine is."""
-    pki = TestPki.generate(environment="ACC", now=NOW - timedelta(days=30))
-    private_key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
-    credential = pki.issue_application_certificate(
-        "bench:security", "0206731645", "Sandbox (TEST)", not_before=NOW - timedelta(days=1), private_key=private_key
-    )
-    signer = Signer.from_pem(credential.certificate_pem, credential.private_key_pem)
-    message = sign(envelope(lines(1_000)), signer=signer, now=NOW)
-    calls = {"floor": one_parse_and_verification(message, private_key)}
-    floor = rounds_of(calls, rounds=rounds, seconds=0.05)["floor"]
+    machine = Machine()
     return Bench(
-        signer=signer,
-        private_key=private_key,
-        trust=TrustStore(authorities_pem=pki.authorities_pem, environment="ACC"),
+        signer=machine.signer,
+        private_key=machine.private_key,
+        trust=TrustStore(authorities_pem=machine.pki.authorities_pem, environment="ACC"),
         rounds=rounds,
-        slowness=slowness_of(floor),
+        slowness=machine.slowness(rounds=rounds),
     )
 
 

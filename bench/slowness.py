@@ -30,17 +30,24 @@ def slowness_of(floor: list[float]) -> float:
 
 
 class Machine:
-    """Where it runs; the slowness is measured whenever it is asked for, since what else runs here changes."""
+    """Where it runs, with an application that signs here.
+
+    The slowness is measured whenever it is asked for, since what else runs here changes.
+    """
 
     def __init__(self) -> None:
-        pki = TestPki.generate(environment="ACC", now=NOW - timedelta(days=30))
-        private_key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
-        credential = pki.issue_application_certificate(
-            "bench:machine", "0206731645", "Sandbox (TEST)", not_before=NOW - timedelta(days=1), private_key=private_key
+        self.pki = TestPki.generate(environment="ACC", now=NOW - timedelta(days=30))
+        self.private_key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+        credential = self.pki.issue_application_certificate(
+            "bench:machine",
+            "0206731645",
+            "Sandbox (TEST)",
+            not_before=NOW - timedelta(days=1),
+            private_key=self.private_key,
         )
-        signer = Signer.from_pem(credential.certificate_pem, credential.private_key_pem)
-        message = sign(envelope(lines(1_000)), signer=signer, now=NOW)
-        self._call = one_parse_and_verification(message, private_key)
+        self.signer = Signer.from_pem(credential.certificate_pem, credential.private_key_pem)
+        message = sign(envelope(lines(1_000)), signer=self.signer, now=NOW)
+        self._call = one_parse_and_verification(message, self.private_key)
 
     def slowness(self, *, rounds: int = 15) -> float:
         """As it is now."""
