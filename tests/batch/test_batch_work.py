@@ -14,7 +14,6 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from cbss_inscription.app.batch_work import REST_SECONDS_MAX, rest_seconds
 from cbss_inscription.batch import engine
 from cbss_inscription.batch.files import Chain, FilesOneByOne, FilesTogether
 from cbss_inscription.domain.batch import BatchLine, BatchState
@@ -569,15 +568,6 @@ async def test_finished_batches_are_forgotten_but_their_numbers_stay_used(works:
     assert await works.answers(done.batch_id) == []
     assert works.submit(days(3), 1).is_repeat
     assert await works.work() == 1
-
-
-def test_a_worker_rests_to_keep_its_share() -> None:
-    """A worker with a quarter of the time rests three times as long as it worked, one with all of it never, and no rest
-    lasts longer than the longest.
-    """
-    assert rest_seconds(0.5, share=0.25) == 1.5
-    assert rest_seconds(0.5, share=1) == 0
-    assert rest_seconds(60, share=0.25) == REST_SECONDS_MAX
 
 
 async def test_calls_online_are_noticed(works: Works) -> None:

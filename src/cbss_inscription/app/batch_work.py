@@ -7,12 +7,10 @@ wants more of them, on any machine that reaches the database. It keeps nothing: 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
 import sys
-import time
 from collections.abc import Coroutine
 from datetime import timedelta
 from functools import partial
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cbss_inscription.app.background import repeat
+from cbss_inscription.app.chunks_in_hand import CHUNKS_AT_A_TIME, ChunksInHand
 from cbss_inscription.app.clock import Clock, utc_now
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
@@ -37,7 +36,7 @@ from cbss_inscription.app.telemetry import (
 from cbss_inscription.app.volumes import VolumesInSight
 from cbss_inscription.batch.engine import ChunkWorker
 from cbss_inscription.batch.files import FilesOneByOne
-from cbss_inscription.domain.errors import ServiceUnavailable, UsageError
+from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.governance.volumes import VolumeMeter
 from cbss_inscription.storage.batches import BATCH_SESSIONS, StoredBatches
 from cbss_inscription.storage.database import Database
@@ -47,26 +46,15 @@ from cbss_inscription.storage.migration import check_schema
 from cbss_inscription.storage.persons import StoredPersons
 from cbss_inscription.storage.volumes import StoredVolumes
 
-CONNECTIONS: Final = 4
-"""Connections of one worker: for the chunk, its files, and what looks after volumes and seals."""
+CONNECTIONS: Final = 2 * CHUNKS_AT_A_TIME + 2
+"""Connections of one worker: for each chunk and its files, and for what looks after volumes and seals."""
 COLLECTED_AFTER: Final = (50_000, 20, 50)
 """New objects after which the garbage collector looks for circles, and how often for older ones: a chunk makes many
 objects and no circles, and looking after every 700, as is Python's default, was a seventh of a worker's time."""
 NICENESS: Final = 10
 """What a worker gives way to on its own machine: whoever answers a caller."""
-IDLE_SECONDS: Final = 0.5
-"""How long a worker waits that found nothing to do."""
-FAILED_SECONDS: Final = 2.0
-"""How long it waits when it could not do it."""
-REST_SECONDS_MAX: Final = 10.0
-"""The longest rest between two chunks."""
 FORGET_SECONDS: Final = 3_600.0
 """How often it is looked whether finished batches are to be forgotten."""
-
-
-def rest_seconds(worked_seconds: float, *, share: float) -> float:
-    """How long a worker rests after so much work, to work for this share of the time."""
-    return min(worked_seconds * (1 - share) / share, REST_SECONDS_MAX)
 
 
 class BatchWorker:
@@ -90,7 +78,7 @@ class BatchWorker:
         self._batches = StoredBatches(self._database)
         self._clock = clock
         remote = self._registers.remote is not None
-        self._worker = ChunkWorker(
+        worker = ChunkWorker(
             batches=self._batches,
             files=FilesOneByOne(self._registers.every) if remote else StoredPersons(self._database),
             lines=StoredInscriptions(self._database),
@@ -107,15 +95,21 @@ class BatchWorker:
             clock=clock,
             evidence_of=settings.audit.evidence,
         )
+        self._chunks = ChunksInHand(
+            worker.work,
+            are_calls_answered=self._batches.are_calls_answered,
+            share=self._batch.share,
+            log=self._log,
+        )
 
     async def run(self, stopping: asyncio.Event, *, until_idle: bool = False) -> int:
-        """How many lines were answered, once it is told to stop, the chunk in hand finished; or nothing is left."""
+        """How many lines were answered, once it is told to stop, the chunks in hand finished; or nothing is left."""
         await self._database.open()
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._volumes.look()
             tasks = [asyncio.create_task(coroutine) for coroutine in self._beside()]
-            return await self._work(stopping, until_idle=until_idle)
+            return await self._chunks.run(stopping, until_idle=until_idle)
         finally:
             for task in tasks:
                 task.cancel()
@@ -151,46 +145,9 @@ class BatchWorker:
     async def _forget(self) -> None:
         await self._batches.forget(before=self._clock() - timedelta(days=self._batch.kept_days))
 
-    async def _work(self, stopping: asyncio.Event, *, until_idle: bool) -> int:
-        answered = 0
-        reason: str | None = None
-        while not stopping.is_set():
-            began = time.perf_counter()
-            try:
-                worked = await self._worker.work()
-            except Exception as error:  # noqa: BLE001  # a defect that one chunk meets must not end the work on others
-                told = error.reason if isinstance(error, ServiceUnavailable) else type(error).__qualname__
-                if told != reason:
-                    self._log.work_failed(reason=told, error=error)
-                reason = told
-                await _wait(stopping, FAILED_SECONDS)
-                continue
-            reason = None
-            if worked is None:
-                if until_idle:
-                    break
-                await _wait(stopping, IDLE_SECONDS)
-                continue
-            answered += worked.lines_answered
-            seconds = time.perf_counter() - began
-            self._log.worked(
-                batch_id=worked.batch_id,
-                lines_answered=worked.lines_answered,
-                lines_waiting=worked.lines_waiting,
-                seconds=seconds,
-            )
-            if self._batch.share < 1 and await self._batches.are_calls_answered():
-                await _wait(stopping, rest_seconds(seconds, share=self._batch.share))
-        return answered
-
-
-async def _wait(stopping: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)
-
 
 def work_on_batches(settings_path: Path, *, until_idle: bool = False) -> int:
-    """How many lines were answered by the time of SIGTERM or Ctrl-C, the chunk in hand finished.
+    """How many lines were answered by the time of SIGTERM or Ctrl-C, the chunks in hand finished.
 
     `until_idle`: or as soon as there is nothing to do. Raises `UsageError`, and `TemporarilyUnavailable` when the
     database does not answer at the start.
