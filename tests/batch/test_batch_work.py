@@ -14,9 +14,9 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from cbss_inscription.batch import engine
+from cbss_inscription.batch import engine, plain_lines
 from cbss_inscription.batch.files import Chain, FilesOneByOne, FilesTogether
-from cbss_inscription.domain.batch import BatchLine, BatchState
+from cbss_inscription.domain.batch import BatchLegalData, BatchLine, BatchState
 from cbss_inscription.domain.errors import (
     ContentViolation,
     NotAuthorized,
@@ -30,6 +30,7 @@ from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.domain.ssin import Ssin
+from cbss_inscription.repertory import embedded
 from tests.batch.works import Works, consultation, digest_of, header, insertion
 from tests.repertory.office import (
     CALLER,
@@ -471,20 +472,26 @@ def replace_ticket(line: BatchLine, ticket: str | None) -> BatchLine:
     return replace(line, ticket=ticket)
 
 
-async def test_a_line_that_meets_a_defect_of_ours_stops_no_other(works: Works) -> None:
-    """What fails unexpectedly while a line is decided fails that line alone, and nothing of it is written (rule 37)."""
-    decide = engine.carry_out
+@pytest.mark.parametrize("is_plain", [True, False])
+async def test_a_line_that_meets_a_defect_of_ours_stops_no_other(works: Works, is_plain: bool) -> None:
+    """What fails unexpectedly while a line is decided, either way, fails that line alone, and nothing of it is written
+    (rule 37).
+    """
+    content_of = plain_lines.content_of if is_plain else embedded.content_of
 
-    async def fail(request: Any, *arguments: Any, **named: Any) -> Any:
+    def fail(request: Any) -> bytes:
         if request.ssin == ssin_of(2).digits:
             raise KeyError("nobody may read this")
-        return await decide(request, *arguments, **named)
+        return content_of(request)
 
+    given = None if is_plain else BatchLegalData(last_name=person_of(1).last_name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "carry_out", fail)
-        answers = await works.batch([insertion(n, ssin_of(n).digits, DAY) for n in (1, 2, 3)])
+        patch.setattr(plain_lines if is_plain else embedded, "content_of", fail)
+        lines = [replace_ticket(insertion(n, ssin_of(n).digits, DAY), f"ticket {n}") for n in (1, 2, 3)]
+        answers = await works.batch([replace(line, legal_data=given) for line in lines])
     assert [answer.code for answer in answers] == ["MSG00000", "SOA-00001", "MSG00000"]
     assert works.log.failed == [2]
+    assert lines_written(works) == 2
 
 
 # -- numbers that move meanwhile

@@ -25,6 +25,7 @@ import psycopg
 
 from cbss_inscription.batch.chunk import PackedAnswer, pack_answer, pack_answers, unpack_answers, unpack_lines
 from cbss_inscription.batch.files import Chain, FilesTogether
+from cbss_inscription.batch.plain_lines import PlainLines
 from cbss_inscription.batch.records import ChunkRecords, LineCall
 from cbss_inscription.batch.request import request_of
 from cbss_inscription.domain.batch import BatchHeader, BatchLine, OutcomeCount
@@ -254,7 +255,7 @@ class _Turn:
                 continue
         else:
             raise TemporarilyUnavailable("numbers-move")
-        await self._perform(asked, hand, FilesInHand(files.chains), volumes)
+        await self._perform(asked, hand, files.chains, volumes)
         return await self._write(asked, hand)
 
     def _read(self, line: BatchLine, ticket_cbss: UUID) -> _Said:
@@ -354,12 +355,19 @@ class _Turn:
         return frozenset([ssin for ssin in left if not await successions.settle(former[ssin], operator=SETTLER)])
 
     async def _perform(
-        self, asked: Sequence[_Said], hand: LinesInHand, files: FilesInHand, volumes: _CountedVolumes
+        self, asked: Sequence[_Said], hand: LinesInHand, chains: Mapping[Ssin, Chain], volumes: _CountedVolumes
     ) -> None:
         """Nothing; what was asked has its ending, in the order of the file, or waits."""
         worker = self._worker
+        plain = PlainLines(
+            rules=self._rules,
+            known_contexts=worker.known_contexts,
+            chains=chains,
+            hand=hand,
+            lines_max=worker.lines_max,
+        )
         repertory = EmbeddedRepertory(
-            registers=files,
+            registers=FilesInHand(chains),
             lines=hand,
             known_contexts=worker.known_contexts,
             data_anomalies=worker.log,
@@ -384,6 +392,12 @@ class _Turn:
             )
             volumes.begin()
             try:
+                answered = None if said.ssin is None else plain.answer(request, said.ssin, exchange)
+                if answered is not None:
+                    said.ending, grant = answered
+                    said.trail = grant.trail
+                    volumes.admit(grant.permission, operation_of(request), now=self._now)
+                    continue
                 said.ending = await carry_out(
                     request, exchange, rules=self._rules, repertory=repertory, volumes=volumes
                 )

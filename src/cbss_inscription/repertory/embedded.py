@@ -69,8 +69,8 @@ SETTLER: Final = "repertory"
 """By whose hand lines follow a replacement that a request met, in the history of the number."""
 _EVERYTHING: Final = GivenPeriod(begin_date=None)
 _DONE: Final = Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS)
-_FOUND: Final = Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS)
-_NOTHING_FOUND: Final = Status(value=StatusValue.NO_DATA_FOUND, code=OutcomeCode.NO_DATA)
+FOUND: Final = Status(value=StatusValue.DATA_FOUND, code=OutcomeCode.SUCCESS)
+NOTHING_FOUND: Final = Status(value=StatusValue.NO_DATA_FOUND, code=OutcomeCode.NO_DATA)
 
 WriteT = TypeVar("WriteT", bound=WriteRequest)
 
@@ -165,7 +165,7 @@ class EmbeddedRepertory:
         page, more = lines[: self._page_size], len(lines) > self._page_size
         shows_others = asked.permission.visibility is not None
         return ConsultResult(
-            status=_FOUND if page else _NOTHING_FOUND,
+            status=FOUND if page else NOTHING_FOUND,
             ssin=file.answer,
             data_filters=self._data_filters(asked),
             inscriptions=page if shows_others else tuple(replace(line, organization=None) for line in page),
@@ -231,7 +231,7 @@ class EmbeddedRepertory:
                 case Moved() as moved:
                     file = await self._file_after(asked, moved, moves)
                 case Changed() as changed:
-                    return _Final(result=_done(told, changed, plan.added))
+                    return _Final(result=done(told, changed, plan.added))
         return file.declaration()
 
     async def _answered_before(self, asked: Admitted[WriteRequest]) -> WriteResult | None:
@@ -257,7 +257,7 @@ class EmbeddedRepertory:
             # It was done, and must not be done again; of the first answer only that is left to tell.
             self._data_anomalies.found_data_anomaly(ticket_cbss=asked.exchange.ticket_cbss, reason="remembered-answer")
             return WriteResult(status=_DONE, anomalies=(again,))
-        first = _done(told, before.changed, _added_by(asked.request))
+        first = done(told, before.changed, _added_by(asked.request))
         return replace(first, anomalies=(*first.anomalies, again))
 
     def _plan_of_insertion(self, asked: Admitted[InsertInscription], file: _File) -> _Plan | WriteResult:
@@ -549,7 +549,8 @@ def _anomalies_of_addition(changed: Changed, added: Period) -> tuple[Anomaly, ..
     return ()
 
 
-def _done(told: Told, changed: Changed, added: Period | None) -> WriteResult:
+def done(told: Told, changed: Changed, added: Period | None) -> WriteResult:
+    """The answer to a declaration, by what its change did."""
     if not changed.found:
         status = Status(value=StatusValue.NOK, code=OutcomeCode.INSCRIPTION_NOT_FOUND)
         return WriteResult(status=status, ssin=told.ssin, inscriptions=changed.lines)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
@@ -17,14 +18,21 @@ from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import RepertoryUnavailable
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_data import Person
-from cbss_inscription.domain.line_set import AnsweredBefore, Change, Changed, DoneChange, LinesAsked, Moved
+from cbss_inscription.domain.line_set import (
+    AnsweredBefore,
+    Change,
+    Changed,
+    DoneChange,
+    LinesAsked,
+    Moved,
+    TicketClaim,
+)
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.domain.spans import EVER, FOREVER, Span, Spans, joined, meets, period_of, span_of, without
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.storage.declarations import read_answer, write_answer
 
 _AT_ALL: Span = (EVER, FOREVER)
-_NOTHING: Span = (EVER, EVER)
 
 
 class FilesInHand:
@@ -52,6 +60,15 @@ class LineSet(msgspec.Struct, frozen=True):
 
 
 NO_LINES = LineSet((), ())
+
+
+class SpanChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `Change` changes, in spans."""
+
+    operation: Operation
+    removed: Span | None
+    added: Span | None
+    line_count_max: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,26 +152,50 @@ class LinesInHand:
         moved = self.moved.get(key.ssin)
         if moved is not None:
             return Moved(continued_by=moved)
-        number, context = key.ssin.number, str(key.inscription_context)
-        sets = self.own.setdefault(number, {})
-        former = sets.get(context)
-        changed, lines = changed_by(change, former or NO_LINES, self.changed_at)
+        return self.do(
+            SpanChange(
+                operation=change.operation,
+                removed=None if change.removed is None else span_of(change.removed),
+                added=None if change.added is None else span_of(change.added),
+                line_count_max=change.line_count_max,
+            ),
+            key.ssin.number,
+            key.inscription_context,
+            ticket_cbss=change.exchange.ticket_cbss,
+            customer_ticket=change.customer_ticket,
+            claim=claim,
+        )
+
+    def do(
+        self,
+        change: SpanChange,
+        number: int,
+        context: InscriptionContext,
+        *,
+        ticket_cbss: UUID,
+        customer_ticket: str | None,
+        claim: TicketClaim | None,
+    ) -> Changed:
+        """What a change did to the lines of a number that did not move, in a context; its ticket is a new one."""
+        sets, name = self.own.setdefault(number, {}), str(context)
+        former = sets.get(name)
+        changed, lines = changed_by(change, former or NO_LINES, context, self.changed_at)
+        if claim is not None and changed.found and changed.fits:
+            self.remembered[claim.ticket] = (claim.content, write_answer(claim, changed))
         if changed.changed:
-            self.is_new.setdefault((number, context), former is None)
+            self.is_new.setdefault((number, name), former is None)
             self.history.append(
                 DoneChange(
                     ssin=number,
-                    inscription_context=context,
+                    inscription_context=name,
                     operation=change.operation,
                     before=(former or NO_LINES).spans,
                     after=lines.spans,
-                    ticket_cbss=change.exchange.ticket_cbss,
-                    customer_ticket=change.customer_ticket,
+                    ticket_cbss=ticket_cbss,
+                    customer_ticket=customer_ticket,
                 )
             )
-            sets[context] = lines
-        if claim is not None and changed.found and changed.fits:
-            self.remembered[claim.ticket] = (claim.content, write_answer(claim, changed))
+            sets[name] = lines
         return changed
 
     async def answered_before(
@@ -167,6 +208,10 @@ class LinesInHand:
     def _answered_before(self, ticket: str, context: InscriptionContext) -> AnsweredBefore | None:
         known = self.remembered.get(ticket) or self.answered.get(ticket)
         return None if known is None else read_answer(*known, context=context)
+
+    def is_known(self, ticket: str | None) -> bool:
+        """Whether something was answered under this ticket."""
+        return ticket in self.remembered or ticket in self.answered
 
     async def left_behind(self, ssins: Collection[Ssin]) -> frozenset[Ssin]:
         """See `LineStore.left_behind`."""
@@ -185,21 +230,22 @@ class SettledBefore:
         return False
 
 
-def changed_by(change: Change, former: LineSet, changed_at: datetime) -> tuple[Changed, LineSet]:
+def changed_by(
+    change: SpanChange, former: LineSet, context: InscriptionContext, changed_at: datetime
+) -> tuple[Changed, LineSet]:
     """What a change does to a line set, and the set as it is then: (lines - removed) + added.
 
     An update must name one line exactly, a deletion must meet a line, and the lines may not be too many then, unless
     they were already: otherwise the set stays as it is.
     """
-    spans, context = former.spans, change.key.inscription_context
-    removed = _NOTHING if change.removed is None else span_of(change.removed)
-    left = spans if change.removed is None else without(spans, removed)
-    after = left if change.added is None else joined(left, span_of(change.added))
+    spans = former.spans
+    left = spans if change.removed is None else without(spans, change.removed)
+    after = left if change.added is None else joined(left, change.added)
     match change.operation:
         case Operation.UPDATE_INSCRIPTION:
-            found = removed in spans
+            found = change.removed in spans
         case Operation.DELETE_INSCRIPTION:
-            found = meets(spans, removed)
+            found = change.removed is not None and meets(spans, change.removed)
         case _:
             found = True
     fits = len(after) <= max(change.line_count_max, len(spans))

@@ -1,0 +1,163 @@
+"""The short way of plain lines, as most of a batch are, to the answer that their use case would give them (rule 37).
+
+Nothing stands in the way of a plain line: its contexts are granted and no volume is agreed, its person has one file, an
+active one, there is nothing to compare and nobody else's lines to see, its period is no riddle and its ticket is new.
+Whatever else a line says goes through its use case; a property holds both ways to the same answers and changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import date
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from cbss_inscription.batch.files import Chain
+from cbss_inscription.domain.errors import NotAuthorized, RepertoryUnavailable
+from cbss_inscription.domain.exchange import Exchange, Trail
+from cbss_inscription.domain.inscription import Inscription, InscriptionContext
+from cbss_inscription.domain.legal_data import FileStatus
+from cbss_inscription.domain.line_set import TicketClaim
+from cbss_inscription.domain.period import GivenPeriod
+from cbss_inscription.domain.requests import (
+    ConsultInscriptions,
+    DeleteInscription,
+    InscriptionRequest,
+    InsertInscription,
+    UpdateInscription,
+    WriteRequest,
+    contexts_named,
+    operation_of,
+)
+from cbss_inscription.domain.results import ConsultResult, InscriptionResult, SsinAnswer, WriteResult
+from cbss_inscription.domain.spans import EVER, FOREVER, Span, period_of, span_of
+from cbss_inscription.domain.ssin import Ssin
+from cbss_inscription.governance.access import Permission
+from cbss_inscription.repertory.embedded import FOUND, NOTHING_FOUND, PAGE_SIZE_LINES, done
+from cbss_inscription.repertory.in_hand import LinesInHand, SpanChange
+from cbss_inscription.repertory.tickets import Told, content_of, write_told
+from cbss_inscription.usecases.authorization import Decisions, permit
+
+_ALL_DAYS: Final[Span] = (EVER, FOREVER)
+
+
+class Grant(NamedTuple):
+    """By what the requests of one operation about the same contexts are granted."""
+
+    permission: Permission
+    trail: Trail
+    contexts: tuple[InscriptionContext, ...]
+    """Those whose lines a consultation tells, in their order."""
+
+
+class PlainLines:
+    """Answers the plain lines of one chunk, over what is in hand for it."""
+
+    def __init__(
+        self,
+        *,
+        rules: Decisions,
+        known_contexts: Callable[[str], Collection[InscriptionContext]],
+        chains: Mapping[Ssin, Chain],
+        hand: LinesInHand,
+        lines_max: int,
+    ) -> None:
+        self._rules = rules
+        self._known_contexts = known_contexts
+        self._chains = chains
+        self._hand = hand
+        self._lines_max = lines_max
+        self._grants: dict[tuple[type[InscriptionRequest], tuple[InscriptionContext, ...]], Grant | None] = {}
+
+    def answer(
+        self, request: InscriptionRequest, ssin: Ssin, exchange: Exchange
+    ) -> tuple[InscriptionResult, Grant] | None:
+        """The answer to a request about this number, and what granted it; None for one that is not plain."""
+        kind = (type(request), contexts_named(request))
+        if kind not in self._grants:
+            self._grants[kind] = self._grant_of(request, exchange)
+        grant = self._grants[kind]
+        if grant is None or not self._is_active(ssin):
+            return None
+        answer: InscriptionResult | None
+        if isinstance(request, ConsultInscriptions):
+            answer = self._consultation(request, ssin, grant)
+        else:
+            answer = self._declaration(request, ssin, exchange.ticket_cbss)
+        return None if answer is None else (answer, grant)
+
+    def _grant_of(self, request: InscriptionRequest, exchange: Exchange) -> Grant | None:
+        """What grants requests of this kind, whoever asks and for whom being the same in all of a chunk."""
+        asked = Exchange(
+            ticket_cbss=exchange.ticket_cbss, timestamp_receive=exchange.timestamp_receive, caller=exchange.caller
+        )
+        try:
+            permission = permit(request, asked, self._rules)
+        except NotAuthorized:
+            return None
+        if not isinstance(permission, Permission) or permission.volumes or permission.visibility is not None:
+            return None
+        granted = permission.inscription_contexts & frozenset(self._known_contexts(permission.tenant))
+        named = frozenset(contexts_named(request))
+        if not named <= granted:
+            return None
+        return Grant(permission=permission, trail=asked.trail, contexts=tuple(sorted(named or granted)))
+
+    def _is_active(self, ssin: Ssin) -> bool:
+        """Whether a person has one file, of which there is nothing to tell."""
+        chain = self._chains.get(ssin, ())
+        if isinstance(chain, RepertoryUnavailable) or len(chain) != 1 or ssin in self._hand.moved:
+            return False
+        return chain[0].status is FileStatus.ACTIVE and chain[0].decease_date is None
+
+    def _consultation(self, request: ConsultInscriptions, ssin: Ssin, grant: Grant) -> ConsultResult | None:
+        if request.period is not None or request.next is not None:
+            return None
+        sets = self._hand.own.get(ssin.number, {})
+        lines = [
+            Inscription(inscription_context=context, period=period_of(span), last_change=last_change)
+            for context in grant.contexts
+            if context in sets
+            for span, last_change in zip(sets[context].spans, sets[context].last_changes, strict=True)
+        ]
+        if len(lines) > PAGE_SIZE_LINES:
+            return None
+        return ConsultResult(
+            status=FOUND if lines else NOTHING_FOUND, ssin=SsinAnswer(current=ssin), inscriptions=tuple(lines)
+        )
+
+    def _declaration(self, request: WriteRequest, ssin: Ssin, ticket_cbss: UUID) -> WriteResult | None:
+        spans = _spans_of(request)
+        ticket = request.information_customer.ticket
+        if spans is None or self._hand.is_known(ticket):
+            return None
+        removed, added = spans
+        told = Told(ssin=SsinAnswer(current=ssin), anomalies=())
+        changed = self._hand.do(
+            SpanChange(operation=operation_of(request), removed=removed, added=added, line_count_max=self._lines_max),
+            ssin.number,
+            request.inscription_context,
+            ticket_cbss=ticket_cbss,
+            customer_ticket=request.information_customer.ticket_stored,
+            claim=TicketClaim(ticket=ticket, content=content_of(request), told=write_told(told)) if ticket else None,
+        )
+        return done(told, changed, None if added is None else period_of(added))
+
+
+def _spans_of(request: WriteRequest) -> tuple[Span | None, Span | None] | None:
+    """The days that a declaration takes out, and those that it puts in; None for one that is not plain."""
+    match request:
+        case InsertInscription(period=period, legal_data=None) if not period.is_reversed:
+            return None, span_of(period)
+        case UpdateInscription(period=period, new_period=new_period) if not (
+            period.is_reversed or new_period.is_reversed
+        ):
+            return span_of(period), span_of(new_period)
+        case DeleteInscription(period=None):
+            return _ALL_DAYS, None
+        case DeleteInscription(period=GivenPeriod() as period) if not (
+            period.begin_date is None or period.is_reversed or period.end_date == date.max
+        ):
+            return span_of(period), None
+        case _:
+            return None
