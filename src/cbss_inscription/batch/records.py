@@ -16,7 +16,7 @@ from cbss_inscription.domain.errors import CbssInscriptionError
 from cbss_inscription.domain.exchange import Caller, Trail
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.requests import InscriptionRequest, contexts_named
-from cbss_inscription.domain.results import InscriptionResult
+from cbss_inscription.domain.results import ConsultResult, InscriptionResult, WriteResult
 from cbss_inscription.governance.journal import AuditedOutcome, AuditKeys, SealedRequest, canonical_persons
 from cbss_inscription.governance.volumes import CountedCall, counted_call
 from cbss_inscription.storage.journal import JournalEntry
@@ -76,6 +76,7 @@ class ChunkRecords:
         self._received_at = received_at
         self._replied_at = replied_at
         self._request_digest = request_digest
+        self._key = f'"key":{_json(keys.current)}'
         self._known: dict[_Kind, _Alike] = {}
 
     def entry_of(self, line: LineCall) -> JournalEntry:
@@ -92,22 +93,35 @@ class ChunkRecords:
         alike = self._known.get(kind)
         if alike is None:
             alike = self._known[kind] = self._alike(line)
-        persons = tuple(persons_of(request, line.ending, ticket, self._keys))
+        persons, hashes = self._persons_of(line)
         customer_ticket = None if request is None else request.information_customer.ticket_stored
         before_ticket, before_evidence, before_persons, before_response, before_cbss, rest = alike.pieces
         content = (
             f"{before_ticket}{_json(customer_ticket)}{before_evidence}{_json(line.evidence_digest)}"
-            f"{before_persons}{canonical_persons(persons).decode()}"
+            f"{before_persons}{persons}"
             f'{before_response}"{line.response_digest}"{before_cbss}{_json(ticket)}{rest}'
         )
         return JournalEntry(
             received_at=self._received_at,
             ticket=ticket,
             content=content,
-            hashes=tuple(dict.fromkeys([bytes.fromhex(person.hash) for person in persons])),
+            hashes=hashes,
             counted=alike.counted,
             evidence=line.evidence,
         )
+
+    def _persons_of(self, line: LineCall) -> tuple[str, tuple[bytes, ...]]:
+        """The canonical text of the persons of a line, and what each is found by."""
+        request, ending = line.request, line.ending
+        if request is None:
+            return "[]", ()
+        answer = ending.ssin if isinstance(ending, (ConsultResult, WriteResult)) else None
+        if answer is None or answer.current.digits != request.ssin:
+            persons = tuple(persons_of(request, ending, line.ticket_cbss, self._keys))
+            return canonical_persons(persons).decode(), tuple([bytes.fromhex(person.hash) for person in persons])
+        # As a rule the answer is about the number asked.
+        hashed, sealed = self._keys.seal_number(request.ssin, line.ticket_cbss)
+        return f'[{{"asked":true,"current":true,"hash":"{hashed.hex()}",{self._key},"sealed":"{sealed}"}}]', (hashed,)
 
     def _alike(self, line: LineCall) -> _Alike:
         """What all records have that are alike this line's."""

@@ -208,16 +208,15 @@ class AuditKeys:
 
     def seal(self, digits: str, ticket: UUID, *, asked: bool = False, current: bool = False) -> AuditedPerson:
         """The number as the record of this ticket holds it; the ticket is bound in, so that it fits no other record."""
+        hashed, sealed = self.seal_number(digits, ticket)
+        return AuditedPerson(asked=asked, current=current, key=self.current, hash=hashed.hex(), sealed=sealed)
+
+    def seal_number(self, digits: str, ticket: UUID) -> tuple[bytes, str]:
+        """What the number is found by under the current key, and the number as `AuditedPerson.sealed` has it."""
         key = self._keys[self.current]
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = nonce + key.seal.encrypt(nonce, digits.encode(), ticket.bytes)
-        return AuditedPerson(
-            asked=asked,
-            current=current,
-            key=self.current,
-            hash=_hash(key, digits).hex(),
-            sealed=base64.b64encode(sealed).decode(),
-        )
+        return _hash(key, digits), base64.b64encode(sealed).decode()
 
     def open(self, person: AuditedPerson, ticket: UUID) -> str | None:
         """The digits of a sealed number; None when its key was destroyed. Raises ValueError when it was changed."""
