@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import date, datetime
 from typing import Final
 
@@ -186,15 +186,23 @@ async def _write_records(connection: Connection, done: WorkDone) -> None:
     ]
     if kept:
         await _copy(connection, QUERIES["copy_audit_evidence"], kept)
-    counted = Counter(entry.counted for entry in done.records if entry.counted is not None)
-    if counted:
-        calls = {replace(call, is_refused=False) for call in counted}
+    counts = counts_of([entry.counted for entry in done.records if entry.counted is not None])
+    if counts:
         parameters = {
             "received_at": done.received_at,
             "worker": done.worker,
-            "calls": msgspec.json.encode([_counts(call, counted) for call in calls]).decode("utf-8"),
+            "calls": msgspec.json.encode(counts).decode("utf-8"),
         }
         await connection.execute(QUERIES["count_calls"], parameters)
+
+
+def counts_of(calls: Iterable[CountedCall]) -> list[dict[str, object]]:
+    """The rows of `count_calls`, in the order of their keys: two chunks of one worker count in the same rows, and must
+    not wait for each other in a circle.
+    """
+    counted = Counter(calls)
+    admitted = {replace(call, is_refused=False) for call in counted}
+    return [_counts(call, counted) for call in sorted(admitted, key=astuple)]
 
 
 def _counts(call: CountedCall, counted: Counter[CountedCall]) -> dict[str, object]:
