@@ -23,6 +23,8 @@ class Chunks:
     def __init__(self, count: int, *, calls: bool = False) -> None:
         self.left = count
         self.calls = calls
+        self.calls_missed = False
+        """Whether nobody sees them any more once they were seen."""
         self.in_hand: list[int] = []
         """After each chunk that was taken."""
         self.failures: list[Exception] = []
@@ -44,7 +46,8 @@ class Chunks:
         return Worked(batch_id=BATCH, lines_answered=10, lines_waiting=0)
 
     async def are_calls_answered(self) -> bool:
-        return self.calls
+        seen, self.calls = self.calls, self.calls and not self.calls_missed
+        return seen
 
     def worked(self, **said: Any) -> None:
         assert said["batch_id"] == BATCH
@@ -72,6 +75,21 @@ async def test_one_chunk_is_in_hand_while_calls_are_answered() -> None:
     chunks = Chunks(9, calls=True)
     assert await chunks.worker(share=0.999).run(asyncio.Event(), until_idle=True) == 90
     assert set(chunks.in_hand[CHUNKS_AT_A_TIME:]) == {1}
+
+
+async def test_calls_are_given_way_for_a_while_after_they_were_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that misses the calls that are answered does not make a worker go on as if nobody called; when none were
+    seen for some time it does (rule 55).
+    """
+    chunks = Chunks(9, calls=True)
+    chunks.calls_missed = True
+    await chunks.worker(share=0.999).run(asyncio.Event(), until_idle=True)
+    assert set(chunks.in_hand[CHUNKS_AT_A_TIME:]) == {1}
+    monkeypatch.setattr(chunks_in_hand, "CALLS_REMEMBERED_SECONDS", 0.0)
+    chunks = Chunks(9, calls=True)
+    chunks.calls_missed = True
+    await chunks.worker(share=0.999).run(asyncio.Event(), until_idle=True)
+    assert set(chunks.in_hand[1:-1]) == {CHUNKS_AT_A_TIME}
 
 
 async def test_a_share_of_all_gives_no_way() -> None:

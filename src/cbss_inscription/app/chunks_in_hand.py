@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
@@ -21,6 +22,9 @@ IDLE_SECONDS: Final = 0.5
 """How long a worker waits that found nothing to do."""
 FAILED_SECONDS: Final = 2.0
 """How long it waits when it could not do it."""
+CALLS_REMEMBERED_SECONDS: Final = 3.0
+"""How long calls count as answered after it was seen that they are: a look misses them while each session of theirs is
+at another statement than it looks for."""
 REST_SECONDS_MAX: Final = 10.0
 """The longest rest between two chunks."""
 
@@ -58,11 +62,15 @@ class ChunksInHand:
         self._are_calls_answered = are_calls_answered
         self._share = share
         self._log = log
-        self._gives_way = False
-        """Whether calls were answered when it was looked last."""
+        self._gives_way_until = -math.inf
+        """On the clock of `time.monotonic`."""
         self._alone = asyncio.Lock()
         self._failure: str | None = None
         self._lines_answered = 0
+
+    @property
+    def _gives_way(self) -> bool:
+        return time.monotonic() < self._gives_way_until
 
     async def run(self, stopping: asyncio.Event, *, until_idle: bool = False) -> int:
         """How many lines were answered, once it is told to stop, the chunks in hand finished; or nothing is left."""
@@ -92,6 +100,8 @@ class ChunksInHand:
 
     async def _work_and_rest(self, stopping: asyncio.Event) -> bool:
         """Whether there was a chunk to work on."""
+        if self._share < 1 and await self._are_calls_answered():
+            self._gives_way_until = time.monotonic() + CALLS_REMEMBERED_SECONDS
         began = time.perf_counter()
         worked = await self._work()
         if worked is None:
@@ -104,7 +114,6 @@ class ChunksInHand:
             lines_waiting=worked.lines_waiting,
             seconds=seconds,
         )
-        self._gives_way = self._share < 1 and await self._are_calls_answered()
         if self._gives_way:
             await _wait(stopping, rest_seconds(seconds, share=self._share))
         return True
