@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
@@ -28,7 +31,8 @@ from cbss_inscription.batch.signed_manifest import (
 )
 from cbss_inscription.batch.told import Told
 from cbss_inscription.contract.batch import Manifest, ManifestFile
-from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchState, BatchStatus, Submitted
+from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchParty, BatchState, BatchStatus, Submitted
+from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import (
     ContentViolation,
     MessageRejected,
@@ -48,6 +52,8 @@ from tests.batch.line_answers import LineAnswer, told_of
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 POLICY = SecurityPolicy()
 FILE = xml_file(INSERT.format(number=1), CONSULT, "<request/>")
+LARGE = 9
+"""The institution whose files take as long as the test likes."""
 
 
 class Office:
@@ -68,7 +74,15 @@ class Office:
         revoked_now = self.pki.issue_revocation_list(numbers, now=NOW - timedelta(hours=1))
         return TrustStore(authorities_pem=self.pki.authorities_pem, environment="LOCAL", revocation_lists=[revoked_now])
 
-    def sign(self, data: bytes = FILE, *, name: str = "b.xml", at: datetime = NOW, **changes: Any) -> bytes:
+    def sign(
+        self,
+        data: bytes = FILE,
+        *,
+        name: str = "b.xml",
+        at: datetime = NOW,
+        header: BatchHeader = HEADER,
+        **changes: Any,
+    ) -> bytes:
         stated: dict[str, Any] = {
             "name": name,
             "format": "xml",
@@ -76,7 +90,7 @@ class Office:
             "sha256": hashlib.sha256(data).hexdigest(),
         }
         file = ManifestFile(**(stated | changes))
-        return sign_manifest(Manifest(header=HEADER, file=file), signer=self.signer, now=at)
+        return sign_manifest(Manifest(header=header, file=file), signer=self.signer, now=at)
 
 
 @pytest.fixture(scope="module")
@@ -166,19 +180,36 @@ class Desk:
         self.away = False
         self.is_anothers = False
         self.forgotten = False
+        self.held = threading.Event()
+        self.held.set()
+        self.reading: list[int] = []
+        self.read: list[int] = []
+        self.at_once = 0
         self.told: list[tuple[str, str]] = []
 
     def submit(self, header: BatchHeader, *, digest: bytes, caller: Caller, lines: Iterable[BatchLine]) -> Submitted:
         if self.away:
             raise TemporarilyUnavailable("database")
-        key = (header.sender.organization_identification.key, header.sequence_number)
+        sender = header.sender.organization_identification
+        key = (sender.key, header.sequence_number)
         if key in self.batches:
             if self.is_anothers:
                 raise ContentViolation("batch-used")
             if self.batches[key][0] == digest:
                 return Submitted(batch_id=self.batches[key][1], is_repeat=True)
             raise SequenceViolation("sequence-used", expected=key[1] + 1)
-        read, batch_id = list(lines), uuid4()
+        numbers = [number for known, number in self.batches if known == sender.key]
+        if numbers and header.sequence_number != max(numbers) + 1:
+            raise SequenceViolation("sequence-gap", expected=max(numbers) + 1)
+        self.reading.append(sender.institution)
+        self.at_once = max(self.at_once, len(self.reading))
+        try:
+            if sender.institution == LARGE:
+                assert self.held.wait(60)
+            read, batch_id = list(lines), uuid4()
+        finally:
+            self.reading.remove(sender.institution)
+        self.read.append(header.sequence_number)
         self.batches[key], self.lines[batch_id] = (digest, batch_id), read
         return Submitted(batch_id=batch_id, is_repeat=False)
 
@@ -221,7 +252,14 @@ def _work(folder: BatchFolder, desk: Desk, office: Office, *, revoked: bool = Fa
         limits=LIMITS,
         log=desk,
         clock=lambda: NOW,
+        files_at_once=2,
     )
+
+
+async def _done(work: FolderWork) -> int:
+    """How many batches are in its hands still, when all was done that could be."""
+    await work.look()
+    return await work.settled()
 
 
 def _put(folder: BatchFolder, manifest: bytes, *, name: str = "b.xml", data: bytes = FILE) -> None:
@@ -237,7 +275,7 @@ async def test_batch_comes_in_and_its_answers_go_out(office: Office, tmp_path: P
     """What is put into `in` with its manifest is answered in `out`, line by line, and is nowhere else (rule 37)."""
     folder, desk = BatchFolder(tmp_path), Desk()
     _put(folder, office.sign())
-    assert await _work(folder, desk, office).look() == 0
+    assert await _done(_work(folder, desk, office)) == 0
     assert desk.told == [("b.xml", "took"), ("b.xml", "answered")]
     assert _names(folder.out) == ["b.xml.answers.json", "b.xml.answers.xml"]
     said = json.loads((folder.out / "b.xml.answers.json").read_bytes())
@@ -252,7 +290,7 @@ async def test_file_without_manifest_is_not_looked_at(office: Office, tmp_path: 
     """The manifest comes last: until it is there, a file may still be growing (rule 37)."""
     folder, desk = BatchFolder(tmp_path), Desk()
     (folder.incoming / "b.xml").write_bytes(FILE[:100])
-    assert await _work(folder, desk, office).look() == 0
+    assert await _done(_work(folder, desk, office)) == 0
     assert desk.told == []
     assert _names(folder.incoming) == ["b.xml"]
 
@@ -263,7 +301,7 @@ async def test_same_file_again_has_the_first_answer_again(office: Office, tmp_pa
     work = _work(folder, desk, office)
     for _ in range(2):
         _put(folder, office.sign())
-        assert await work.look() == 0
+        assert await _done(work) == 0
     assert len(desk.batches) == 1
     assert desk.told[2:] == [("b.xml", "repeat"), ("b.xml", "answered")]
 
@@ -284,7 +322,7 @@ async def test_file_that_is_not_the_manifest_s_is_refused(office: Office, tmp_pa
     changes, data, reason = _REFUSALS[wrong]
     folder, desk = BatchFolder(tmp_path), Desk()
     _put(folder, office.sign(**changes), data=data)
-    assert await _work(folder, desk, office).look() == 0
+    assert await _done(_work(folder, desk, office)) == 0
     assert desk.told == [("b.xml", reason)]
     assert desk.batches == {}
     assert _names(folder.refused) == ["b.xml", "b.xml.manifest.xml", "b.xml.refused.json"]
@@ -302,7 +340,7 @@ async def test_file_of_nobody_is_refused_without_a_reason(office: Office, tmp_pa
         "endless": b"<x>" * 100_000,
     }[wrong]
     _put(folder, manifest)
-    assert await _work(folder, desk, office, revoked=wrong == "revoked").look() == 0
+    assert await _done(_work(folder, desk, office, revoked=wrong == "revoked")) == 0
     said = json.loads((folder.refused / "b.xml.refused.json").read_bytes())
     codes = {"forged": "SOA-01001", "revoked": "SOA-01001", "no manifest at all": "SOA-03002", "endless": "SOA-03001"}
     assert said["code"] == codes[wrong]
@@ -328,7 +366,7 @@ async def test_what_is_no_file_is_refused(office: Office, tmp_path: Path, what: 
             os.mkfifo(place)
         case "a folder":
             place.mkdir()
-    assert await _work(folder, desk, office).look() == 0
+    assert await _done(_work(folder, desk, office)) == 0
     assert desk.told == [("b.xml", "file-missing")]
     assert desk.batches == {}
     assert _names(folder.work) == _names(folder.incoming) == []
@@ -339,7 +377,7 @@ async def test_broken_file_is_refused_with_its_line(office: Office, tmp_path: Pa
     folder, desk = BatchFolder(tmp_path), Desk()
     data = xml_file(CONSULT, CONSULT, "<request>")
     _put(folder, office.sign(data), data=data)
-    assert await _work(folder, desk, office).look() == 0
+    assert await _done(_work(folder, desk, office)) == 0
     said = json.loads((folder.refused / "b.xml.refused.json").read_bytes())
     assert (said["code"], said["line"], said["declaration"]) == ("SOA-03001", 10, 3)
 
@@ -358,13 +396,13 @@ async def test_first_answers_are_for_who_asked_first(
     folder, desk = BatchFolder(tmp_path), Desk()
     work = _work(folder, desk, office)
     _put(folder, office.sign())
-    assert await work.look() == 0
+    assert await _done(work) == 0
     for path in folder.out.iterdir():
         path.unlink()
     for name, value in changes.items():
         setattr(desk, name, value)
     _put(folder, office.sign())
-    assert await work.look() == 0
+    assert await _done(work) == 0
     assert desk.told[-1] == ("b.xml", reason)
     assert _names(folder.out) == []
 
@@ -374,7 +412,7 @@ async def test_canceled_batch_is_answered_up_to_its_cut(office: Office, tmp_path
     folder, desk = BatchFolder(tmp_path), Desk()
     desk.state, desk.forgotten = BatchState.CANCELED, True
     _put(folder, office.sign())
-    assert await _work(folder, desk, office).look() == 0
+    assert await _done(_work(folder, desk, office)) == 0
     assert desk.told == [("b.xml", "took"), ("b.xml", "answered")]
 
 
@@ -393,9 +431,9 @@ async def test_full_disk_keeps_nothing_from_being_taken_later(
     places = {"mkdir": "folder.Path.mkdir", "open": "folder._locked", "fsync": "packing.os.fsync"}
     with monkeypatch.context() as patch:
         patch.setattr(f"cbss_inscription.batch.{places[failing]}", full)
-        assert await work.look() == 0
+        assert await _done(work) == 0
     assert desk.told == [("in", "put off: No space left on device")]
-    assert await work.look() == 0
+    assert await _done(work) == 0
     assert _names(folder.out) == ["b.xml.answers.json", "b.xml.answers.xml"]
     assert _names(folder.work) == []
 
@@ -423,10 +461,10 @@ async def test_database_that_is_away_costs_no_batch(office: Office, tmp_path: Pa
     desk.away = True
     _put(folder, office.sign())
     work = _work(folder, desk, office)
-    assert await work.look() == 1
+    assert await _done(work) == 1
     assert desk.told == [("b.xml", "put off: database")]
     desk.away = False
-    assert await work.look() == 0
+    assert await _done(work) == 0
     assert _names(folder.out) == ["b.xml.answers.json", "b.xml.answers.xml"]
 
 
@@ -437,17 +475,17 @@ async def test_full_disk_costs_no_answers(office: Office, tmp_path: Path, monkey
     work = _work(folder, desk, office)
 
     def full(self: WholeFile, data: bytes) -> None:
-        if self.path.parent == folder.out:
+        if ".answers." in self.path.name:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(self, data)
 
     write = WholeFile.write
     with monkeypatch.context() as patch:
         patch.setattr(WholeFile, "write", full)
-        assert await work.look() == 1
+        assert await _done(work) == 1
     assert desk.told == [("b.xml", "took"), ("b.xml", "put off: No space left on device")]
     assert _names(folder.out) == []
-    assert await work.look() == 0
+    assert await _done(work) == 0
     assert _names(folder.out) == ["b.xml.answers.json", "b.xml.answers.xml"]
 
 
@@ -457,13 +495,186 @@ async def test_one_process_has_a_batch_and_another_takes_over(office: Office, tm
     desk.state = BatchState.RUNNING
     _put(folder, office.sign())
     first, second = _work(folder, desk, office), _work(BatchFolder(tmp_path), desk, office)
-    assert await first.look() == 1
-    assert await second.look() == 0
-    first.release()
+    assert await _done(first) == 1
+    assert await _done(second) == 0
+    await first.stop()
     desk.state = BatchState.DONE
-    assert await second.look() == 0
+    assert await _done(second) == 0
     assert desk.told == [("b.xml", "took"), ("b.xml", "answered")]
-    assert await first.look() == 0
+    assert await _done(first) == 0
+
+
+# -- several files side by side ----------------------------------------------------------------------------------------
+
+
+def _batch_of(institution: int, number: int) -> tuple[BatchHeader, bytes]:
+    """A batch of a sender of its own, and its file."""
+    sender = BatchParty(organization_identification=CustomerIdentification(sector=17, institution=institution))
+    header = msgspec.structs.replace(HEADER, sender=sender, sequence_number=number)
+    old = "<institution>1</institution>", "<sequenceNumber>7<", "<ticket>batch-7</ticket>"
+    new = f"<institution>{institution}</institution>", f"<sequenceNumber>{number}<", ""
+    data = FILE.decode()
+    for one, other in zip(old, new, strict=True):
+        data = data.replace(one, other, 1)
+    return header, data.encode()
+
+
+def _put_batch(folder: BatchFolder, office: Office, institution: int, number: int, *, name: str | None = None) -> str:
+    name = name or f"b{institution}-{number}.xml"
+    header, data = _batch_of(institution, number)
+    _put(folder, office.sign(data, name=name, header=header), name=name, data=data)
+    return name
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    while not is_so():
+        await asyncio.sleep(0.001)
+
+
+async def test_large_file_keeps_nobody_else_waiting(office: Office, tmp_path: Path) -> None:
+    """While one sender's file is read, for hours if it must be, those of others are taken in and answered (rule 37)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    desk.held.clear()
+    _put_batch(folder, office, LARGE, 1, name="a.xml")
+    work = _work(folder, desk, office)
+    await work.look()
+    await _until(lambda: desk.reading == [LARGE])
+    name = _put_batch(folder, office, 2, 1)
+    await work.look()
+    await _until(lambda: (name, "answered") in desk.told)
+    assert desk.reading == [LARGE]
+    desk.held.set()
+    assert await work.settled() == 0
+    assert desk.told[-1] == ("a.xml", "answered")
+
+
+async def test_only_so_many_files_are_read_at_once(office: Office, tmp_path: Path) -> None:
+    """However many files come in, as many are taken in side by side as the settings say (SEC-09)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    for institution in range(10, 22):
+        _put_batch(folder, office, institution, 1)
+    assert await _done(_work(folder, desk, office)) == 0
+    assert len(_names(folder.out)) == 24
+    assert desk.at_once <= 2
+
+
+async def test_files_of_one_sender_are_taken_in_by_their_numbers(office: Office, tmp_path: Path) -> None:
+    """Files that came together are taken in one after the other, in the order of their numbers, whatever they are
+    called: where the sender left no gap none is found (rule 38).
+    """
+    folder, desk = BatchFolder(tmp_path), Desk()
+    for number in (12, 9, 11, 10):
+        _put_batch(folder, office, 2, number, name=f"{'dcba'[number - 9]}.xml")
+    assert await _done(_work(folder, desk, office)) == 0
+    assert desk.read == [9, 10, 11, 12]
+    assert desk.at_once == 1
+    assert _names(folder.refused) == []
+
+
+async def test_senders_take_turns(office: Office, tmp_path: Path) -> None:
+    """Who sends a hundred files does not keep who sends one waiting for all of them (rule 37)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    for number in range(1, 6):
+        _put_batch(folder, office, 2, number)
+        _put_batch(folder, office, 3, number)
+    _put_batch(folder, office, 4, 100)
+    assert await _done(_work(folder, desk, office)) == 0
+    assert 100 in desk.read[:4]
+
+
+async def test_no_gap_is_found_where_another_process_is_slower(office: Office, tmp_path: Path) -> None:
+    """While another process has the file before it in its hands, a file waits, and is not said to leave a gap (rule
+    38).
+    """
+    folder, desk = BatchFolder(tmp_path), Desk()
+    first, second = _work(folder, desk, office), _work(BatchFolder(tmp_path), desk, office)
+    _put_batch(folder, office, 2, 1)
+    assert await _done(first) == 0
+    desk.away = True
+    _put_batch(folder, office, 2, 2)
+    assert await _done(first) == 1
+    desk.away = False
+    name = _put_batch(folder, office, 2, 3)
+    assert await _done(second) == 1
+    assert desk.told[-1] == (name, "put off: batch-sequence")
+    assert await _done(first) == 0
+    assert await _done(second) == 0
+    assert desk.read == [1, 2, 3]
+    assert _names(folder.refused) == []
+    _put_batch(folder, office, 2, 5)
+    assert await _done(first) == 0
+    assert desk.told[-1] == ("b2-5.xml", "sequence-gap")
+
+
+async def test_stop_leaves_a_file_as_if_it_had_not_been_begun(office: Office, tmp_path: Path) -> None:
+    """A process that is told to stop does so in the middle of a file, and another takes the file in from its first line
+    (rule 37).
+    """
+    folder, desk = BatchFolder(tmp_path), Desk()
+    desk.held.clear()
+    name = _put_batch(folder, office, LARGE, 1)
+    first = _work(folder, desk, office)
+    await first.look()
+    await _until(lambda: desk.reading == [LARGE])
+    stop = asyncio.create_task(first.stop())
+    await asyncio.sleep(0)
+    desk.held.set()
+    await stop
+    assert desk.batches == {}
+    assert await _done(_work(BatchFolder(tmp_path), desk, office)) == 0
+    assert desk.told == [(name, "took"), (name, "answered")]
+
+
+async def test_why_a_file_waits_is_said_once(office: Office, tmp_path: Path) -> None:
+    """What is tried again every other second is in the log once, until something else is the matter (rule 54)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    desk.away = True
+    name = _put_batch(folder, office, 2, 1)
+    work = _work(folder, desk, office)
+    for _ in range(3):
+        assert await _done(work) == 1
+    assert desk.told == [(name, "put off: database")]
+
+
+async def test_error_of_ours_ends_the_process(office: Office, tmp_path: Path) -> None:
+    """What nobody foresaw is not passed over in silence: the process ends with it, and is started anew (rule 54)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    _put_batch(folder, office, 2, 1)
+    work = _work(folder, desk, office)
+    desk.lines = None  # type: ignore[assignment]  # what no desk does
+    await work.look()
+    with pytest.raises(TypeError):
+        await work.settled()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_no_manifest_stands_beside_other_answers(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Where answers take the place of earlier ones of that name, and whoever puts them there is killed in between, no
+    manifest is there that tells of other answers; whoever takes over puts both there (rule 37).
+    """
+    folder, desk = BatchFolder(tmp_path), Desk()
+    work = _work(folder, desk, office)
+    _put_batch(folder, office, 2, 1, name="b.xml")
+    assert await _done(work) == 0
+    _put_batch(folder, office, 2, 2, name="b.xml")
+    rename, renamed = Path.rename, list[Path]()
+
+    def killed(path: Path, target: Path) -> Path:
+        if target.parent == folder.out:
+            renamed.append(target)
+            if len(renamed) == number:
+                raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        assert await _done(work) == 1
+    assert _names(folder.out) == ["b.xml.answers.xml"]
+    assert await _done(work) == 0
+    said = json.loads((folder.out / "b.xml.answers.json").read_bytes())
+    assert said["file_sha256"] == hashlib.sha256((folder.out / "b.xml.answers.xml").read_bytes()).hexdigest()
 
 
 _TAKER = """

@@ -140,6 +140,25 @@ async def test_a_gap_in_the_sequence_numbers_is_refused(works: Works) -> None:
     assert works.rows("SELECT count(*) FROM batch") == [(3,)]
 
 
+async def test_batches_of_a_sender_are_taken_in_one_by_one(works: Works) -> None:
+    """While one of its batches is being read no other of the sender is begun, for nobody knows yet which number comes
+    next; a batch that was taken in before, and other senders, need not wait (rule 38).
+    """
+    first = works.submit(days(1), 7)
+
+    def meanwhile() -> Iterator[BatchLine]:
+        with pytest.raises(TemporarilyUnavailable) as refused:
+            works.submit(days(1), 9)
+        assert refused.value.reason == "batch-sequence"
+        assert works.submit(days(1), 7).batch_id == first.batch_id
+        assert not works.submit(days(1), 1, sender=OTHER).is_repeat
+        yield from days(1)
+
+    works.submit(meanwhile(), 8)
+    works.submit(days(1), 9)
+    assert works.rows("SELECT count(*) FROM batch") == [(4,)]
+
+
 async def test_a_file_that_breaks_leaves_nothing(works: Works) -> None:
     """When the lines end in an error nothing of the batch is there, not even its number, and the whole file can come
     again (rule 37).

@@ -45,12 +45,13 @@ def look_after_folder(settings_path: Path, *, once: bool = False) -> None:
         try:
             await database.open()
             while not stopping.is_set():
-                if not await desk.look() and once:
+                await desk.look()
+                if once and not await desk.settled():
                     return
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
         finally:
-            desk.release()
+            await desk.stop()
             await database.close()
 
     asyncio.run(run())

@@ -197,17 +197,22 @@ class FolderDesk:
             limits=said.limits,
             log=log,
             clock=clock,
+            files_at_once=said.files_at_once,
         )
 
     async def look(self) -> int:
-        """How many batches are in our hands still. See `FolderWork.look`."""
+        """See `FolderWork.look`."""
         await asyncio.to_thread(self._trust.look)
         await asyncio.to_thread(self._rules.look)
         return await self._work.look()
 
-    def release(self) -> None:
-        """See `FolderWork.release`."""
-        self._work.release()
+    async def settled(self) -> int:
+        """See `FolderWork.settled`."""
+        return await self._work.settled()
+
+    async def stop(self) -> None:
+        """See `FolderWork.stop`."""
+        await self._work.stop()
 
 
 class StructuredFolderLog:

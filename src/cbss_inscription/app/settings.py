@@ -142,6 +142,10 @@ MANIFEST_DAYS_MAX: Final = 7
 """From the signing of a batch's manifest to its arrival in the folder [D]."""
 MANIFEST_DAYS_MOST: Final = 31
 """The longest such time."""
+FILES_AT_ONCE: Final = 4
+"""Files of as many senders that a process takes in side by side, and files of answers that it writes so [D]."""
+FILES_AT_ONCE_MOST: Final = 32
+"""Each is a thread, a connection and some megabytes."""
 
 ANSWER_SECONDS_MOST: Final = 60
 """Longer than any caller of a synchronous service waits [D]."""
@@ -323,6 +327,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """See `BATCHES_KEPT_DAYS`."""
     directory: str | None = None
     """The folder with `in`, `work`, `out`, `refused`, `uploads`, on one disk; absent, no file comes in by one."""
+    files_at_once: Annotated[int, msgspec.Meta(ge=1, le=FILES_AT_ONCE_MOST)] = FILES_AT_ONCE
+    """See `FILES_AT_ONCE`, of each process that looks after the folder."""
     manifest_days_max: Annotated[int, msgspec.Meta(ge=1, le=MANIFEST_DAYS_MOST)] = MANIFEST_DAYS_MAX
     """See `MANIFEST_DAYS_MAX`."""
     limits: BatchLimits = BatchLimits()

@@ -100,11 +100,7 @@ class Taken:
 
     def manifest(self) -> bytes:
         """The signed manifest. Raises `MalformedMessage` when it is too large to be one, or no file at all."""
-        with _opened(self.place / _MANIFEST) as file:
-            data = file.read(MANIFEST_BYTES_MAX + 1)
-        if len(data) > MANIFEST_BYTES_MAX:
-            raise MalformedMessage("size")
-        return data
+        return _read_manifest(self.place / _MANIFEST)
 
     @property
     def submitted(self) -> _Submitted | None:
@@ -141,14 +137,17 @@ class BatchFolder:
         for place in sorted(self.work.glob("[!.]*")):
             if (taken := self._take_over(place)) is not None:
                 yield taken
-        for manifest in sorted(self.incoming.glob(f"*{MANIFEST_SUFFIX}")):
+        for manifest in self._manifests_in():
             if (taken := self._take_in(manifest)) is not None:
                 yield taken
 
+    def _manifests_in(self) -> list[Path]:
+        """What came in whole, by names that a file may have."""
+        found = self.incoming.glob(f"*{MANIFEST_SUFFIX}")
+        return sorted(path for path in found if _FILE_NAME.fullmatch(path.name.removesuffix(MANIFEST_SUFFIX)))
+
     def _take_in(self, manifest: Path) -> Taken | None:
         name = manifest.name.removesuffix(MANIFEST_SUFFIX)
-        if _FILE_NAME.fullmatch(name) is None:
-            return None
         place = self.work / f"{name}~{secrets.token_hex(8)}"
         hidden = self._hidden(place)
         hidden.mkdir(mode=0o700)
@@ -193,19 +192,44 @@ class BatchFolder:
     def refuse(self, taken: Taken, error: MessageRejected) -> Refusal:
         """Why; file, manifest and that stand in `refused` now."""
         refusal = Refusal.of(taken.name, error)
-        name = self._free_name(self.refused, taken.name)
-        with contextlib.suppress(FileNotFoundError):
-            taken.file.rename(self.refused / name)
-        with WholeFile(refusal_path(self.refused, name)) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(refusal)) + b"\n")
-        (taken.place / _MANIFEST).rename(self.refused / f"{name}{MANIFEST_SUFFIX}")
+        with alone(self.refused):  # so that a name that is free stays so
+            name = self._free_name(self.refused, taken.name)
+            with contextlib.suppress(FileNotFoundError):
+                taken.file.rename(self.refused / name)
+            with WholeFile(refusal_path(self.refused, name)) as file:
+                file.write(msgspec.json.format(msgspec.json.encode(refusal)) + b"\n")
+            (taken.place / _MANIFEST).rename(self.refused / f"{name}{MANIFEST_SUFFIX}")
         self.finish(taken)
         return refusal
 
+    def manifests_before_intake(self) -> Iterator[bytes]:
+        """The manifests in the folder of files that are no batches yet, in whose hands ever; what is none is left out.
+
+        Those in `in` first: what is taken meanwhile is told twice, and never not at all.
+        """
+        for path in self._manifests_in():
+            with contextlib.suppress(MessageRejected):
+                yield _read_manifest(path)
+        for path in self.work.glob(f"[!.]*/{_MANIFEST}"):
+            if not (path.parent / _SUBMITTED).exists():
+                with contextlib.suppress(MessageRejected):
+                    yield _read_manifest(path)
+
     def results_of(self, taken: Taken, form: BatchFormat, packing: Packing) -> tuple[Path, Path]:
-        """Where the answers and, after them, their manifest belong."""
+        """Where the answers and their manifest are made, out of sight, to be published."""
         name = f"{taken.name}.answers"
-        return self.out / f"{name}.{form}{packing}", self.out / f"{name}.json"
+        return taken.place / f"{name}.{form}{packing}", taken.place / f"{name}.json"
+
+    def publish(self, answers: Path, manifest: Path) -> None:
+        """Nothing; both stand in `out`, the manifest last, in the place of what stood there by these names.
+
+        Whoever publishes at the same moment does so before or after: no manifest stands beside another's answers.
+        """
+        with alone(self.out):
+            (self.out / manifest.name).unlink(missing_ok=True)
+            answers.rename(self.out / answers.name)
+            manifest.rename(self.out / manifest.name)
+            sync_folder(self.out)
 
     def finish(self, taken: Taken) -> None:
         """Nothing; all that was to be kept stands elsewhere."""
@@ -243,6 +267,25 @@ def _locked(place: Path) -> int | None:
         os.close(descriptor)
         raise
     return descriptor
+
+
+@contextlib.contextmanager
+def alone(place: Path) -> Iterator[None]:
+    """Nothing; until the block ends no other process, and no other thread, is in such a block about the same folder."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read_manifest(path: Path) -> bytes:
+    with _opened(path) as file:
+        data = file.read(MANIFEST_BYTES_MAX + 1)
+    if len(data) > MANIFEST_BYTES_MAX:
+        raise MalformedMessage("size")
+    return data
 
 
 def _opened(path: Path) -> BinaryIO:

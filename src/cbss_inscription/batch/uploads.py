@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
+from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder, alone
 from cbss_inscription.batch.packing import WholeFile, sync_folder
 from cbss_inscription.batch.signed_manifest import SignedManifest
 
@@ -119,7 +119,7 @@ class Uploads:
         if is_new and self._begun_of(about.sender) >= BEGUN_MAX:
             raise TooManyBegun
         place.mkdir(mode=0o700, exist_ok=True)
-        with _alone(place):
+        with alone(place):
             tokens = [one for one in self._tokens(place) if one.until > now][1 - TOKENS_MAX :]
             tokens.append(_Token(sha256=_digest(token), until=now + TOKEN_LIFETIME))
             for name, content in (
@@ -198,7 +198,7 @@ class Uploads:
         """
         forgotten = 0
         for place in self._root.iterdir():
-            with contextlib.suppress(OSError), _alone(place):  # gone: another process did the same
+            with contextlib.suppress(OSError), alone(place):  # gone: another process did the same
                 latest = max(path.stat().st_mtime for path in (place, *place.iterdir()))
                 if latest < before.timestamp():
                     shutil.rmtree(place)
@@ -251,17 +251,6 @@ class Uploads:
             return msgspec.json.decode((place / _TOKENS).read_bytes(), type=list[_Token])
         except FileNotFoundError:
             return []
-
-
-@contextlib.contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Nothing; until the block ends no other process is in such a block about the same upload."""
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

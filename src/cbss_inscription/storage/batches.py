@@ -91,23 +91,21 @@ class Intake:
     def begin(self, batch: NewBatch) -> UUID | None:
         """None when the batch is the sender's next; the batch that its file is already when it was taken in before.
 
-        The first batch of a sender may have any number. Raises `SequenceViolation`, and `ContentViolation` when the
-        file was taken in for another application, or under another legal context: to this one its answers may be none,
-        for they are what the access rules of who asked first allowed.
+        The first batch of a sender may have any number. Raises `SequenceViolation`; `TemporarilyUnavailable` while
+        another batch of the sender is taken in; and `ContentViolation` when the file was taken in for another
+        application, or under another legal context: to this one its answers may be none, for they are what the access
+        rules of who asked first allowed.
         """
         header, caller = batch.header, batch.caller
         sender = header.sender.organization_identification.key
         sought = {"sender": sender, "sequence_number": header.sequence_number}
-        row = self._connection.execute(QUERIES["batches_of_sender"], sought).fetchone()
-        assert row is not None
-        last, batch_id, digest, application_urn, cbe_number, first_header = row
-        if batch_id is not None:
-            if digest != batch.digest:
-                raise SequenceViolation("sequence-used", expected=last + 1)
-            asked_first = application_urn, cbe_number, read_header(first_header).legal_context
-            if asked_first != (caller.application_urn, caller.cbe_number, header.legal_context):
-                raise ContentViolation("batch-used")
-            return UUID(str(batch_id))
+        last, first = self._seen(batch)
+        if first is None:
+            if self._connection.execute(QUERIES["try_lock_sender"], sought).fetchone() != (True,):
+                raise TemporarilyUnavailable("batch-sequence")  # which number comes next is not known before its end
+            last, first = self._seen(batch)
+        if first is not None:
+            return first
         if last is not None and header.sequence_number != last + 1:
             raise SequenceViolation("sequence-gap", expected=last + 1)
         said = {
@@ -120,12 +118,26 @@ class Intake:
             "certificate": caller.certificate_fingerprint,
             "submitted_at": batch.submitted_at,
         }
-        try:
-            self._connection.execute(QUERIES["insert_batch"], sought | said)
-        except (psycopg.errors.UniqueViolation, psycopg.errors.LockNotAvailable) as error:
-            raise TemporarilyUnavailable("batch-sequence") from error  # another one came first, at the same moment
+        self._connection.execute(QUERIES["insert_batch"], sought | said)
         self._batch_id = batch.batch_id
         return None
+
+    def _seen(self, batch: NewBatch) -> tuple[int | None, UUID | None]:
+        """The last number of the sender, and the batch that this file is already, by what is committed now."""
+        header, caller = batch.header, batch.caller
+        sender = header.sender.organization_identification.key
+        sought = {"sender": sender, "sequence_number": header.sequence_number}
+        row = self._connection.execute(QUERIES["batches_of_sender"], sought).fetchone()
+        assert row is not None
+        last, batch_id, digest, application_urn, cbe_number, first_header = row
+        if batch_id is None:
+            return last, None
+        if digest != batch.digest:
+            raise SequenceViolation("sequence-used", expected=last + 1)
+        asked_first = application_urn, cbe_number, read_header(first_header).legal_context
+        if asked_first != (caller.application_urn, caller.cbe_number, header.legal_context):
+            raise ContentViolation("batch-used")
+        return last, UUID(str(batch_id))
 
     def numbers_that_carry_on(self, numbers: list[int], hops_max: int) -> dict[int, int]:
         """For those of these numbers that were replaced, the number at which the replacements end."""

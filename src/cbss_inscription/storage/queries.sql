@@ -1250,6 +1250,11 @@ SELECT (SELECT max(sequence_number) FROM batch WHERE sender = %(sender)s::text),
 FROM (SELECT 1) AS always
 LEFT JOIN batch ON batch.sender = %(sender)s::text AND batch.sequence_number = %(sequence_number)s::bigint;
 
+-- name: try_lock_sender
+-- Whether until the transaction ends no other one takes in a batch of this sender: its numbers are counted one by one. Senders
+-- that share a hash follow each other.
+SELECT pg_try_advisory_xact_lock(hashtext('batches of a sender'), hashtext(%(sender)s::text));
+
 -- name: insert_batch
 -- Nothing; the batch is there, as long as its lines are read for this transaction only.
 INSERT INTO batch (batch_id, sender, sequence_number, digest, header, application_urn, cbe_number, environment,
