@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator
+import shutil
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,17 +18,20 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import msgspec
 import pytest
 
+from cbss_inscription.batch import uploads as uploads_module
 from cbss_inscription.batch.folder import MANIFEST_SUFFIX, BatchFolder
 from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.batch.signed_manifest import SignedManifest
 from cbss_inscription.batch.uploads import BEGUN_MAX, About, Uploads
 from cbss_inscription.contract.batch import Manifest, ManifestFile
-from cbss_inscription.domain.batch import BatchState, BatchStatus
+from cbss_inscription.domain.batch import BatchParty, BatchState, BatchStatus
+from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import NotAuthenticated, NotAuthorized, TemporarilyUnavailable
 from cbss_inscription.domain.exchange import Caller
-from cbss_inscription.rest.batches import PART_TYPE, BatchesOverHttp
+from cbss_inscription.rest.batches import PART_TYPE, UPLOADS_OF_SENDER_MAX, BatchesOverHttp
 from tests.batch.files import CONSULT, HEADER, xml_file
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -42,6 +48,7 @@ class Desk:
     canceled: list[BatchStatus] = field(default_factory=list)
     refusal: Exception | None = None
     application_urn: str = "pcsa:web"
+    sender: int = 1
 
     async def admit(self, manifest: bytes, now: datetime) -> SignedManifest:
         if self.refusal is not None:
@@ -51,8 +58,10 @@ class Desk:
         stated = ManifestFile(
             name="b.xml", format="xml", size_bytes=len(FILE), sha256=hashlib.sha256(FILE + manifest).hexdigest()
         )
+        sender = BatchParty(organization_identification=CustomerIdentification(sector=17, institution=self.sender))
+        header = msgspec.structs.replace(HEADER, sender=sender)
         return SignedManifest(
-            manifest=Manifest(header=HEADER, file=stated),
+            manifest=Manifest(header=header, file=stated),
             caller=replace(CALLER, application_urn=self.application_urn),
             signed_at=now,
             replay_key=b"",
@@ -60,7 +69,7 @@ class Desk:
         )
 
     async def status(self, about: About) -> BatchStatus | None:
-        assert about.sender == HEADER.sender.organization_identification.key
+        assert about.sender == f"17/{self.sender}"
         assert about.sequence_number == HEADER.sequence_number
         assert about.application_urn == self.application_urn
         return self.known
@@ -334,6 +343,89 @@ async def test_sender_begins_so_many_uploads(service: Service) -> None:
     assert said["upload"] == opened[0][0]["upload"], "what was begun goes on"
     await service.add(said, headers, 0, FILE)
     assert (await service.http.post(BASE, content=b"good, but another")).status_code == 201
+
+
+async def test_sender_has_so_many_parts_arriving(service: Service) -> None:
+    """Who sends as many parts at once as one sender may is asked to wait, and every other sender is not (SEC-09)."""
+    opened = [await service.open(b"good %d" % number) for number in range(UPLOADS_OF_SENDER_MAX + 1)]
+    end, arriving = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        arriving.release()
+        yield FILE[:10]
+        await end.wait()
+
+    def patch(said: dict[str, Any], headers: dict[str, str], content: Any) -> Awaitable[httpx.Response]:
+        sent = {**headers, "content-type": PART_TYPE, "upload-offset": "0"}
+        return service.http.patch(f"{said['path']}/file", content=content, headers=sent)
+
+    sending = [asyncio.ensure_future(patch(said, headers, slowly())) for said, headers in opened[:-1]]
+    for _ in sending:
+        await arriving.acquire()
+    reply = await patch(*opened[-1], FILE[:10])
+    assert (reply.status_code, reply.json()["reason"]) == (503, "uploads-at-once")
+    service.desk.sender = 2
+    other, others = await service.open(b"good, of another")
+    assert (await patch(other, others, FILE[:10])).status_code == 204
+    end.set()
+    assert {(await reply).status_code for reply in sending} == {204}
+    assert (await patch(*opened[-1], FILE[:10])).status_code == 204
+
+
+async def test_disk_holds_up_nobody_else(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for a disk or a lock does so in a thread: the loop that serves all others never does (SEC-10)."""
+    loop, waiting = threading.get_ident(), list[str]()
+
+    def noting(name: str, do: Callable[..., Any]) -> Callable[..., Any]:
+        def wait(*said: Any, **also: Any) -> Any:
+            if threading.get_ident() == loop:
+                waiting.append(name)
+            return do(*said, **also)
+
+        return wait
+
+    for module, name in ((os, "fsync"), (os, "write"), (os, "open"), (fcntl, "flock"), (shutil, "copyfile")):
+        monkeypatch.setattr(module, name, noting(name, getattr(module, name)))
+    said, headers = await service.open()
+    await service.add(said, headers, 0, FILE[:100])
+    await service.add(said, headers, 100, FILE[100:])
+    await service.http.head(f"{said['path']}/file", headers=headers)
+    await service.http.get(said["path"], headers=headers)
+    assert waiting == []
+
+
+@pytest.mark.parametrize("at", ["begin", "write"])
+async def test_part_that_is_broken_off_keeps_what_came(
+    service: Service, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """A part that is broken off while a thread is at it leaves what came, in a file that nobody has locked (rule 38)."""
+    said, headers = await service.open()
+    began, go_on = threading.Event(), threading.Event()
+    do = {"begin": fcntl.flock, "write": uploads_module._write}[at]
+
+    def held(*given: Any) -> Any:
+        began.set()
+        assert go_on.wait(60)
+        return do(*given)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield FILE[:100]
+        if at == "begin":
+            await asyncio.sleep(60)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*{"begin": (fcntl, "flock"), "write": (uploads_module, "_write")}[at], held)
+        adding = asyncio.ensure_future(service.over_http.uploads.add(said["upload"], endless(), offset=0))
+        await asyncio.to_thread(began.wait)
+        for _ in range(2):
+            adding.cancel()
+            await asyncio.sleep(0)
+        assert not adding.done(), "while a thread has the file open it stays so"
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+    offset = 0 if at == "begin" else 100
+    assert (await service.add(said, headers, offset, FILE[offset:])).status_code == 204
 
 
 async def test_sender_that_trickles_is_cut_off(service: Service) -> None:

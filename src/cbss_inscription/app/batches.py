@@ -145,7 +145,7 @@ class Desk:
         """See `BatchDesk.admit`."""
         if self.is_clock_wrong():
             raise TemporarilyUnavailable("clock")
-        signed = verify_fresh_manifest(manifest, policy=self.policy, trust=self.trust, now=now)
+        signed = await asyncio.to_thread(verify_fresh_manifest, manifest, policy=self.policy, trust=self.trust, now=now)
         if not await self.replay_guard.admit(signed.replay_key, until=signed.replay_until, now=now):
             raise NotAuthenticated("replayed")
         if not may_send(self.rules.current(), signed.manifest.header, signed.caller, now):

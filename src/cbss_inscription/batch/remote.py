@@ -39,6 +39,7 @@ _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "size": "the file is larger than the service takes",
         "storage": "the service has no room: resume the upload later",
         "upload-busy": "another process is uploading the same file",
+        "uploads-at-once": "too many of the sender's files are arriving at this moment: resume the upload later",
         "uploads-begun": "too many of the sender's uploads are not whole: resume those first",
     }
 )

@@ -2,10 +2,13 @@
 
 An upload is known by what its manifest says, so that a sender who lost everything but the file finds it again. Who may
 add to it, or ask about it, has a token: it is given for a manifest that was signed just now, and kept as a digest only.
+
+What waits for a disk or a lock blocks whoever calls it: a loop of events does so in a thread, as `Uploads.add` does.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
@@ -14,11 +17,11 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -32,8 +35,11 @@ TOKENS_MAX: Final = 16
 """Tokens of one upload at a time; a newer one takes the place of the oldest."""
 BEGUN_MAX: Final = 16
 """Uploads of one sender that are not whole: each may be as large as a file may, and takes its room for weeks."""
+_WRITTEN_BYTES: Final = 1_048_576
+"""What is written at once, so that not each packet of the network goes to a thread."""
 _OF_UPLOAD: Final = re.compile(r"[0-9a-f]{32}~")
 """How the names of files begin that came by an upload."""
+T = TypeVar("T")
 _PART, _MANIFEST, _ABOUT, _TOKENS = "part", "manifest.xml", "about.json", "tokens.json"
 
 
@@ -115,22 +121,18 @@ class Uploads:
             sequence_number=manifest.header.sequence_number,
             application_urn=signed.caller.application_urn,
         )
-        is_new = not place.exists()
-        if is_new and self._begun_of(about.sender) >= BEGUN_MAX:
-            raise TooManyBegun
-        place.mkdir(mode=0o700, exist_ok=True)
+        with alone(self._root):  # the uploads of a sender are counted one after the other
+            if not (place / _ABOUT).exists():
+                if self._begun_of(about.sender) >= BEGUN_MAX:
+                    raise TooManyBegun
+                place.mkdir(mode=0o700, exist_ok=True)
+                _write_whole(place / _ABOUT, msgspec.json.encode(about))
+                (place / _PART).touch(mode=0o600)
         with alone(place):
             tokens = [one for one in self._tokens(place) if one.until > now][1 - TOKENS_MAX :]
             tokens.append(_Token(sha256=_digest(token), until=now + TOKEN_LIFETIME))
-            for name, content in (
-                (_MANIFEST, data),
-                (_ABOUT, msgspec.json.encode(about)),
-                (_TOKENS, msgspec.json.encode(tokens)),
-            ):
-                with WholeFile(place / name) as file:
-                    file.write(content)
-        if is_new:
-            (place / _PART).touch(mode=0o600)
+            _write_whole(place / _MANIFEST, data)
+            _write_whole(place / _TOKENS, msgspec.json.encode(tokens))
         self._hand_over_rest(identifier, about)
         return identifier, token
 
@@ -158,6 +160,17 @@ class Uploads:
         """The manifest of its answers, once they are all there."""
         return next(self._folder.out.glob(f"{identifier}~*.answers.json"), None)
 
+    def answers_of(self, identifier: str) -> Path | None:
+        """The file of its answers, once they are all there. Raises FileNotFoundError when it was taken away."""
+        manifest = self.result_of(identifier)
+        if manifest is None:
+            return None
+        stem = manifest.name.removesuffix(".json")
+        answers = next((path for path in manifest.parent.glob(f"{stem}.*") if path != manifest), None)
+        if answers is None:
+            raise FileNotFoundError
+        return answers
+
     def refusal_of(self, identifier: str) -> Path | None:
         """Why it was refused, if it was, the last time."""
         found = self._folder.refused.glob(f"{identifier}~*.refused.json")
@@ -168,28 +181,31 @@ class Uploads:
 
         What had arrived before something failed is kept. Raises `UploadBusy`, `OffsetMismatch`, and OSError.
         """
-        place, about = self._root / identifier, self.about(identifier)
+        addition = _Addition(self._root / identifier / _PART)
+        try:
+            await _in_thread(lambda: self._begin_adding(identifier, addition, offset))
+            async for part in parts:
+                if addition.append(part) >= _WRITTEN_BYTES:
+                    await _in_thread(addition.write)
+            await _in_thread(addition.write)
+        except BaseException:
+            await _in_thread(addition.close)
+            raise
+        return await _in_thread(lambda: self._end_adding(identifier, addition))
+
+    def _begin_adding(self, identifier: str, addition: _Addition, offset: int) -> None:
+        about = self.about(identifier)
         if self.place_of(identifier).is_handed_over:
             raise OffsetMismatch
-        descriptor = os.open(place / _PART, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "ab", buffering=0) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UploadBusy from None
-            there = os.fstat(file.fileno()).st_size
-            if there != offset or not _is_at(file.fileno(), place / _PART):
-                raise OffsetMismatch
-            try:
-                async for part in parts:
-                    if there + len(part) > about.size_bytes:
-                        raise OffsetMismatch
-                    there += _write(file.fileno(), part)
-            finally:
-                os.fsync(file.fileno())
-            if there == about.size_bytes:
-                self._hand_over(identifier, about.name)
-        return there
+        addition.begin(offset, size_bytes=about.size_bytes)
+
+    def _end_adding(self, identifier: str, addition: _Addition) -> int:
+        """How much of the file is there; all of it is in the hands of the folder before anybody else may add to it."""
+        with contextlib.closing(addition):
+            addition.sync()
+            if addition.there == addition.size_bytes:
+                self._hand_over(identifier, self.about(identifier).name)
+            return addition.there
 
     def forget(self, *, before: datetime) -> int:
         """How many uploads are gone now to which nothing was added, and no token given, since that time.
@@ -253,6 +269,76 @@ class Uploads:
             return []
 
 
+class _Addition:
+    """What arrives of a file now; from `begin` to `close` nobody else adds to that file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+        self._rest = bytearray()
+        self._is_synced = True
+        self.there = 0
+        self.size_bytes = 0
+
+    def begin(self, offset: int, *, size_bytes: int) -> None:
+        """Nothing; the file is ours, and ends there. Raises `UploadBusy`, `OffsetMismatch`, and OSError."""
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UploadBusy from None
+        self.there, self.size_bytes = os.fstat(self._descriptor).st_size, size_bytes
+        if self.there != offset or not _is_at(self._descriptor, self._path):
+            raise OffsetMismatch
+
+    def append(self, part: bytes) -> int:
+        """How many bytes are to be written by now. Raises `OffsetMismatch` for more than the file was said to have."""
+        if self.there + len(self._rest) + len(part) > self.size_bytes:
+            raise OffsetMismatch
+        self._rest += part
+        return len(self._rest)
+
+    def write(self) -> None:
+        """Nothing; what arrived is in the file. Raises OSError, and what fitted is there."""
+        if self._rest:
+            rest, self._rest, self._is_synced = self._rest, bytearray(), False
+            self.there += _write(self._descriptor, rest)
+
+    def sync(self) -> None:
+        """Nothing; what was written stays so whatever happens to the machine. Raises OSError."""
+        if not self._is_synced:
+            os.fsync(self._descriptor)
+            self._is_synced = True
+
+    def close(self) -> None:
+        """Nothing; what arrived is kept, as far as there is room, and others may add to the file. Raises OSError."""
+        if self._descriptor < 0:  # it was not there to begin with
+            return
+        try:
+            self.write()
+            self.sync()
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+async def _in_thread(do: Callable[[], T]) -> T:
+    """What `do` gives, in a thread: whoever is told to stop meanwhile does so when it is done, not in its middle."""
+    task = asyncio.ensure_future(asyncio.to_thread(do))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    with WholeFile(path) as file:
+        file.write(content)
+
+
 def _is_at(descriptor: int, path: Path) -> bool:
     """Whether the open file is there still: before it was locked, another process may have handed it over."""
     try:
@@ -261,7 +347,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _write(descriptor: int, part: bytes) -> int:
+def _write(descriptor: int, part: bytes | bytearray) -> int:
     """The length of the part, which is written whole. Raises OSError, and what fitted is there."""
     rest = memoryview(part)
     while rest:

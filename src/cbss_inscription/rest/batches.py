@@ -6,9 +6,10 @@ Uploads go on as tus 1.0 has it (`Upload-Offset`, PATCH). Every path but the fir
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -40,6 +41,8 @@ BYTES_PER_SECOND_MIN: Final = 1_024
 """How fast a sender has to be on the average: who sends a byte now and then is as good as silent (SEC-10)."""
 UPLOADS_AT_ONCE_MAX: Final = 32
 """Parts that arrive in one worker at a time."""
+UPLOADS_OF_SENDER_MAX: Final = 8
+"""Parts of one sender's files among them: nobody takes the places of all others (SEC-09)."""
 PART_TYPE: Final = "application/offset+octet-stream"
 _JSON: Final = "application/json"
 _TUS: Final = "1.0.0"
@@ -81,7 +84,8 @@ class BatchesOverHttp:
     live_path: str
     """Where the listener says that it is there."""
     part_seconds_max: float = PART_SECONDS_MAX
-    _arriving: int = 0
+    _arriving: Counter[str] = field(default_factory=Counter)
+    """How many parts do, by sender."""
 
     def application(self, lifespan: Callable[[], AbstractAsyncContextManager[None]]) -> ASGIApp:
         """The ASGI application."""
@@ -136,7 +140,7 @@ class BatchesOverHttp:
         if signed.manifest.file.size_bytes > self.limits.file_bytes_max:
             raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "SOA-03001", "size")
         try:
-            identifier, token = self.uploads.open(signed, bytes(data), now=now)
+            identifier, token = await asyncio.to_thread(self.uploads.open, signed, bytes(data), now=now)
         except TooManyBegun:
             raise _Problem(HTTPStatus.TOO_MANY_REQUESTS, "SOA-02002", "uploads-begun") from None
         path = f"{names.BATCH_PATH}/batches/{identifier}"
@@ -144,19 +148,22 @@ class BatchesOverHttp:
         return _json({**said, "path": path, "token": token}, HTTPStatus.CREATED, location=f"{path}/file")
 
     async def _offset(self, request: Request) -> Response:
-        identifier = self._identifier(request)
-        return Response(status_code=HTTPStatus.OK, headers=self._tus(identifier))
+        identifier = await self._identifier(request)
+        return Response(status_code=HTTPStatus.OK, headers=await self._tus(identifier))
 
     async def _add(self, request: Request) -> Response:
-        identifier = self._identifier(request)
+        identifier = await self._identifier(request)
         offset = request.headers.get("upload-offset", "")
         if request.headers.get("content-type") != PART_TYPE:
             raise _Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "SOA-03001", "content-type")
         if not (offset.isascii() and offset.isdigit() and len(offset) <= 15):
             raise _Problem(HTTPStatus.BAD_REQUEST, "SOA-03001", "upload-offset")
-        if self._arriving >= UPLOADS_AT_ONCE_MAX:
+        sender = (await asyncio.to_thread(self.uploads.about, identifier)).sender
+        if self._arriving[sender] >= UPLOADS_OF_SENDER_MAX:
+            raise _Problem(HTTPStatus.SERVICE_UNAVAILABLE, "SOA-02002", "uploads-at-once")
+        if self._arriving.total() >= UPLOADS_AT_ONCE_MAX:
             raise _Problem(HTTPStatus.SERVICE_UNAVAILABLE, "SOA-02002", None)
-        self._arriving += 1
+        self._arriving[sender] += 1
         try:
             await self.uploads.add(identifier, self._parts(request), offset=int(offset))
         except OffsetMismatch:
@@ -164,15 +171,17 @@ class BatchesOverHttp:
         except UploadBusy:
             raise _Problem(HTTPStatus.LOCKED, "SOA-02002", "upload-busy") from None
         finally:
-            self._arriving -= 1
-        return Response(status_code=HTTPStatus.NO_CONTENT, headers=self._tus(identifier))
+            self._arriving[sender] -= 1
+            if not self._arriving[sender]:
+                del self._arriving[sender]
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=await self._tus(identifier))
 
     async def _state(self, request: Request) -> Response:
-        return _json(await self._said(self._identifier(request)))
+        return _json(await self._said(await self._identifier(request)))
 
     async def _cancel(self, request: Request) -> Response:
-        identifier = self._identifier(request)
-        status = await self.desk.status(self.uploads.about(identifier))
+        identifier = await self._identifier(request)
+        status = await self.desk.status(await asyncio.to_thread(self.uploads.about, identifier))
         if status is None:
             raise _Problem(HTTPStatus.CONFLICT, "SOA-03007", "not-begun")
         await self.desk.cancel(status)
@@ -180,42 +189,47 @@ class BatchesOverHttp:
 
     async def _answers(self, request: Request) -> Response:
         """The file of answers, whole or by ranges, once the batch is finished."""
-        manifest = self.uploads.result_of(self._identifier(request))
-        if manifest is None:
-            raise _Problem(HTTPStatus.NOT_FOUND, "SOA-03007", "not-finished")
-        stem = manifest.name.removesuffix(".json")
-        answers = next((path for path in manifest.parent.glob(f"{stem}.*") if path != manifest), None)
+        answers = await asyncio.to_thread(self.uploads.answers_of, await self._identifier(request))
         if answers is None:
-            raise FileNotFoundError
+            raise _Problem(HTTPStatus.NOT_FOUND, "SOA-03007", "not-finished")
         return FileResponse(answers, media_type="application/octet-stream", filename=answers.name.partition("~")[2])
 
-    def _identifier(self, request: Request) -> str:
+    async def _identifier(self, request: Request) -> str:
         """The upload of the path, when the token in the header was given for it. Raises `NotAuthenticated`."""
         identifier = str(request.path_params["identifier"])
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         is_possible = len(identifier) == 32 and identifier.isalnum() and identifier.isascii()
-        if not is_possible or kind != "Bearer" or not self.uploads.is_allowed(identifier, token, now=self.clock()):
+        if not is_possible or kind != "Bearer":
+            raise NotAuthenticated("token")
+        if not await asyncio.to_thread(self.uploads.is_allowed, identifier, token, now=self.clock()):
             raise NotAuthenticated("token")
         return identifier
 
-    def _tus(self, identifier: str) -> dict[str, str]:
-        place, about = self.uploads.place_of(identifier), self.uploads.about(identifier)
+    async def _tus(self, identifier: str) -> dict[str, str]:
+        place = await asyncio.to_thread(self.uploads.place_of, identifier)
+        about = await asyncio.to_thread(self.uploads.about, identifier)
         return {"upload-offset": str(place.offset), "upload-length": str(about.size_bytes), "tus-resumable": _TUS}
 
     async def _said(self, identifier: str) -> dict[str, Any]:
         """How an upload stands: arriving, waiting, refused, or as the batch that it became; its result at the end."""
+        about, said = await asyncio.to_thread(self._kept, identifier)
+        status = await self.desk.status(about)
+        return said if status is None else said | status_as_json(status)  # what was refused may be the file sent again
+
+    def _kept(self, identifier: str) -> tuple[About, dict[str, Any]]:
+        """What is known of an upload, and how it stands by the folder alone."""
         place, about = self.uploads.place_of(identifier), self.uploads.about(identifier)
-        said: dict[str, Any] = {"upload": identifier, "offset": place.offset, "size_bytes": about.size_bytes}
+        state = "waiting" if place.is_handed_over else "arriving"
+        said: dict[str, Any] = {
+            "state": state, "upload": identifier, "offset": place.offset, "size_bytes": about.size_bytes
+        }  # fmt: skip
         result = self.uploads.result_of(identifier)
         if result is not None:
             said["result"] = msgspec.Raw(result.read_bytes())
         refusal = None if place.is_handed_over or place.offset > 0 else self.uploads.refusal_of(identifier)
         if refusal is not None:
             said |= {"state": "refused", "refusal": msgspec.Raw(refusal.read_bytes())}
-        status = await self.desk.status(about)
-        if status is not None:  # and what was refused is the same file, sent again
-            return said | status_as_json(status)
-        return {"state": "waiting" if place.is_handed_over else "arriving"} | said
+        return about, said
 
     async def _parts(self, request: Request) -> AsyncIterator[bytes]:
         """What arrives, until it ends, or its sender is silent or slow for too long. Raises `_Problem`."""
