@@ -29,7 +29,7 @@ SUPPLY_CHAIN := .tools/supply-chain
 RUNTIME := .tools/runtime
 DIST ?= dist
 
-.PHONY: sandbox test test-chaos test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security bench-governance bench-volumes bench-facade bench-batch bench-batch-files check format audit sbom requirements wheel clean
+.PHONY: sandbox test test-chaos test-long coverage-security test-mutation fuzz test-peers test-postgresql bench-population bench-security bench-governance bench-volumes bench-facade bench-batch bench-batch-files bench-batch-broken check format audit sbom requirements wheel clean
 .DELETE_ON_ERROR:
 
 sandbox: .venv/.runtime
@@ -104,6 +104,10 @@ bench-volumes: .venv/.development
 # What reading and writing files of batches costs, without a database: ARGS="--lines 1000000" for memory at length.
 bench-batch-files: .venv/.development
 	.venv/bin/python bench/batch_files.py $(ARGS)
+
+# What files cost that break behind a million lines, up to their refusal: ARGS="--lines 7000000" for later ones.
+bench-batch-broken: .venv/.development
+	.venv/bin/python bench/batch_broken.py $(ARGS)
 
 # What audit journal and volumes add to a consultation, at most a quarter of its CPU time: ARGS="--rounds 15" for more.
 bench-governance: .venv/.development

@@ -398,7 +398,7 @@ async def test_disk_holds_up_nobody_else(service: Service, monkeypatch: pytest.M
 async def test_part_that_is_broken_off_keeps_what_came(
     service: Service, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    """A part that is broken off while a thread is at it leaves what came, in a file that nobody has locked (rule 38)."""
+    """A part that is broken off while a thread is at it leaves what came, and a file that nobody holds (rule 38)."""
     said, headers = await service.open()
     began, go_on = threading.Event(), threading.Event()
     do = {"begin": fcntl.flock, "write": uploads_module._write}[at]
