@@ -133,9 +133,10 @@ def test_batch_goes_from_a_file_to_its_answers(
 def test_folder_takes_signed_files_and_refuses_others(
     service: BatchService, command: Command, process: Command, stranger: str, tmp_path: Path
 ) -> None:
-    """A file that is put into `in` with its manifest is taken, one that was changed is refused, and who asks how
-    it stands is told where the reason is (SEC-39, rule 38).
+    """A file that is put into `in` with its manifest is taken, and one that was changed is refused; an operator who
+    asks by its name is told how it stands at any time (SEC-39, rule 38).
     """
+    settings = ("--settings", service.settings)
     file = tmp_path / "april.csv"
     file.write_text(_rows(stranger), encoding="utf-8")
     signed = command("batch", "sign", file, "--profile", service.profile, "--sequence-number", "2")
@@ -147,7 +148,32 @@ def test_folder_takes_signed_files_and_refuses_others(
     assert process("batch", "folder", "--settings", service.settings, "--once").exit_code == 0
     refusal = json.loads((service.folder / "refused" / "april.csv.refused.json").read_bytes())
     assert (refusal["code"], refusal["reason"]) == ("SOA-03007", "manifest-file")
-    asked = command("batch", "status", file, "--settings", service.settings)
-    assert asked.exit_code != 0
-    assert f"there is no batch {file}" in asked.err
-    assert f"a file of that name was refused: {service.folder / 'refused' / 'april.csv.refused.json'} says" in asked.err
+    asked = command("batch", "status", file.name, *settings)
+    assert (asked.exit_code, asked.out.splitlines()[0].split()) == (
+        0,
+        ["refused", "april.csv:", str(service.folder / "refused" / "april.csv.refused.json"), "says", "why"],
+    )
+    assert "SOA-03007 manifest-file: the file is not the one that was signed" in asked.out
+    assert command("batch", "watch", file.name, *settings).exit_code == 2
+    fetched = command("batch", "fetch", file.name, tmp_path / "answers.csv", *settings)
+    assert (fetched.exit_code, "it was refused" in fetched.err) == (1, True)
+    canceled = command("batch", "cancel", file.name, *settings)
+    assert (canceled.exit_code, "it is no batch (refused)" in canceled.err) == (2, True)
+    asked = command("batch", "status", "may.csv", *settings)
+    assert (asked.exit_code, "no file of that name in the folder" in asked.err) == (2, True)
+
+    (service.folder / "in" / file.name).write_bytes(data)
+    assert "arriving" in command("batch", "status", file.name, *settings).out
+    (service.folder / "in" / f"{file.name}.manifest.xml").write_bytes(
+        file.with_name(f"{file.name}.manifest.xml").read_bytes()
+    )
+    assert "waiting" in command("batch", "status", file.name, *settings).out
+    taken = subprocess.Popen(
+        [sys.executable, "-m", "cbss_inscription.cli.main", "batch", "folder", "--settings", service.settings, "--once"]
+    )
+    watched = command("batch", "watch", file.name, *settings)
+    assert (watched.exit_code, "3 of 3 lines answered" in watched.out) == (0, True), watched.err
+    assert taken.wait(timeout=START_SECONDS_MAX) == 0
+    told = json.loads(command("batch", "status", file.name, *settings, "--format", "json").out)
+    assert (told["state"], told["where"]) == ("done", str(service.folder / "out" / "april.csv.answers.json"))
+    assert command("batch", "fetch", file.name, tmp_path / "answers.csv", *settings).exit_code == 0

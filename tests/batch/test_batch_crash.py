@@ -204,7 +204,7 @@ def test_rule_37_canceling_leaves_a_stated_cut_whatever_is_killed(
     with campaign(reachable_directory, tmp_path, seed=100 + seed) as (running, conninfo):
         while not running.is_submitted:
             running.kill_one()
-        time.sleep(running.chance.uniform(0, 2))
+        time.sleep(running.chance.uniform(0, 6))
         running.begin_canceling()
         for _ in range(KILLS_OF_CANCELED):
             running.kill_one()

@@ -105,10 +105,7 @@ class Taken:
     @property
     def submitted(self) -> _Submitted | None:
         """Which batch the file became; None as long as it did not."""
-        try:
-            return msgspec.json.decode((self.place / _SUBMITTED).read_bytes(), type=_Submitted)
-        except FileNotFoundError:
-            return None
+        return _submitted_at(self.place)
 
     def note_submitted(self, batch_id: UUID, form: BatchFormat, *, is_repeat: bool) -> None:
         """Nothing; the file is not needed any more, and whoever takes this over knows what it became."""
@@ -121,6 +118,19 @@ class Taken:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def batch_of_place(place: Path) -> UUID | None:
+    """Which batch the file became that is in this folder below `work`; None as long as it did not."""
+    submitted = _submitted_at(place)
+    return None if submitted is None else submitted.batch
+
+
+def _submitted_at(place: Path) -> _Submitted | None:
+    try:
+        return msgspec.json.decode((place / _SUBMITTED).read_bytes(), type=_Submitted)
+    except FileNotFoundError:
+        return None
 
 
 class BatchFolder:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from uuid import UUID
 
 import typer
+from msgspec import to_builtins
 from rich.console import Console
 
 from cbss_inscription.cli.answers import print_json
@@ -20,6 +23,7 @@ from cbss_inscription.domain.errors import UsageError
 if TYPE_CHECKING:
     from cbss_inscription.app.settings import Settings
     from cbss_inscription.batch.reading import BatchFormat
+    from cbss_inscription.batch.standing import Standing
     from cbss_inscription.client.profile import Profile
     from cbss_inscription.contract.batch import Manifest
     from cbss_inscription.domain.batch import BatchHeader
@@ -44,7 +48,10 @@ OperatorSettings = Annotated[
 ]
 Which = Annotated[
     str,
-    typer.Argument(metavar="BATCH", help="The file that was submitted; with --settings also SENDER#NUMBER or an id."),
+    typer.Argument(
+        metavar="BATCH",
+        help="The file that was submitted; with --settings also its name in the folder, SENDER#NUMBER or an id.",
+    ),
 ]
 SequenceNumber = Annotated[
     int | None, typer.Option("--sequence-number", min=1, help="Of a CSV file: one more than your batch before.")
@@ -230,7 +237,7 @@ def cancel(which: Which, *, profile: ProfileFile = None, settings: OperatorSetti
     """Stop a batch: what is begun is finished, nothing else begins, and the last line that counts is stated."""
     from cbss_inscription.cli.batch_tables import print_state
 
-    async def stop(stored: StoredBatches, batch_id: Any) -> None:  # noqa: ANN401  # a UUID, not imported before it is needed
+    async def stop(stored: StoredBatches, batch_id: UUID) -> None:
         await stored.cancel(batch_id)
 
     print_state(Console(), _asked(which, profile, settings, look=lambda remote: remote.cancel(), first=stop))
@@ -254,9 +261,7 @@ def fetch(
     with RemoteBatch(_profile(profile), _read_manifest(Path(which))) as remote:
         state = remote.look()
         if "result" not in state:
-            why = "it was refused" if "refusal" in state else f"not all are there yet: {state.get('state')}"
-            sys.stderr.write(f"cbss-inscription: there are no answers, for {why}; `batch status` says more\n")
-            raise typer.Exit(ExitCode.NOTHING_FOUND)
+            _no_answers(state)
         size = remote.fetch(file)
     sys.stdout.write(f"{file}: {state['result']['answers']} answers, {size} bytes\n")
 
@@ -393,7 +398,7 @@ def _asked(
     settings: Path | None,
     *,
     look: Callable[[Any], dict[str, Any]],
-    first: Callable[[StoredBatches, Any], Any] | None = None,
+    first: Callable[[StoredBatches, UUID], Any] | None = None,
     until: Callable[[dict[str, Any]], bool] = lambda _: True,
 ) -> dict[str, Any]:
     """How a batch stands, looked at again until `until` says that it is enough: at its service, or in the database."""
@@ -416,61 +421,85 @@ def _asked(
     import asyncio
 
     from cbss_inscription.cli.database import with_database
-    from cbss_inscription.rest.batches import status_as_json
     from cbss_inscription.storage.batches import StoredBatches
 
     async def work(said: Settings, database: Database) -> dict[str, Any]:
         stored = StoredBatches(database)
-        batch_id = await _found(stored, which, said)
         if first is not None:
-            await first(stored, batch_id)
+            batch_id = (state := await _state_of(stored, which, said)).get("batch")
+            if batch_id is None:
+                raise UsageError(f"{which}: it is no batch ({state['state']}), so that there is nothing to cancel")
+            await first(stored, UUID(batch_id))
         while True:
-            status = await stored.status(batch_id)
-            if status is None:
-                raise UsageError(f"there is no batch {which}")
-            if until(state := status_as_json(status)):
+            if until(state := await _state_of(stored, which, said)):
                 return state
             await asyncio.sleep(LOOK_SECONDS)
 
     return with_database(settings, work)
 
 
-async def _found(stored: StoredBatches, which: str, settings: Settings) -> Any:  # noqa: ANN401  # a UUID, not imported before it is needed
-    """The id of a batch: given as such, as SENDER#NUMBER, or as the file whose manifest says both."""
-    from uuid import UUID
+async def _state_of(stored: StoredBatches, which: str, settings: Settings) -> dict[str, Any]:
+    """How a batch stands, or a file that is none yet, or never will be. Raises `UsageError` when there is neither."""
+    from cbss_inscription.rest.batches import status_as_json
 
+    said: dict[str, Any] = {}
+    batch_id = await _known(stored, which)
+    if batch_id is None and "#" not in which:
+        standing = _standing(Path(which).name, settings)
+        if standing is None:
+            raise UsageError(f"there is no batch {which}, and no file of that name in the folder for batches")
+        said, batch_id = {"state": standing.state, "file": standing.name, "where": str(standing.where)}, standing.batch
+        if standing.refusal is not None:
+            said["refusal"] = to_builtins(standing.refusal)
+    status = None if batch_id is None else await stored.status(batch_id)
+    if status is not None:
+        return said | status_as_json(status)
+    if not said or batch_id is not None:
+        raise UsageError(f"there is no batch {which}")
+    return said
+
+
+async def _known(stored: StoredBatches, which: str) -> UUID | None:
+    """The batch that is meant by an id, by SENDER#NUMBER, or by a file beside which lies the manifest that was sent."""
     from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
 
-    try:
+    with suppress(ValueError):
         return UUID(which)
-    except ValueError:
-        pass
     sender, is_numbered, number = which.rpartition("#")
     try:
         if is_numbered and number.isascii() and number.isdigit():
-            batch_id = await stored.find(CustomerIdentification.of_key(sender), int(number))
-        else:
-            header = _read_manifest(Path(which)).header
-            batch_id = await stored.find(header.sender.organization_identification, header.sequence_number)
+            return await stored.find(CustomerIdentification.of_key(sender), int(number))
     except InvalidCustomer as error:
         raise UsageError(f"{which}: {error}") from error
-    if batch_id is None:
-        raise UsageError(f"there is no batch {which}{'' if is_numbered else _refused(Path(which).name, settings)}")
-    return batch_id
+    try:
+        manifest = _read_manifest(Path(which))
+    except UsageError:  # none there, or one that was refused for what it is
+        return None
+    header = manifest.header
+    batch_id = await stored.find(header.sender.organization_identification, header.sequence_number)
+    status = None if batch_id is None else await stored.status(batch_id)
+    # A file that was refused for its number has that of another one.
+    return batch_id if status is not None and status.digest.hex() == manifest.file.sha256 else None
 
 
-def _refused(name: str, settings: Settings) -> str:
-    """The rest of a sentence: where it stands why a file of that name was refused in the folder; empty if none was."""
-    from cbss_inscription.batch.folder import refusal_path
+def _standing(name: str, settings: Settings) -> Standing | None:
+    """How the file stands in the folder that the settings name, if they do."""
+    from cbss_inscription.batch.standing import standing_of
 
     if settings.batch is None or settings.batch.directory is None:
-        return ""
-    path = refusal_path(Path(settings.batch.directory) / "refused", name)
+        return None
     try:
-        is_there = path.is_file()
-    except OSError:  # the folder is another user's
-        return ""
-    return f"; a file of that name was refused: {path} says why" if is_there else ""
+        return standing_of(Path(settings.batch.directory), name)
+    except FileNotFoundError:  # nobody looked after it yet
+        return None
+    except OSError as error:
+        raise UsageError(f"{settings.batch.directory}: {error.strerror}; ask as the service's account") from error
+
+
+def _no_answers(state: dict[str, Any]) -> NoReturn:
+    why = "it was refused" if "refusal" in state else f"not all are there yet: {state.get('state')}"
+    sys.stderr.write(f"cbss-inscription: there are no answers, for {why}; `batch status` says more\n")
+    raise typer.Exit(ExitCode.NOTHING_FOUND)
 
 
 def _write_answers(which: str, file: Path, settings: Path, form: BatchFormat) -> None:
@@ -482,10 +511,12 @@ def _write_answers(which: str, file: Path, settings: Path, form: BatchFormat) ->
 
     async def work(said: Settings, database: Database) -> ResultManifest:
         stored = StoredBatches(database)
-        batch_id = await _found(stored, which, said)
+        state = await _state_of(stored, which, said)
+        if state.get("batch") is None:
+            _no_answers(state)
+        batch_id = UUID(state["batch"])
         status = await stored.status(batch_id)
-        if status is None:
-            raise UsageError(f"there is no batch {which}")
+        assert status is not None
         packing = Packing.of_name(file.name)
         told, now = answers(stored, batch_id), datetime.now(UTC)
         return await write_results(file, told, status=status, form=form, packing=packing, now=now)

@@ -31,6 +31,14 @@ _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "file-missing": "the manifest came without its file; put the file there first",
     }
 )
+_AT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "arriving": "in {where}, without its manifest: put that beside it when the file is whole",
+        "waiting": "in {where}, to be taken in",
+        "refused": "{where} says why",
+    }
+)
+"""Where a file of the folder is, and what it waits for."""
 _MEND: Final = "mend the file, see `batch check`, and send it again with the same number"
 _CURVE, _LINE, _TEXT = "#0072b2", "#cccccc", "#222222"
 
@@ -56,6 +64,8 @@ def print_state(console: Console, state: dict[str, Any]) -> None:
             head.append(f", {state['waiting']} wait for a source")
         if state.get("cut_after") is not None:
             head.append(f", cut after line {state['cut_after']}")
+    elif "where" in state:
+        head.append(f"  {one_line(state['file'])}: {_AT[state['state']].format(where=one_line(state['where']))}")
     elif "size_bytes" in state and "refusal" not in state:
         head.append(f"  {state['offset']} of {state['size_bytes']} bytes are there")
     console.print(head, highlight=False)
