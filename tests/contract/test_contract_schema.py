@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
+import subprocess
+import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
@@ -512,3 +514,45 @@ def test_the_schema_of_a_door_is_compiled_once() -> None:
     """Asking twice gives the same compiled schema."""
     assert schema_of(Door.FACADE) is schema_of(Door.FACADE)
     assert schema_of(Door.FACADE) is not schema_of(Door.KSZ)
+
+
+FIRST_USE = """
+import os, random, sys, threading
+from lxml import etree
+from cbss_inscription.client.adjustment import compiled
+from cbss_inscription.contract.door import Door
+from cbss_inscription.contract.schema import batch_schema, schema_of
+
+TEXT = b"<a>" + b"<b>c</b>" * 2_000 + b"</a>"
+
+def first_use(seed):
+    dice, failed = random.Random(seed), []
+    uses = [lambda door=door: schema_of(door) for door in (*Door, Door.FACADE, Door.FACADE)]
+    uses += [batch_schema, compiled, *(lambda: etree.fromstring(TEXT) for _ in range(4))]
+    together = threading.Barrier(len(uses))
+    def use(one):
+        together.wait()
+        try:
+            one()
+        except Exception as error:
+            failed.append(error)
+    threads = [threading.Thread(target=use, args=(one,)) for one in dice.sample(uses, len(uses))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(failed)
+
+sys.setswitchinterval(1e-5)
+for seed in range(30):
+    child = os.fork()  # nothing is compiled in it yet
+    if not child:
+        os._exit(first_use(seed))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), end=" ")
+"""
+
+
+def test_schemas_are_compiled_for_threads_that_ask_at_once() -> None:
+    """At the first use of every schema from several threads, beside others that read XML, none of them fails."""
+    done = subprocess.run([sys.executable, "-c", FIRST_USE], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0"] * 30

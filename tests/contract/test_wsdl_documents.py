@@ -143,6 +143,16 @@ def test_every_schema_compiles_alone(path: str) -> None:
     etree.XMLSchema(etree.parse(FOLDER / path))
 
 
+@pytest.mark.parametrize("path", SCHEMA_PATHS.values())
+def test_schemas_import_each_other_and_nothing_else(path: str) -> None:
+    """Where a schema imports from is a file of the tables, beside it: compiling opens no other, and no connection."""
+    for imported in etree.parse(FOLDER / path).iter(
+        names.qname(names.XSD, "import"), names.qname(names.XSD, "include")
+    ):
+        place = (FOLDER / path).parent / imported.get("schemaLocation", "")
+        assert str(place.resolve().relative_to(FOLDER.resolve())) in SCHEMA_PATHS.values()
+
+
 def test_every_contract_file_is_in_the_tables() -> None:
     """No schema or description lies in the folder that the program does not know, and each has a unique name."""
     known = {*SCHEMA_PATHS.values(), *PLAIN_WSDL_PATHS.values(), *POLICY_WSDL_PATHS.values()}

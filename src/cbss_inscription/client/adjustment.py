@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
@@ -22,6 +21,7 @@ from cbss_inscription.client.dialect import fault_side, plain
 from cbss_inscription.client.errors import FaultReceived, ReplyUnreadable
 from cbss_inscription.contract.door import Door
 from cbss_inscription.contract.read import Response
+from cbss_inscription.contract.schema import compiled_once
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss, InformationCustomer
 from cbss_inscription.domain.errors import ContentViolation, SchemaViolation, UsageError
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
@@ -153,7 +153,7 @@ class AdjustmentDialect:
         )
 
 
-@cache
+@compiled_once
 def compiled() -> etree.XMLSchema:
     """The schema of the dialect, compiled once a process."""
     return etree.XMLSchema(parse(files(__package__).joinpath("adjustment.xsd").read_bytes(), charset=None))

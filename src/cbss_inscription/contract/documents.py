@@ -7,13 +7,13 @@ are published, reconstructed or ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from cbss_inscription.contract.door import Door
 
-_FOLDER: Final = "wsdl"
+_FOLDER: Final = Path(__file__).resolve().parent / "wsdl"
 
 SCHEMA_PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -67,4 +67,9 @@ BATCH_SCHEMAS: Final = ("InscriptionServiceBatchV1.xsd", "InscriptionBatchManife
 
 def read_document(path: str) -> bytes:
     """The content of a file of the tables above."""
-    return files(__package__).joinpath(_FOLDER, *path.split("/")).read_bytes()
+    return (_FOLDER / path).read_bytes()
+
+
+def address_of(path: str) -> str:
+    """The `file:` URL of a file of the tables above."""
+    return (_FOLDER / path).as_uri()

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import re
 import threading
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Final, ParamSpec, TypeVar, cast
 
 from lxml import etree
 from lxml.etree import _Element
 
 from cbss_inscription import names
-from cbss_inscription.contract.documents import BATCH_SCHEMAS, DOOR_SCHEMAS, SCHEMA_PATHS, read_document
+from cbss_inscription.contract.documents import BATCH_SCHEMAS, DOOR_SCHEMAS, SCHEMA_PATHS, address_of, read_document
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import SchemaViolation, WsdlViolation
 from cbss_inscription.domain.requests import Operation
 
-if TYPE_CHECKING:  # a name that only the stubs have
-    from lxml.etree._docloader import _InputDocument
+_Asked = ParamSpec("_Asked")
+_Compiled = TypeVar("_Compiled")
 
 PATHS_MAX: Final = 10
 """Places that a SchemaViolation names; the rest of a badly wrong message tells nothing more."""
-_DRIVER_URL: Final = "contract:/be/door.xsd"
 _INDEX: Final = re.compile(r"\[[0-9]+\]$")
 _RULES: Final = {
     "SCHEMAV_CVC_ELT_1": "root",
@@ -44,13 +44,22 @@ _RULES: Final = {
 }
 
 
-class _PackagedFiles(etree.Resolver):
-    """Gives libxml2 the packaged schemas and nothing else: no other file, no network."""
+_COMPILING: Final = threading.Lock()
 
-    def resolve(self, system_url: str | None, public_id: str | None, context: object) -> _InputDocument:
-        del public_id
-        name = (system_url or "").rpartition("/")[2]
-        return self.resolve_string(read_document(SCHEMA_PATHS[name]), context, base_url=system_url)
+
+def compiled_once(compile_: Callable[_Asked, _Compiled]) -> Callable[_Asked, _Compiled]:
+    """The function, which gives what it compiled for the same arguments before; threads may ask it at once.
+
+    One schema is compiled at a time: libxml2 sets up tables of its own, for all of them, beside the first.
+    """
+    kept = cast("Callable[_Asked, _Compiled]", cache(compile_))  # the stubs know no parameters of what is cached
+
+    @wraps(compile_)
+    def asked(*arguments: _Asked.args, **named: _Asked.kwargs) -> _Compiled:
+        with _COMPILING:
+            return kept(*arguments, **named)
+
+    return asked
 
 
 class _CompiledSchema:
@@ -60,11 +69,7 @@ class _CompiledSchema:
     """
 
     def __init__(self, schema_names: tuple[str, ...]) -> None:
-        # Ours, not foreign: the packaged files do not pass through safe_xml, whose limits are for messages.
-        parser = etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False)
-        parser.resolvers.add(_PackagedFiles())
-        driver = etree.fromstring(_driver(schema_names), parser, base_url=_DRIVER_URL)
-        self._compiled = etree.XMLSchema(driver)
+        self._compiled = etree.XMLSchema(_driver(schema_names))
         self._names = frozenset(
             name
             for path in SCHEMA_PATHS.values()
@@ -140,7 +145,7 @@ class Schema:
         self._compiled.check(element, "fault-schema")
 
 
-@cache
+@compiled_once
 def schema_of(door: Door) -> Schema:
     """The schema of `door`, compiled once a process."""
     return Schema(door)
@@ -159,19 +164,24 @@ class BatchSchema:
         self._compiled.check(element, "schema")
 
 
-@cache
+@compiled_once
 def batch_schema() -> BatchSchema:
     """The schema of batches, compiled once a process."""
     return BatchSchema()
 
 
-def _driver(schema_names: tuple[str, ...]) -> bytes:
-    root = etree.Element(names.qname(names.XSD, "schema"), nsmap={"xsd": names.XSD})
+def _driver(schema_names: tuple[str, ...]) -> _Element:
+    """A schema that imports these from their files, which import the rest from beside them, and nothing else.
+
+    By the files' own addresses and not through a resolver of lxml's: that is undone for the whole process when another
+    thread, of an application that uses the client, comes to the end of whatever XML it reads.
+    """
+    # Ours, not foreign: the packaged files do not pass through safe_xml, whose limits are for messages.
+    parser = etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False)
+    root = etree.fromstring(f'<xsd:schema xmlns:xsd="{names.XSD}"/>', parser)
     for name in schema_names:
-        target = etree.fromstring(read_document(SCHEMA_PATHS[name])).get("targetNamespace", "")
-        etree.SubElement(
-            root,
-            names.qname(names.XSD, "import"),
-            {"namespace": target, "schemaLocation": f"contract:/{SCHEMA_PATHS[name]}"},
-        )
-    return etree.tostring(root)
+        path = SCHEMA_PATHS[name]
+        target = etree.fromstring(read_document(path)).get("targetNamespace", "")
+        place = {"namespace": target, "schemaLocation": address_of(path)}
+        etree.SubElement(root, names.qname(names.XSD, "import"), place)
+    return root
