@@ -7,13 +7,14 @@ when its database does.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cbss_inscription.client.profile import Profile
 from cbss_inscription.storage.embedded_server import EmbeddedServer
@@ -32,6 +34,9 @@ ANSWER_SECONDS_MAX = 6.0
 """How long a façade may take for an answer, in these runs."""
 PERSONS = 400
 READY_SECONDS_MAX = 150.0
+KILLED_SECONDS_MAX = 10.0
+ASKED_SECONDS_MAX = 30
+"""How long the database may take for a connection, or an answer, when nothing disturbs it."""
 
 
 def family_of(process_id: int) -> list[int]:
@@ -41,6 +46,12 @@ def family_of(process_id: int) -> list[int]:
     for parent in found:
         found += [number for number, process in living.items() if process.parent == parent and number not in found]
     return [number for number in found if number in living]
+
+
+def asked(conninfo: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection past all cables, which waits for nothing without end."""
+    patience = f"-c statement_timeout={ASKED_SECONDS_MAX}s"
+    return psycopg.connect(conninfo, autocommit=True, connect_timeout=ASKED_SECONDS_MAX, options=patience)
 
 
 def signal_all(process_ids: list[int], number: signal.Signals) -> None:
@@ -60,14 +71,9 @@ class Service:
     process: subprocess.Popen[bytes] | None = None
     paused: list[int] = field(default_factory=list)
 
-    @property
-    def is_running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
     def start(self) -> None:
-        """Nothing; it was started, unless it runs, and may take its time."""
-        if self.is_running:
-            return
+        """Nothing; it was started, and may take its time."""
+        assert self.process is None
         command = [sys.executable, "-m", "cbss_inscription.cli.main", self.name, "--settings", str(self.settings)]
         with self.settings.with_suffix(".out").open("ab") as out:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -76,7 +82,8 @@ class Service:
         """Nothing; supervisor, listeners and workers got SIGKILL, and are gone."""
         assert self.process is not None
         signal_all(family_of(self.process.pid), signal.SIGKILL)
-        self.process.wait()
+        self.process.wait(KILLED_SECONDS_MAX)
+        self.process = None
 
     def pause(self) -> None:
         assert self.process is not None
@@ -97,15 +104,18 @@ class Service:
             httpx.delete(f"{self.operations_url}/faults", timeout=5, trust_env=False)
 
     def await_ready(self) -> None:
-        """Nothing; it says that it is ready, or the test fails with what it printed."""
+        """Nothing; it says that it is ready. The test fails with what it printed when it has ended instead.
+
+        No disturbance but `kill` ends a service, and none lasts while it starts.
+        """
+        assert self.process is not None
         deadline = time.monotonic() + READY_SECONDS_MAX
-        while time.monotonic() < deadline:
-            self.start()
+        while self.process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{self.operations_url}/health/ready", timeout=5, trust_env=False).status_code == 200:
                     return
             time.sleep(0.2)
-        pytest.fail(self.settings.with_suffix(".out").read_text(encoding="utf-8")[-2_000:])
+        pytest.fail(f"{self.name}: {self.settings.with_suffix('.out').read_text(encoding='utf-8')[-2_000:]}")
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -151,7 +161,7 @@ class Database:
 
     def cut(self) -> None:
         """Nothing; every connection but our own was broken by the server."""
-        with psycopg.connect(self._server.connection_string, autocommit=True) as connection:
+        with asked(self._server.connection_string) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -181,6 +191,10 @@ class World:
             found["repertory"] = self.lines_database
         return found
 
+    def part(self, name: str) -> Service | Database:
+        """A service, or the database of all."""
+        return self.database if name == self.database.name else self.services[name]
+
     def mend(self) -> None:
         """Nothing; everything runs, nothing is held up, and every service is ready."""
         for cable in self.cables.values():
@@ -205,18 +219,17 @@ def running_world(directory: Path, *, repertory: bool) -> Iterator[World]:
         cables: dict[str, Cable] = {}
         services: dict[str, Service] = {}
         names = ["national-register", *(["repertory"] if repertory else []), "facade"]
-        ports = {name: _port_of(manifest[name.replace("-", "_")]["url"]) for name in names}
-        for name in names[:-1]:
-            cables[name] = Cable(ports[name])
-            held.callback(cables[name].close)
         for name in names:
+            cables[database_of(name)] = Cable(_socket_of(str(_described(manifest, name)["database"])))
+            held.callback(cables[database_of(name)].close)
+        for name in names[:-1]:
+            cables[name] = Cable(_port_of(manifest[name.replace("-", "_")]["url"]))
+            held.callback(cables[name].close)
+        for before, name in itertools.pairwise(["", *names]):
             path = directory / ("settings.toml" if name == "facade" else f"{name}.toml")
-            _rewire(path, {ports[asked]: cable.port for asked, cable in cables.items() if asked != name})
-            url = (
-                manifest["operations"]["url"]
-                if name == "facade"
-                else manifest[name.replace("-", "_")]["operations_url"]
-            )
+            # Each asks the one before it.
+            _rewire(path, database=cables[database_of(name)].port, asked=cables[before].port if before else None)
+            url = _described(manifest, name)["operations_url"]
             services[name] = Service(name=name, settings=path, operations_url=url)
         database = Database(directory)
         held.callback(database.stop)
@@ -237,17 +250,45 @@ def running_world(directory: Path, *, repertory: bool) -> Iterator[World]:
         )
 
 
+def database_of(service: str) -> str:
+    """What the cable is called that lies between a service and its database."""
+    return f"database of {service}"
+
+
+def _described(manifest: dict[str, Any], name: str) -> dict[str, Any]:
+    if name == "facade":
+        return {"database": manifest["database"], "operations_url": manifest["operations"]["url"]}
+    return dict(manifest[name.replace("-", "_")])
+
+
+def _socket_of(conninfo: str) -> Path:
+    said = conninfo_to_dict(conninfo)
+    return Path(str(said["host"]), f".s.PGSQL.{said['port']}")
+
+
 def _port_of(url: str) -> int:
     found = re.search(r":(\d+)/", url)
     assert found is not None
     return int(found[1])
 
 
-def _rewire(path: Path, ports: dict[int, int]) -> None:
-    """Nothing; the settings ask others through the cables, answer in time, and stamp nothing: nobody would answer."""
+def _rewire(path: Path, *, database: int, asked: int | None) -> None:
+    """Nothing; the settings ask others through these ports, answer in time, and stamp nothing: nobody would answer."""
     text = path.read_text(encoding="utf-8")
-    text = re.sub(r"\[audit\.timestamping\]\n(.+\n)+", "", text)
-    for port, instead in ports.items():
-        text = re.sub(rf'(?m)^(url = "https://localhost):{port}/', rf"\1:{instead}/", text)
-    text = text.replace("[operations]\n", "[operations]\ndrain_seconds = 0\n")
+    text = _substituted(text, r"\[audit\.timestamping\]\n(?:.+\n)+", lambda _: "")
+    text = _substituted(text, r"(?m)(?<=^\[operations\]\n)", lambda _: "drain_seconds = 0\n")
+    text = _substituted(text, r'(?m)(?<=^database = ")[^"]+', lambda found: _over_tcp(found[0], database))
+    if asked is not None:
+        text = _substituted(text, r'(?m)(?<=^url = "https://localhost:)\d+(?=/)', lambda _: str(asked))
     path.write_text(f"{text}\n[limits]\nanswer_seconds_max = {ANSWER_SECONDS_MAX}\n", encoding="utf-8")
+
+
+def _over_tcp(conninfo: str, port: int) -> str:
+    # What lies behind is a Unix socket, to which libpq has no TLS.
+    return make_conninfo(conninfo, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable")
+
+
+def _substituted(text: str, pattern: str, instead: Callable[[re.Match[str]], str]) -> str:
+    changed, count = re.subn(pattern, instead, text)
+    assert count == 1, f"{pattern} is there {count} times"
+    return changed

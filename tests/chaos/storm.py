@@ -45,7 +45,7 @@ def blows_of(seed: int, *, targets: list[str], cables: list[str]) -> Iterator[Bl
     dice = random.Random(seed)
     choices = [(target, what) for target in targets for what in ("kill", "pause")]
     choices += [(target, "rule") for target in targets if target != "database" for _ in range(2)]
-    choices += [(cable, what) for cable in cables for what in ("cut", "delay")]
+    choices += [(cable, what) for cable in cables for what in ("cut", "delay", "silence")]
     choices.append(("database", "cut"))
     while True:
         # Each of them in turn, in an order of its own: a short run meets as many as it can.
@@ -62,16 +62,17 @@ def blows_of(seed: int, *, targets: list[str], cables: list[str]) -> Iterator[Bl
 
 def strike(blow: Blow, world: World) -> None:
     """Nothing; the disturbance came, lasted, and is over; what was killed was started again."""
-    target = world.database if blow.target == "database" else world.services[blow.target]
     with ExitStack() as after:
         match blow.what:
             case "kill":
+                target = world.part(blow.target)
                 target.kill()
                 if blow.target != "database":
                     # Until it answers again nothing else would meet any load.
                     after.callback(world.services[blow.target].await_ready)
                 after.callback(target.start)
             case "pause":
+                target = world.part(blow.target)
                 target.pause()
                 after.callback(target.resume)
             case "rule":
@@ -82,6 +83,9 @@ def strike(blow: Blow, world: World) -> None:
                 world.database.cut()
             case "cut":
                 world.cables[blow.target].cut()
+                after.callback(world.cables[blow.target].mend)
+            case "silence":
+                world.cables[blow.target].fall_silent()
                 after.callback(world.cables[blow.target].mend)
             case _:
                 world.cables[blow.target].delay(min(blow.lasting_seconds, 1.0))
