@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,8 @@ from cbss_inscription.sandbox.timestamping import TimeStampAuthority, TimeStampS
 from cbss_inscription.storage.chain import backlog_seconds, link_records, seal_links
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.journal import StoredJournal
+from tests.chaos.cutting import Cable
+from tests.storage.conftest import HANGS_SECONDS, through
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 MakeKeeper = Callable[..., JournalKeeper]
@@ -61,12 +64,12 @@ def make_keeper(fresh_database: str, tmp_path: Path, pki: TestPki, log: io.Bytes
     (tmp_path / "keys.toml").write_bytes(new_audit_keys("one"))
     (tmp_path / "ca.pem").write_bytes(pki.timestamp_root.certificate_pem)
 
-    def make(url: str | None = None, **grace: float) -> JournalKeeper:
+    def make(url: str | None = None, database: str = fresh_database, **grace: float) -> JournalKeeper:
         stamping = None if url is None else Timestamping(url=url, ca=str(tmp_path / "ca.pem"))
         settings = Settings(
             environment="LOCAL",
             public_url="https://x",
-            database=fresh_database,
+            database=database,
             access_rules="",
             audit=Audit(keys=str(tmp_path / "keys.toml"), timestamping=stamping),
             tls=TlsListener(certificate="", private_key=""),
@@ -316,3 +319,23 @@ def test_sec_71_a_call_that_is_still_going_on_is_left_alone(connection: Connecti
     change(connection, uuid4())
     make_keeper().look()
     assert records(connection) == {}
+
+
+def test_sec_71_a_keeper_gives_a_silent_database_up(
+    fresh_database: str, connection: Connection, make_keeper: MakeKeeper, log: io.BytesIO, cable: Cable
+) -> None:
+    """A connection that stays open and says nothing costs one piece of work; the next look does it (SEC-71)."""
+    write(connection)
+    keeper = make_keeper(database=through(cable, fresh_database))
+    keeper.look()
+    cable.fall_silent()
+    cable.mend()  # for new connections: the keeper's never speaks again
+    write(connection)
+    looking = threading.Thread(target=keeper.look, daemon=True)
+    looking.start()
+    looking.join(HANGS_SECONDS)
+    assert not looking.is_alive()
+    assert [line["event"] for line in told(log)].count("audit keeping failed") == 1
+    keeper.look()
+    assert told(log)[-1]["event"] == "audit keeping resumed"
+    assert connection.execute("SELECT count(*) FROM audit_link").fetchone() == (2,)

@@ -32,7 +32,7 @@ from cbss_inscription.storage.chain import (
     recover_records,
     seal_links,
 )
-from cbss_inscription.storage.database import bounded
+from cbss_inscription.storage.database import BoundedConnection, bounded
 from cbss_inscription.usecases.record_call import record_of_change
 
 LINK_SECONDS: Final = 1.0
@@ -163,7 +163,7 @@ class JournalKeeper:
 
     def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(bounded(self._settings.database), autocommit=True)
+            self._connection = BoundedConnection.connect(bounded(self._settings.database), autocommit=True)
         return self._connection
 
     def _make_months(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -22,7 +22,7 @@ from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.security.lifetimes import Kind, Lifetime
 from cbss_inscription.security.trust import TrustStore
 from cbss_inscription.storage.chain import backlog_seconds
-from cbss_inscription.storage.database import Database, bounded
+from cbss_inscription.storage.database import BoundedConnection, Database, bounded
 from cbss_inscription.storage.migration import check_schema
 
 LOOK_SECONDS: Final = 10.0
@@ -203,7 +203,7 @@ class ServiceChecks:
 
     def _backlog(self) -> float | None:
         try:
-            with psycopg.connect(bounded(self._settings.database), autocommit=True) as connection:
+            with BoundedConnection.connect(bounded(self._settings.database), autocommit=True) as connection:
                 return backlog_seconds(connection)
         except psycopg.Error:
             return None

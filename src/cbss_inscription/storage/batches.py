@@ -18,7 +18,7 @@ from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import ContentViolation, SequenceViolation, TemporarilyUnavailable
 from cbss_inscription.domain.exchange import Caller
 from cbss_inscription.domain.legal_context import LegalContext
-from cbss_inscription.storage.database import APPLICATION_NAME, Connection, Database, bounded
+from cbss_inscription.storage.database import APPLICATION_NAME, BoundedConnection, Connection, Database, bounded
 from cbss_inscription.storage.queries import QUERIES
 
 BATCH_SESSIONS: Final = "cbss-inscription batch"
@@ -68,7 +68,7 @@ class Intake:
 
     def __enter__(self) -> Self:
         try:
-            self._connection = psycopg.connect(bounded(self._conninfo))
+            self._connection = BoundedConnection.connect(bounded(self._conninfo))
         except psycopg.OperationalError as error:
             raise TemporarilyUnavailable("database") from error
         # The file sets the pace here, not the database: a slow one may be silent for longer than a request may.
@@ -249,7 +249,10 @@ class StoredBatches:
 
         What others are working on is waited for: from then on it is known which line is the last.
         """
-        async with self._database.connection() as connection, connection.transaction():
+        async with (
+            self._database.connection(statement_milliseconds_max=CANCEL_MILLISECONDS_MAX) as connection,
+            connection.transaction(),
+        ):
             await connection.execute(
                 QUERIES["wait_longer"],
                 {

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq.abc import PGconn
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
@@ -16,6 +18,8 @@ from cbss_inscription.storage.queries import QUERIES
 
 CONNECTIONS_MAX: Final = 8
 """Connections of one worker."""
+POLL_SECONDS: Final = 0.1
+"""How often psycopg looks up from waiting for the server, as by default."""
 WAIT_SECONDS_MAX: Final = 5.0
 """How long a request waits for a connection before it is refused with SOA-02002."""
 STATEMENT_TIMEOUT_MILLISECONDS: Final = 10_000
@@ -30,6 +34,10 @@ CONNECT_SECONDS_MAX: Final = 5
 """How long a new connection may take."""
 TCP_UNACKNOWLEDGED_MILLISECONDS: Final = 15_000
 """How long data may stay unacknowledged before a connection counts as lost."""
+SILENT_SECONDS_MAX: Final = 15.0
+"""How long the server may say nothing to a statement before the connection counts as lost: longer than one may take."""
+ANSWER_MARGIN_SECONDS: Final = SILENT_SECONDS_MAX - STATEMENT_TIMEOUT_MILLISECONDS / 1_000
+"""How much longer the server's own word that a statement took too long may take."""
 
 APPLICATION_NAME: Final = "cbss-inscription"
 """What the server calls our sessions, but those that say otherwise."""
@@ -46,6 +54,52 @@ OUTAGES: Final = (
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Row = tuple[Any, ...]
+_Given = TypeVar("_Given")
+
+
+class BoundedConnection(psycopg.Connection[Row]):
+    """A connection that counts as lost when the server is silent for `SILENT_SECONDS_MAX`.
+
+    The server's own bounds are worth nothing when its word does not arrive, and the kernel notices nothing as long as
+    somebody between, or a server that is paused, takes what is sent.
+    """
+
+    def wait(self, gen: PQGen[_Given], interval: float = POLL_SECONDS, timeout: float | None = None) -> _Given:
+        """See `psycopg.Connection.wait`; without a timeout of the caller's, ours."""
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, SILENT_SECONDS_MAX)
+        except psycopg.OperationalError as error:
+            _close_lost(self.pgconn, error)
+            raise
+
+
+class BoundedAsyncConnection(psycopg.AsyncConnection[Row]):
+    """The same for a worker's pool."""
+
+    silent_seconds_max = SILENT_SECONDS_MAX
+
+    async def wait(
+        self,
+        gen: PQGen[_Given],
+        interval: float = POLL_SECONDS,
+        timeout: float | None = None,  # noqa: ASYNC109  # psycopg's parameter
+    ) -> _Given:
+        """See `psycopg.AsyncConnection.wait`; without a timeout of the caller's, ours."""
+        if timeout is not None:
+            return await super().wait(gen, interval, timeout)
+        try:
+            return await super().wait(gen, interval, self.silent_seconds_max)
+        except psycopg.OperationalError as error:
+            _close_lost(self.pgconn, error)
+            raise
+
+
+def _close_lost(connection: PGconn, error: psycopg.OperationalError) -> None:
+    # What the server itself refuses has a code, and leaves the connection as it was.
+    if error.sqlstate is None:
+        connection.finish()
 
 
 class Database:
@@ -54,8 +108,9 @@ class Database:
     def __init__(
         self, conninfo: str, *, connections_max: int = CONNECTIONS_MAX, application_name: str = APPLICATION_NAME
     ) -> None:
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[BoundedAsyncConnection] = AsyncConnectionPool(
             bounded(conninfo, application_name=application_name),
+            connection_class=BoundedAsyncConnection,
             min_size=1,
             max_size=connections_max,
             timeout=WAIT_SECONDS_MAX,
@@ -75,14 +130,16 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection in autocommit mode.
+    async def connection(self, *, statement_milliseconds_max: int = 0) -> AsyncIterator[Connection]:
+        """A connection in autocommit mode, whose statements may take longer than ours do, where that is said.
 
         Its failures, inside too, are `TemporarilyUnavailable`: lost, too slow, or a server that only reads now, as one
         does after a failover. After a change was sent, whether it was written is unknown then.
         """
         try:
             async with self._pool.connection() as connection:
+                seconds = statement_milliseconds_max / 1_000 + ANSWER_MARGIN_SECONDS
+                connection.silent_seconds_max = max(seconds, SILENT_SECONDS_MAX)
                 yield connection
         except OUTAGES as error:
             raise TemporarilyUnavailable("database") from error

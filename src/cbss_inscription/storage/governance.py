@@ -11,7 +11,7 @@ import psycopg
 from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.governance.four_eyes import RecordedDecision, RecordedProposal
 from cbss_inscription.governance.signatures import Signed, digest_of
-from cbss_inscription.storage.database import bounded
+from cbss_inscription.storage.database import BoundedConnection, bounded
 from cbss_inscription.storage.queries import QUERIES
 
 _Connection = psycopg.Connection[tuple[Any, ...]]
@@ -113,7 +113,7 @@ def _read(connection: _Connection) -> tuple[RecordedProposal, ...]:
 @contextmanager
 def _connection(conninfo: str) -> Iterator[_Connection]:
     try:
-        with psycopg.connect(bounded(conninfo), client_encoding="UTF8", autocommit=True) as connection:
+        with BoundedConnection.connect(bounded(conninfo), client_encoding="UTF8", autocommit=True) as connection:
             yield connection
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction) as error:
         raise TemporarilyUnavailable("database") from error

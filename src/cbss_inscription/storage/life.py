@@ -50,7 +50,12 @@ class StoredFiles:
         except TimeoutError as error:
             raise TemporarilyUnavailable("life-event") from error
         try:
-            async with self._database.connection() as connection, connection.transaction():
+            async with (
+                self._database.connection(
+                    statement_milliseconds_max=EVENT_STATEMENT_TIMEOUT_MILLISECONDS
+                ) as connection,
+                connection.transaction(),
+            ):
                 await connection.execute(
                     QUERIES["wait_longer"],
                     {

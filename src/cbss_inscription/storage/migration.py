@@ -16,7 +16,7 @@ import psycopg
 
 from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.domain.phonetics import phonetic_key
-from cbss_inscription.storage.database import UNREADABLE
+from cbss_inscription.storage.database import UNREADABLE, BoundedConnection
 from cbss_inscription.storage.queries import QUERIES
 
 _FILE_NAME: Final = re.compile(r"(?P<version>\d{4})_(?P<name>\w+)\.sql")
@@ -71,7 +71,7 @@ def check_schema(conninfo: str) -> None:
     Raises `UsageError` as `migrate` does, and when `migrate` is to be run first: a person without a phonetic key would
     never be a candidate (rule 22), and a second number be made for it.
     """
-    with _connect(conninfo) as connection:
+    with _connect(conninfo, BoundedConnection) as connection:
         missing = _missing_migrations(connection)
         lacks_key = not missing and connection.execute(QUERIES["any_missing_key"]).fetchone() is not None
     if missing:
@@ -113,9 +113,9 @@ def make_phonetic_keys(conninfo: str) -> int:
 
 
 @contextmanager
-def _connect(conninfo: str) -> Iterator[Connection]:
+def _connect(conninfo: str, kind: type[Connection] = psycopg.Connection) -> Iterator[Connection]:
     try:
-        connection = psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX)
+        connection = kind.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX)
     except psycopg.ProgrammingError:
         raise UsageError(UNREADABLE) from None
     except psycopg.Error as error:
@@ -127,6 +127,8 @@ def _connect(conninfo: str) -> Iterator[Connection]:
                 raise UsageError(f"PostgreSQL {major} is too old: {SERVER_VERSION_MIN} or later is needed")
             yield connection
     except psycopg.Error as error:
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+            raise TemporarilyUnavailable("the database was lost while its schema was looked at") from error
         # Only the schema is touched here, so its words quote no person's row.
         reason = " ".join(str(error).split())
         raise UsageError(f"the database's schema cannot be read or brought up to date: {reason}") from error
