@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -37,8 +39,9 @@ from cbss_inscription.governance.access import read_access_rules
 from cbss_inscription.repertory.port import Admitted
 from cbss_inscription.sandbox.pki import Credential
 from tests.acceptance.conftest import consult, envelope
-from tests.conftest import RunningSandbox, free_port, stop_process
+from tests.conftest import RunningSandbox, free_port, log_lines_of, stop_process
 from tests.interop.conftest import Declaration
+from tests.interop.smuggling import Attacker
 from tests.repertory.houses import Calls
 from tests.repertory.office import CALLER
 from tests.terminators import CERTIFICATE_HEADER, Behind, behind_terminator, credential_paths, handed_over
@@ -301,3 +304,91 @@ def insertion(sandbox: RunningSandbox) -> Admitted[InsertInscription]:
         permission=next(one for one in rules.permissions if "PCSA:LIVING_WAGE" in one.inscription_contexts),
         exchange=Exchange(ticket_cbss=uuid4(), timestamp_receive=datetime.now(UTC), caller=CALLER),
     )
+
+
+SECONDS_MAX = 1.0
+"""How long an attacker waits for more: whoever was told of a longer message may wait for the rest of it."""
+CALM = 3
+"""Requests behind each attack, on other connections: they would meet what it left in those to the service."""
+
+
+def attack(sandbox: RunningSandbox, terminator: Terminator, request: bytes) -> bytes:
+    """What the holder of a reader's certificate is answered to these bytes."""
+    context = ssl.create_default_context(cafile=terminator.authorities)
+    context.load_cert_chain(*credential_paths(sandbox, "pcsa-reader"))
+    answer = b""
+    connection = socket.create_connection(("127.0.0.1", terminator.port), timeout=SECONDS_MAX)
+    with contextlib.suppress(OSError), context.wrap_socket(connection, server_hostname="localhost") as secured:
+        with contextlib.suppress(OSError):
+            secured.sendall(request)  # whoever is refused at once may hang up meanwhile
+        while part := secured.recv(65_536):
+            answer += part
+    return answer
+
+
+def check_harmless(
+    sandbox: RunningSandbox, terminator: Terminator, declaration: Declaration, attacks: Mapping[str, bytes]
+) -> dict[str, tuple[int, int]]:
+    """How many requests of each attack the service saw, and how many replies the attacker; what went wrong fails."""
+    urn = sandbox.application("pcsa-reader")["urn"]
+    seen: dict[str, tuple[int, int]] = {}
+    wrong: dict[str, object] = {}
+    with terminator.caller(credential_paths(sandbox, "pcsa-reader")) as client:
+        for name, request in attacks.items():
+            before = len(exchanges(terminator.behind))
+            answer = attack(sandbox, terminator, request)
+            replies = [post(client, terminator.url, declaration.request()) for _ in range(CALM)]
+            found = exchanges(terminator.behind)[before:]
+            seen[name] = len(found) - CALM, answer.count(b"HTTP/1.1 ") + answer.count(b"HTTP/1.0 ")
+            # What is no message is refused after the certificate, and before its caller is written down.
+            others = [line for line in found if line["application_urn"] != urn and line["code"] != "SOA-03001"]
+            if others or {"SOA-01002" in reply.text for reply in replies} != {True}:
+                wrong[name] = others, [reply.text for reply in replies]
+            elif seen[name][0] > seen[name][1]:
+                wrong[name] = seen[name]
+            elif b"MSG00000" in answer or b"\0" in answer:  # done; or frames of HTTP/2
+                wrong[name] = answer[:200]
+    print(terminator.name, seen)
+    for k, v in wrong.items():
+        print("WRONG", k, str(v)[:1500])
+    assert wrong == {}
+    return seen
+
+
+def exchanges(behind: Behind) -> list[dict[str, Any]]:
+    """What the service's log says of each message that it saw."""
+    return [line for line in log_lines_of(behind.log) if "ticket_cbss" in line]
+
+
+def attacker(sandbox: RunningSandbox, terminator: Terminator, declaration: Declaration) -> Attacker:
+    """The holder of a certificate that may not insert, with the certificate of one that may."""
+    der = handed_over(sandbox, "pcsa-web")[CERTIFICATE_HEADER]
+    pem = quote(credential_paths(sandbox, "pcsa-web")[0].read_text(encoding="ascii"))
+    return Attacker(
+        path=terminator.behind.service.door.path.encode(),
+        message=envelope(declaration.request()),
+        forged={"nginx": pem, "haproxy": der}[terminator.name].encode(),
+    )
+
+
+def test_sec_02_no_forged_certificate_arrives(
+    sandbox: RunningSandbox, terminator: Terminator, declaration: Declaration
+) -> None:
+    """Another's certificate in a header, however written or doubled, or in a trailer, makes nobody that other (SEC-02).
+
+    The service knows the caller by the certificate of the handshake, or does not see the request at all.
+    """
+    seen = check_harmless(sandbox, terminator, declaration, attacker(sandbox, terminator, declaration).forgeries())
+    assert seen["the header"] == (1, 1)
+    assert {arrived for arrived, _ in seen.values()} <= {0, 1}
+
+
+def test_sec_11_no_second_request_is_smuggled(
+    sandbox: RunningSandbox, terminator: Terminator, declaration: Declaration
+) -> None:
+    """Whatever a request says of its length, kind or target: what hides in or behind it is not run (SEC-11).
+
+    At most the terminator takes it for the caller's next request, writes its own header, and answers it to the caller.
+    """
+    seen = check_harmless(sandbox, terminator, declaration, attacker(sandbox, terminator, declaration).smuggled())
+    assert seen["behind a whole one"] == (2, 2)
