@@ -21,6 +21,7 @@ from cbss_inscription.storage.binary_rows import (
     of_number,
     of_spans,
     of_text,
+    read_spans,
     row_of,
     whole,
 )
@@ -87,7 +88,9 @@ def connection(module_database: str) -> Iterator[psycopg.Connection[Any]]:
 def test_rule_37_rows_copied_in_binary_are_the_rows_inserted_one_by_one(
     connection: psycopg.Connection[Any], rows: list[Row]
 ) -> None:
-    """Whatever the values, both ways leave the same: nulls, no elements, open ends, the last day (rule 37)."""
+    """Whatever the values, both ways leave the same: nulls, no elements, open ends, the last day; and spans are read
+    back as they were (rule 37).
+    """
     connection.execute("TRUNCATE copied, given RESTART IDENTITY")
     columns = "(number, words, data, ticket, at, times, periods)"
     with connection.cursor() as cursor, cursor.copy(f"COPY copied {columns} FROM STDIN WITH (FORMAT binary)") as copy:
@@ -99,3 +102,5 @@ def test_rule_37_rows_copied_in_binary_are_the_rows_inserted_one_by_one(
         )
     for one, other in (("copied", "given"), ("given", "copied")):
         assert connection.execute(f"SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other}").fetchall() == []
+    read = connection.execute("SELECT multirange_send(periods) FROM given ORDER BY place", binary=True).fetchall()
+    assert [read_spans(value) for (value,) in read] == [row[-1] for row in rows]

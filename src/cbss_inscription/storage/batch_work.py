@@ -5,7 +5,6 @@ Everything is done on the connection, and in the transaction, of whoever calls.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass, field, replace
@@ -26,6 +25,7 @@ from cbss_inscription.storage.binary_rows import (
     of_number,
     of_spans,
     of_text,
+    read_spans,
     row_of,
     whole,
 )
@@ -33,7 +33,6 @@ from cbss_inscription.storage.database import Connection
 from cbss_inscription.storage.journal import JournalEntry
 from cbss_inscription.storage.queries import QUERIES
 
-_SPAN: Final = re.compile(r"\[([0-9-]+),([0-9-]*)\)")
 _AFTER_THE_CALENDAR: Final = "10000-01-01"
 
 StoredSet = tuple[Spans, tuple[datetime, ...]]
@@ -86,7 +85,7 @@ async def own_sets(connection: Connection, *, customer: str, ssins: Collection[i
     """The line sets that a customer has of some persons, by number and context; those without lines too."""
     found: dict[int, dict[str, StoredSet]] = {}
     parameters = {"customer": customer, "ssins": array_of_numbers(ssins)}
-    cursor = await connection.execute(QUERIES["line_sets_of_customer"], parameters)
+    cursor = await connection.execute(QUERIES["line_sets_of_customer"], parameters, binary=True)
     for ssin, context, periods, last_changes in await cursor.fetchall():
         found.setdefault(ssin, {})[context] = (read_spans(periods), tuple(last_changes))
     return found
@@ -102,7 +101,7 @@ async def sets_of_others(
         "ssins": array_of_numbers(ssins),
         "inscription_contexts": list(inscription_contexts),
     }
-    cursor = await connection.execute(QUERIES["line_sets_of_others"], parameters)
+    cursor = await connection.execute(QUERIES["line_sets_of_others"], parameters, binary=True)
     for ssin, context, other, periods, last_changes in await cursor.fetchall():
         found.setdefault(ssin, {})[context, other] = (read_spans(periods), tuple(last_changes))
     return found
@@ -222,18 +221,9 @@ async def _copy(connection: Connection, query: str, rows: Iterable[bytes]) -> No
         await copy.write(whole(rows))
 
 
-def read_spans(periods: str) -> Spans:
-    """The spans that a multirange's text says."""
-    return tuple((_ordinal(begin), _ordinal(end) if end else FOREVER) for begin, end in _SPAN.findall(periods))
-
-
 def write_spans(spans: Spans) -> str:
     """The text of a multirange."""
     return "{" + ",".join(f"[{_day(begin)},{_day(end)})" for begin, end in spans) + "}"
-
-
-def _ordinal(day: str) -> int:
-    return date.max.toordinal() + 1 if day == _AFTER_THE_CALENDAR else date.fromisoformat(day).toordinal()
 
 
 def _day(ordinal: int) -> str:

@@ -1,6 +1,7 @@
 """Values of COPY's binary format, each with its length before it: the server need not parse them.
 
-They are quicker to make than their texts, too. A row is `row_of` so many values, and what is copied is `whole` rows.
+They are quicker to make than their texts, too, and to read. A row is `row_of` so many values, and what is copied is
+`whole` rows.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ _TIMESTAMPTZ: Final = 1184
 _FROM_ON: Final = 0x02 | 0x10
 """Flags of a range with its begin, and without an end."""
 _FROM_UNTIL: Final = 0x02
+_OPEN_BYTES: Final = 9
+"""Of a range without an end, without its own length; of one with an end:"""
+_CLOSED_BYTES: Final = 17
 
 _LENGTH: Final = Struct("!i").pack
 _COUNT: Final = Struct("!h").pack
 _NUMBER: Final = Struct("!iq").pack
 _MULTIRANGE: Final = Struct("!ii").pack
-_CLOSED: Final = Struct("!iBiiii").pack
-_OPEN: Final = Struct("!iBii").pack
+_CLOSED: Final = Struct("!iBiiii")
+_OPEN: Final = Struct("!iBii")
 _ARRAY: Final = Struct("!iiiiii").pack
 _NO_ELEMENTS: Final = Struct("!iiii").pack(12, 0, 0, _TIMESTAMPTZ)
 
@@ -83,8 +87,23 @@ def of_spans(spans: Spans) -> bytes:
 
 
 @lru_cache(maxsize=SPANS_KEPT)
+def read_spans(value: bytes) -> Spans:
+    """The spans of a `datemultirange`, as `multirange_send` gives it: the value without its length."""
+    found: list[Span] = []
+    place = 4  # behind their number
+    while place < len(value):
+        length, _, _, begin = _OPEN.unpack_from(value, place)
+        end = FOREVER
+        if length == _CLOSED_BYTES:
+            end = _CLOSED.unpack_from(value, place)[5] + _EPOCH_ORDINAL
+        found.append((begin + _EPOCH_ORDINAL, end))
+        place += 4 + length
+    return tuple(found)
+
+
+@lru_cache(maxsize=SPANS_KEPT)
 def _range(span: Span) -> bytes:
     begin, end = span
     if end == FOREVER:
-        return _OPEN(9, _FROM_ON, 4, begin - _EPOCH_ORDINAL)
-    return _CLOSED(17, _FROM_UNTIL, 4, begin - _EPOCH_ORDINAL, 4, end - _EPOCH_ORDINAL)
+        return _OPEN.pack(_OPEN_BYTES, _FROM_ON, 4, begin - _EPOCH_ORDINAL)
+    return _CLOSED.pack(_CLOSED_BYTES, _FROM_UNTIL, 4, begin - _EPOCH_ORDINAL, 4, end - _EPOCH_ORDINAL)

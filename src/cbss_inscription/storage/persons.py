@@ -46,7 +46,8 @@ class StoredPersons:
             "ssins": array_of_numbers([ssin.number for ssin in ssins]),
             "registers": self._registers,
         }
-        files = [read_person(row) for row in await self._database.rows("files_of_numbers", asked)]
+        rows = await self._database.rows("files_of_numbers", asked, binary=True)
+        files = [read_person(row) for row in rows]
         chains = {file.ssin: [file] for file in files}
         replaced = [file.ssin.number for file in files if file.replaced_by is not None]
         if replaced:

@@ -1481,13 +1481,13 @@ SELECT ssin, replaced_by FROM replacement WHERE ssin = ANY (%(ssins)s::bigint[])
 
 -- name: line_sets_of_customer
 -- The line sets that a customer has of some persons, those without lines too.
-SELECT ssin, inscription_context, periods::text, last_changes
+SELECT ssin, inscription_context, multirange_send(periods), last_changes
 FROM inscription
 WHERE ssin = ANY (%(ssins)s::bigint[]) AND customer = %(customer)s::text;
 
 -- name: line_sets_of_others
 -- The line sets that others have of some persons in these contexts.
-SELECT ssin, inscription_context, customer, periods::text, last_changes
+SELECT ssin, inscription_context, customer, multirange_send(periods), last_changes
 FROM inscription
 WHERE ssin = ANY (%(ssins)s::bigint[]) AND customer <> %(customer)s::text
   AND inscription_context = ANY (%(inscription_contexts)s::text[]) AND NOT isempty(periods);
