@@ -138,7 +138,7 @@ def test_rule_37_the_short_way_ends_where_the_use_case_does(
 
 PLAIN = [
     line(1, INSERT, (0, 1), ticket="a"),
-    line(1, INSERT, (1, None)),
+    line(1, INSERT, (1, None), legal_data=BatchLegalData(last_name="vandenbroeckelaere", gender=2)),
     line(1, CONSULT),
     line(1, CONSULT, inscription_contexts=()),
     line(1, UPDATE, (0, None), (5, 6), ticket="b"),
@@ -149,7 +149,8 @@ PLAIN = [
 NOT_PLAIN = [
     line(1, INSERT, (0, 1), ticket="a"),  # answered before
     line(1, INSERT, (1, 0)),
-    line(1, INSERT, (0, 1), legal_data=BatchLegalData(gender=2)),
+    line(1, INSERT, (0, 1), legal_data=BatchLegalData(last_name="Janssens", gender=2)),
+    line(1, INSERT, (0, 1), legal_data=BatchLegalData(birth_date="1985-07-00")),
     line(1, INSERT, (0, 1), inscription_contexts=(CONTEXTS[2],)),  # not granted
     line(1, UPDATE, (1, 0), (5, 6)),
     line(1, UPDATE, (0, 1), (6, 5)),

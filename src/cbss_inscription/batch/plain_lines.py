@@ -1,7 +1,8 @@
 """The short way of plain lines, as most of a batch are, to the answer that their use case would give them (rule 37).
 
 Nothing stands in the way of a plain line: its contexts are granted and no volume is agreed, its person has one file, an
-active one, there is nothing to compare and nobody else's lines to see, its period is no riddle and its ticket is new.
+active one, with which its legal data agree, nobody else's lines are to be seen, its period is no riddle and its ticket
+is new.
 Whatever else a line says goes through its use case; a property holds both ways to the same answers and changes.
 """
 
@@ -16,7 +17,7 @@ from cbss_inscription.batch.files import Chain
 from cbss_inscription.domain.errors import NotAuthorized, RepertoryUnavailable
 from cbss_inscription.domain.exchange import Exchange, Trail
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
-from cbss_inscription.domain.legal_data import FileStatus
+from cbss_inscription.domain.legal_data import FileStatus, Person
 from cbss_inscription.domain.line_set import TicketClaim
 from cbss_inscription.domain.period import GivenPeriod
 from cbss_inscription.domain.requests import (
@@ -32,7 +33,8 @@ from cbss_inscription.domain.requests import (
 from cbss_inscription.domain.results import ConsultResult, InscriptionResult, SsinAnswer, WriteResult
 from cbss_inscription.domain.spans import EVER, FOREVER, Span, period_of, span_of
 from cbss_inscription.domain.ssin import Ssin
-from cbss_inscription.governance.access import Permission
+from cbss_inscription.governance.access import LegalDataProfile, Permission
+from cbss_inscription.registers.matching import Verdict, compare, fold_exact, fold_strict
 from cbss_inscription.repertory.embedded import FOUND, NOTHING_FOUND, PAGE_SIZE_LINES, done
 from cbss_inscription.repertory.in_hand import LinesInHand, SpanChange
 from cbss_inscription.repertory.tickets import Told, content_of, write_told
@@ -77,13 +79,16 @@ class PlainLines:
         if kind not in self._grants:
             self._grants[kind] = self._grant_of(request, exchange)
         grant = self._grants[kind]
-        if grant is None or not self._is_active(ssin):
+        person = self._active_person(ssin)
+        if grant is None or person is None:
             return None
         answer: InscriptionResult | None
         if isinstance(request, ConsultInscriptions):
             answer = self._consultation(request, ssin, grant)
-        else:
+        elif _agrees(request, person, grant):
             answer = self._declaration(request, ssin, exchange.ticket_cbss)
+        else:
+            answer = None
         return None if answer is None else (answer, grant)
 
     def _grant_of(self, request: InscriptionRequest, exchange: Exchange) -> Grant | None:
@@ -103,12 +108,13 @@ class PlainLines:
             return None
         return Grant(permission=permission, trail=asked.trail, contexts=tuple(sorted(named or granted)))
 
-    def _is_active(self, ssin: Ssin) -> bool:
-        """Whether a person has one file, of which there is nothing to tell."""
+    def _active_person(self, ssin: Ssin) -> Person | None:
+        """The person who has one file, of which there is nothing to tell."""
         chain = self._chains.get(ssin, ())
         if isinstance(chain, RepertoryUnavailable) or len(chain) != 1 or ssin in self._hand.moved:
-            return False
-        return chain[0].status is FileStatus.ACTIVE and chain[0].decease_date is None
+            return None
+        (person,) = chain
+        return person if person.status is FileStatus.ACTIVE and person.decease_date is None else None
 
     def _consultation(self, request: ConsultInscriptions, ssin: Ssin, grant: Grant) -> ConsultResult | None:
         if request.period is not None or request.next is not None:
@@ -144,10 +150,19 @@ class PlainLines:
         return done(told, changed, None if added is None else period_of(added))
 
 
+def _agrees(request: WriteRequest, person: Person, grant: Grant) -> bool:
+    """Whether each datum that a declaration gives is that of the file, whole."""
+    if not isinstance(request, InsertInscription) or request.legal_data is None:
+        return True
+    is_strict = grant.permission.legal_data_profile is LegalDataProfile.STRICT
+    verdicts = compare(request.legal_data, person, fold=fold_strict if is_strict else fold_exact)
+    return all(verdict.verdict is Verdict.MATCH for verdict in verdicts)
+
+
 def _spans_of(request: WriteRequest) -> tuple[Span | None, Span | None] | None:
     """The days that a declaration takes out, and those that it puts in; None for one that is not plain."""
     match request:
-        case InsertInscription(period=period, legal_data=None) if not period.is_reversed:
+        case InsertInscription(period=period) if not period.is_reversed:
             return None, span_of(period)
         case UpdateInscription(period=period, new_period=new_period) if not (
             period.is_reversed or new_period.is_reversed
