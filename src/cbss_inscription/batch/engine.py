@@ -1,8 +1,9 @@
 """Works on a chunk: its lines are decided, written, counted, recorded and answered in one transaction (rules 37, 50).
 
 What the lines need is fetched together, under the locks that online requests take; then each goes through the very use
-case that it would go through online, in the order of the file, over what is in hand (`repertory.in_hand`); and what
-they did is written together. Whoever is killed in between has done nothing.
+case that it would go through online, or where it is plain to the same end by a shorter way (`plain_lines`), in the
+order of the file, over what is in hand (`repertory.in_hand`); and what they did is written together. Whoever is killed
+in between has done nothing.
 
 Nothing that is wrong with one line holds up another: one whose source is away waits and is tried again, one that cannot
 be written is found by halving the chunk, and is answered as a defect.
