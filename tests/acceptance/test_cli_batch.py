@@ -95,6 +95,7 @@ def test_batch_goes_from_a_file_to_its_answers(
     submitted = command("batch", "submit", file, *profile, "--sequence-number", "1")
     assert submitted.exit_code == 0, submitted.err
     assert "waiting" in submitted.out
+    assert submitted.out.endswith(f"next: cbss-inscription batch watch {file}\n")
 
     taken = subprocess.Popen(
         [sys.executable, "-m", "cbss_inscription.cli.main", "batch", "folder", "--settings", service.settings, "--once"]
@@ -111,6 +112,8 @@ def test_batch_goes_from_a_file_to_its_answers(
     assert "done" in watched.out
     assert "3 of 3 lines answered" in watched.out
     assert etree.parse(plot).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    canceled = command("batch", "cancel", file, *profile)
+    assert (canceled.exit_code, "nothing was canceled" in canceled.err) == (1, True)
     assert taken.wait(timeout=START_SECONDS_MAX) == 0
 
     answers = tmp_path / "answers.csv"

@@ -34,3 +34,34 @@ def test_refusal_says_what_to_do(refusal: dict[str, Any], told: str) -> None:
     lines = console.file.getvalue().splitlines()
     assert lines[0] == "refused"
     assert lines[1].startswith(told)
+
+
+def told(state: dict[str, Any]) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    print_state(console, state)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_end_of_a_batch_says_how_fast_it_was() -> None:
+    """A batch at its end is told with its time and its rate, in numbers that can be read (rule 37)."""
+    state = {
+        "state": "canceled", "sequence_number": 2, "sender": "17/1", "answered": 120_000, "lines": 240_000,
+        "waiting": 0, "cut_after": 120_000,
+        "began_at": "2026-03-02T09:30:00+00:00", "finished_at": "2026-03-02T09:30:08+00:00",
+    }  # fmt: skip
+    said = "120 000 of 240 000 lines answered, cut after line 120 000, in 8.0 s, 15 000 a second"
+    assert told(state) == f"canceled  batch 2 of 17/1, {said}\n"
+    assert " s, " not in told(state | {"finished_at": None})
+    assert " s, " not in told(state | {"began_at": None})
+    assert " s, " not in told(state | {"began_at": "2026-03-02T09:30:07.500+00:00"}), "too short to tell a rate"
+
+
+def test_upload_says_what_it_waits_for() -> None:
+    """Of an upload that is not whole it is told how much is there; whole, what comes next (rule 37)."""
+    assert (
+        told({"state": "arriving", "offset": 1_000, "size_bytes": 2_000})
+        == "arriving  1 000 of 2 000 bytes are there\n"
+    )
+    whole = "waiting  all of its 2 000 bytes are there, and it is taken in when its turn comes\n"
+    assert told({"state": "waiting", "offset": 2_000, "size_bytes": 2_000}) == whole

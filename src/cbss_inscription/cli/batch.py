@@ -36,7 +36,7 @@ LOOK_SECONDS: Final = 1.0
 """How often a batch that is watched is looked at."""
 _FINISHED: Final = frozenset({"done", "canceled", "refused"})
 
-batch = typer.Typer(no_args_is_help=True, help="Files of many declarations: sign, send, watch, answer.")
+batch = typer.Typer(no_args_is_help=True, help="Files of many declarations: check, send, watch, fetch the answers.")
 
 BatchFile = Annotated[Path, typer.Argument(metavar="FILE", help="The batch: .xml or .csv, also .gz or .zst.")]
 ProfileFile = Annotated[
@@ -155,7 +155,10 @@ def resume(file: BatchFile, *, profile: ProfileFile = None) -> None:
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("upload", total=manifest.file.size_bytes)
             remote.send(file, sent=lambda count: progress.update(task, completed=count))
-        print_state(Console(), remote.look())
+        state = remote.look()
+    print_state(Console(), state)
+    if state.get("state") not in _FINISHED:
+        sys.stdout.write(f"next: cbss-inscription batch watch {file}\n")
 
 
 @batch.command()
@@ -204,11 +207,13 @@ def watch(
     *,
     profile: ProfileFile = None,
     settings: OperatorSettings = None,
-    svg: Annotated[Path | None, typer.Option(help="Where to write the throughput as a plot (SVG).")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Where to write the throughput while it was watched (SVG).")] = None,
 ) -> None:
     """Follow a batch to its end: a bar with rate and remaining time, then the outcomes."""
-    from cbss_inscription.cli.batch_tables import plot_of, print_state, progress_of_lines
+    from cbss_inscription.cli.batch_tables import plot_of, print_state, progress_of_lines, seconds_of
 
+    if settings is None:
+        _profile(profile)  # before there is a bar
     console, began = Console(stderr=True), time.monotonic()
     points: list[tuple[float, int]] = []
     with progress_of_lines(console) as progress:
@@ -225,6 +230,12 @@ def watch(
         state = _asked(which, profile, settings, look=lambda remote: remote.look(), until=looked)
     print_state(Console(), state)
     if svg is not None:
+        if points[0][1] == points[-1][1] and (seconds := seconds_of(state)) is not None:
+            points = [
+                (0.0, 0),
+                (seconds / 2, state["answered"] // 2),
+                (seconds, state["answered"]),
+            ]  # all that is known
         svg.write_text(
             plot_of(f"Batch {state.get('sequence_number', which)}: lines answered a second", points), "utf-8"
         )
@@ -234,13 +245,17 @@ def watch(
 
 @batch.command()
 def cancel(which: Which, *, profile: ProfileFile = None, settings: OperatorSettings = None) -> None:
-    """Stop a batch: what is begun is finished, nothing else begins, and the last line that counts is stated."""
+    """Stop a batch: what is begun is finished, nothing else begins, and the last line that is answered is told."""
     from cbss_inscription.cli.batch_tables import print_state
 
     async def stop(stored: StoredBatches, batch_id: UUID) -> None:
         await stored.cancel(batch_id)
 
-    print_state(Console(), _asked(which, profile, settings, look=lambda remote: remote.cancel(), first=stop))
+    state = _asked(which, profile, settings, look=lambda remote: remote.cancel(), first=stop)
+    print_state(Console(), state)
+    if state.get("state") == "done":
+        sys.stderr.write("cbss-inscription: nothing was canceled: the batch was at its end before\n")
+        raise typer.Exit(ExitCode.NOTHING_FOUND)
 
 
 @batch.command()

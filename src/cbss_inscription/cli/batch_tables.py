@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from html import escape
 from itertools import pairwise
 from types import MappingProxyType
@@ -45,7 +46,24 @@ _CURVE, _LINE, _TEXT = "#0072b2", "#cccccc", "#222222"
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:,.0f}/s".replace(",", " "))
+        return Text(f"{grouped(task.speed or 0)}/s")
+
+
+def grouped(number: float) -> str:
+    """A number for people: without what is behind the point, its thousands apart."""
+    return f"{number:,.0f}".replace(",", " ")
+
+
+def seconds_of(state: dict[str, Any]) -> float | None:
+    """How long a batch was worked on, from its first answers to its last; None before its end.
+
+    And None for less than a second, of which no rate can be told.
+    """
+    began, ended = state.get("began_at"), state.get("finished_at")
+    if began is None or ended is None:
+        return None
+    seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
+    return seconds if seconds >= 1 else None
 
 
 def progress_of_lines(console: Console) -> Progress:
@@ -59,15 +77,21 @@ def print_state(console: Console, state: dict[str, Any]) -> None:
     head = Text.assemble((one_line(str(state.get("state", "?"))), "bold"))
     if "sequence_number" in state:
         head.append(f"  batch {state['sequence_number']} of {one_line(str(state['sender']))}")
-        head.append(f", {state['answered']} of {state['lines']} lines answered")
+        head.append(f", {grouped(state['answered'])} of {grouped(state['lines'])} lines answered")
         if state.get("waiting"):
-            head.append(f", {state['waiting']} wait for a source")
+            head.append(f", {grouped(state['waiting'])} wait for a source")
         if state.get("cut_after") is not None:
-            head.append(f", cut after line {state['cut_after']}")
+            head.append(f", cut after line {grouped(state['cut_after'])}")
+        if (seconds := seconds_of(state)) is not None:
+            head.append(f", in {seconds:.1f} s, {grouped(state['answered'] / seconds)} a second")
     elif "where" in state:
         head.append(f"  {one_line(state['file'])}: {_AT[state['state']].format(where=one_line(state['where']))}")
     elif "size_bytes" in state and "refusal" not in state:
-        head.append(f"  {state['offset']} of {state['size_bytes']} bytes are there")
+        there, size = state["offset"], state["size_bytes"]
+        if there == size:
+            head.append(f"  all of its {grouped(size)} bytes are there, and it is taken in when its turn comes")
+        else:
+            head.append(f"  {grouped(there)} of {grouped(size)} bytes are there")
     console.print(head, highlight=False)
     if state.get("refusal"):
         refusal = state["refusal"]
@@ -97,7 +121,7 @@ def print_outcomes(console: Console, outcomes: Sequence[dict[str, Any]]) -> None
     )
     for outcome in outcomes:
         code = one_line(str(outcome["code"]))
-        cells = [code, str(outcome["lines"]), _words(code), ", ".join(map(str, outcome["first_lines"]))]
+        cells = [code, grouped(outcome["lines"]), _words(code), ", ".join(map(str, outcome["first_lines"]))]
         table.add_row(*map(Text, cells))
     console.print(table)
 
