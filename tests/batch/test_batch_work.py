@@ -254,6 +254,38 @@ async def test_the_status_counts_outcomes_and_names_the_first_lines(works: Works
     assert await works.batches.find(OWN, 1) == submitted.batch_id
 
 
+async def test_no_lane_runs_far_ahead_of_the_others(works: Works) -> None:
+    """While somebody works on one lane the others go on by two blocks and no further: who cancels meanwhile has most of
+    the file untouched, and what is answered by now can be read in its order (rule 37).
+    """
+    works.chunk_lines, works.lanes = 1, 2
+    submitted = works.submit(days(40, persons=20))
+    async with works.batches.claimed() as held:
+        assert held is not None
+        (_, slow) = held
+        await works.work()
+        ahead = works.rows("SELECT max(block) FROM batch_chunk WHERE lane <> %s AND answers IS NOT NULL", slow.lane)
+        assert ahead == [(slow.block + 2,)]
+    await works.batches.cancel(submitted.batch_id)
+    await works.work()
+    status = await works.status(submitted.batch_id)
+    assert (status.state, status.cut_after) == (BatchState.CANCELED, 6)
+    assert status.lines_answered == lines_written(works) == 6
+
+
+async def test_lane_that_waits_for_a_source_holds_up_no_other(works: Works) -> None:
+    """Lanes whose source is away, for hours if it must be, are not waited for by the others (rule 54)."""
+    works.chunk_lines, works.lanes = 1, 2
+    works.submit(days(40, persons=20))
+    async with works.batches.claimed() as held:
+        assert held is not None
+        (_, waiting) = held
+    await works.batches.postpone(waiting, seconds=600)
+    await works.work()
+    left = works.rows("SELECT lane FROM batch_chunk WHERE answers IS NULL GROUP BY lane")
+    assert left == [(waiting.lane,)]
+
+
 async def test_two_workers_never_have_the_same_lines_in_hand(works: Works) -> None:
     """Whoever asks while others work gets another lane, or nothing; and the next block of a lane only after the former
     is answered (rule 37).

@@ -1300,17 +1300,22 @@ SELECT DISTINCT ON (asked) asked, ssin FROM chain ORDER BY asked, hop DESC;
 -- name: claim_lane
 -- The next chunk that nobody works on, its lane locked until the transaction ends; no row when there is none. Batches take
 -- turns: first the one of which nothing was done for the longest time, so that a small one never waits behind a large one.
+-- A lane is at most two blocks ahead of the slowest that does not wait for a source: the cut of a batch that is canceled stands
+-- behind the last block that anybody began, and answers are read in the order of the file.
 SELECT lane.batch_id, lane.lane, chunk.block, lane.attempts, chunk.lines, chunk.answers, batch.header,
        batch.application_urn, batch.cbe_number, batch.environment, batch.certificate, batch.digest
 FROM batch
 CROSS JOIN LATERAL (
-    SELECT max(worked_at) AS worked_at FROM batch_lane WHERE batch_lane.batch_id = batch.batch_id
+    SELECT max(worked_at) AS worked_at,
+           min(next_block) FILTER (WHERE not_before IS NULL OR not_before <= clock_timestamp()) AS slowest_block
+    FROM batch_lane WHERE batch_lane.batch_id = batch.batch_id
 ) AS latest
 JOIN batch_lane AS lane ON lane.batch_id = batch.batch_id
 JOIN batch_chunk AS chunk ON chunk.batch_id = lane.batch_id AND chunk.lane = lane.lane AND chunk.block = lane.next_block
 WHERE batch.state IN ('running', 'canceling')
   AND (lane.not_before IS NULL OR lane.not_before <= clock_timestamp())
   AND (batch.cut_after_block IS NULL OR lane.next_block <= batch.cut_after_block)
+  AND lane.next_block <= latest.slowest_block + 2
 ORDER BY latest.worked_at NULLS FIRST, batch.submitted_at, lane.next_block, lane.lane
 LIMIT 1
 FOR UPDATE OF lane SKIP LOCKED;
