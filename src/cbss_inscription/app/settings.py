@@ -145,7 +145,7 @@ MANIFEST_DAYS_MOST: Final = 31
 FILES_AT_ONCE: Final = 4
 """Files of as many senders that a process takes in side by side, and files of answers that it writes so [D]."""
 FILES_AT_ONCE_MOST: Final = 32
-"""Each is a thread, a connection and some megabytes."""
+"""Each is a thread, a connection, and a block of lines in memory: some 40 MiB."""
 
 ANSWER_SECONDS_MOST: Final = 60
 """Longer than any caller of a synchronous service waits [D]."""
