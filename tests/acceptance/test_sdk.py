@@ -380,6 +380,9 @@ MISBEHAVIOURS: dict[str, tuple[Behaviour, str]] = {
     "another ticket": (_changed(rb"<ticket>[^<]*", b"<ticket>another"), "other-ticket"),
     "no ticket": (_changed(rb"<ticket>.*</ticket>", b""), "other-ticket"),
     "another time": (_changed(rb"<timestampSent>[^<]*", b"<timestampSent>2020-01-01T00:00:00Z"), "other-ticket"),
+    "another number asked": (_changed(rb"<declaration><ssin>\d*", b"<declaration><ssin>98472899765"), "other-question"),
+    "another day asked": (_changed(rb"<beginDate>[^<]*", b"<beginDate>1999-12-31"), "other-question"),
+    "another legal context": (_changed(rb"<legalContext>[^<]*", b"<legalContext>OTHER"), "other-question"),
     "another customer": (_changed(rb"<institution>1<", b"<institution>2<"), "other-ticket"),
     "another operation": (
         lambda request: (

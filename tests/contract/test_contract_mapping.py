@@ -259,7 +259,7 @@ def test_a_result_comes_back_as_it_was_written(
     schema_of(door).validate_response(answer)
     assert answer.tag == door.response_element(operation_of(request))
     assert read_response(answer) == Response(
-        result=result, information_customer=request.information_customer, information_cbss=CBSS
+        result=result, information_customer=request.information_customer, information_cbss=CBSS, asked=request
     )
 
 

@@ -103,7 +103,7 @@ def test_a_page_of_mutations_comes_back_as_it_was_written(request: ConsultMutati
     answer = _travelled(_answered(request, page))
     schema_of(Door.MUTATIONS).validate_response(answer)
     assert read_response(answer) == Response(
-        result=page, information_customer=request.information_customer, information_cbss=CBSS
+        result=page, information_customer=request.information_customer, information_cbss=CBSS, asked=request
     )
 
 

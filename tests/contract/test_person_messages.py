@@ -177,7 +177,7 @@ def test_files_come_back_as_they_were_written(exchange: tuple[PersonRequest, Per
     element = _travelled(_response(request, result))
     schema_of(Door.PERSON).validate_response(element)
     assert read_response(element) == Response(
-        result=result, information_customer=request.information_customer, information_cbss=CBSS
+        result=result, information_customer=request.information_customer, information_cbss=CBSS, asked=request
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 import pytest
@@ -26,7 +26,14 @@ from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_context import LegalContext
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.period import GivenPeriod, Period
-from cbss_inscription.domain.requests import ConsultInscriptions, HealthCheck, InsertInscription, operation_of
+from cbss_inscription.domain.requests import (
+    ConsultInscriptions,
+    DeleteInscription,
+    HealthCheck,
+    InsertInscription,
+    Request,
+    operation_of,
+)
 from cbss_inscription.domain.results import (
     Anomaly,
     ConsultResult,
@@ -38,7 +45,7 @@ from cbss_inscription.domain.results import (
     WriteResult,
 )
 from cbss_inscription.domain.ssin import Ssin
-from cbss_inscription.envelope.soap11 import envelope_of
+from cbss_inscription.envelope.soap11 import envelope_of, write_envelope
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.security.sign import Signer
 
@@ -101,6 +108,44 @@ def test_a_call_has_the_headers_and_the_signed_body_of_soap_11(call: PreparedCal
     envelope = etree.fromstring(call.body)
     assert len(envelope.findall(".//{*}Security/{*}Signature")) == 1
     assert envelope.findtext(".//ssin") == SSIN
+
+
+def answered(call: PreparedCall, asked: Request) -> bytes:
+    """A right reply under the head of a deletion, which says that this was asked."""
+    result = WriteResult(
+        status=Status(value=StatusValue.OK, code=OutcomeCode.SUCCESS), ssin=SsinAnswer(current=Ssin.parse(SSIN))
+    )
+    information = InformationCbss(ticket_cbss=UUID(int=1), timestamp_receive=NOW, timestamp_reply=NOW)
+    response = write_response(
+        call.dialect.write(asked),
+        result,
+        information_cbss=information,
+        deployment=Deployment(version="1", environment="LOCAL"),
+    )
+    return write_envelope(response)
+
+
+def test_sec_68_a_reply_must_repeat_what_was_asked(signer: Signer) -> None:
+    """A period may be said as one with an end; another period is another question, and no answer (SEC-68)."""
+    head = request()
+    day, other = NOW.date(), date(2026, 5, 1)
+    said = Period(begin_date=day, end_date=day)
+    deletions = [
+        DeleteInscription(
+            information_customer=head.information_customer,
+            legal_context=head.legal_context,
+            ssin=SSIN,
+            inscription_context=LINE.inscription_context,
+            period=period,  # type: ignore[arg-type]  # as an application may that nobody checks
+        )
+        for period in (said, GivenPeriod(begin_date=day, end_date=day), GivenPeriod(begin_date=day, end_date=other))
+    ]
+    call = prepare(deletions[0], signer=signer, now=NOW)
+    for asked in deletions[:2]:
+        body = answered(call, asked)
+        assert read_answer(call, status=200, media_type="text/xml", charset=None, body=body).result.status.code
+    with pytest.raises(ReplyUnreadable, match="other-question"):
+        read_answer(call, status=200, media_type="text/xml", charset=None, body=answered(call, deletions[2]))
 
 
 def test_a_prepared_call_hides_what_it_says(call: PreparedCall) -> None:

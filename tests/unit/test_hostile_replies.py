@@ -187,8 +187,12 @@ DTD = "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/hostname'>]>"
 HOSTILE: dict[str, tuple[Write, str]] = {
     "wrong ticket": (changed(r"<ticket>[^<]*</ticket>", f"<ticket>{uuid4()}</ticket>"), "unreadable"),
     "no ticket": (changed(r"<ticket>[^<]*</ticket>", ""), "unreadable"),
-    "other number": (changed(ssin_of(ONE).digits, ssin_of(STRANGER).digits), "other-number"),
-    "signature wrapped in the header": (signature_around("header"), "other-number"),
+    "other question": (changed(ssin_of(ONE).digits, ssin_of(STRANGER).digits), "unreadable"),
+    "other number": (
+        changed(f"(</(criteria|declaration)>.*?){ssin_of(ONE).digits}", rf"\g<1>{ssin_of(STRANGER).digits}"),
+        "other-number",
+    ),
+    "signature wrapped in the header": (signature_around("header"), "unreadable"),
     "signature wrapped, two bodies": (signature_around("second body"), "unreadable"),
     "signature wrapped, two bodies, the genuine first": (signature_around("body before"), "unreadable"),
     "signature wrapped within the body": (signature_around("within"), "unreadable"),

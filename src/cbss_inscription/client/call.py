@@ -14,6 +14,7 @@ from cbss_inscription import names
 from cbss_inscription.client.dialect import Dialect, DoorDialect
 from cbss_inscription.client.errors import ReplyUnreadable
 from cbss_inscription.contract.door import Door
+from cbss_inscription.contract.read import read_request
 from cbss_inscription.domain.customer import InformationCbss
 from cbss_inscription.domain.errors import MessageRejected, UsageError
 from cbss_inscription.domain.requests import HealthCheck, Request
@@ -105,8 +106,19 @@ def read_answer(
         if status != _OK:
             raise ReplyUnreadable(f"http-status-{status}")
         response = call.dialect.read(call.request, element)
+        is_ours = response.asked is None or _is_ours(response.asked, call)
     except MessageRejected as error:
         raise ReplyUnreadable(error.reason) from error
     if not isinstance(call.request, HealthCheck) and response.information_customer != call.request.information_customer:
         raise ReplyUnreadable("other-ticket")
+    if not is_ours:  # under our ticket: perhaps ours, gone astray on the way there
+        raise ReplyUnreadable("other-question")
     return Answer(result=response.result, information_cbss=response.information_cbss, sent=call.body, received=body)
+
+
+def _is_ours(asked: Request, call: PreparedCall) -> bool:
+    """Whether what a reply repeats is what was sent: the request, or what became of it on the wire.
+
+    An application may say a day or a text in a value of another kind, such as a `Period` for a `GivenPeriod`.
+    """
+    return asked == call.request or asked == read_request(call.dialect.write(call.request))

@@ -24,7 +24,6 @@ from cbss_inscription.contract.common_v3 import (
     read_header,
     read_incomplete_date,
     read_information_cbss,
-    read_information_customer,
     read_inscription_context,
     read_organization,
     read_ssin_answer,
@@ -42,6 +41,7 @@ from cbss_inscription.domain.legal_data import Gender, LegalData
 from cbss_inscription.domain.period import GivenPeriod, Period
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
+    CustomerRequest,
     DeleteInscription,
     HealthCheck,
     HealthCheckType,
@@ -80,13 +80,14 @@ _HEALTH: Final = {"OK": Health.OK, "WARNING": Health.DEGRADED, "CRITICAL": Healt
 class Response:
     """What a service answered: the result, and what it says of the exchange.
 
-    `information_customer` is the echo of ours. Both blocks are None where an answer has none: healthCheck, and
-    sendTestMessage as its service likes.
+    `information_customer` and `asked` are the echo of ours: the head, and the whole request. What an answer lacks is
+    None: all of it for healthCheck, `information_cbss` for sendTestMessage as its service likes.
     """
 
     result: Result
     information_customer: InformationCustomer | None = None
     information_cbss: InformationCbss | None = None
+    asked: CustomerRequest | None = None
 
 
 def read_request(element: _Element) -> Request:
@@ -285,7 +286,7 @@ _DECLARED_READERS: Final[Mapping[Operation, Callable[[Header, _Element], Inscrip
         Operation.DELETE_INSCRIPTION: _read_delete,
     }
 )
-_CONTENT_READERS: Final[Mapping[Operation, Callable[[Header, _Element], Request]]] = MappingProxyType(
+_CONTENT_READERS: Final[Mapping[Operation, Callable[[Header, _Element], CustomerRequest]]] = MappingProxyType(
     {
         **_DECLARED_READERS,
         Operation.CONSULT_MUTATIONS: read_mutation_criteria,
@@ -308,25 +309,28 @@ _DECLARATIONS: Final = frozenset(INSCRIPTION_OPERATIONS) - {Operation.CONSULT_IN
 
 
 def _request_reader(operation: Operation) -> Callable[[_Element], Request]:
+    read = _content_reader(operation)
+    return lambda element: read(fields_of(element))
+
+
+def _content_reader(operation: Operation) -> Callable[[Fields], CustomerRequest]:
     content = "declaration" if operation in _DECLARATIONS else "criteria"
     read = _CONTENT_READERS[operation]
-
-    def read_message(element: _Element) -> Request:
-        fields = fields_of(element)
-        return read(read_header(fields), fields[content])
-
-    return read_message
+    return lambda fields: read(read_header(fields), fields[content])
 
 
 def _response_reader(operation: Operation) -> Callable[[_Element], Response]:
     read = _RESULT_READERS[operation]
+    read_asked = _content_reader(operation)
 
     def read_message(element: _Element) -> Response:
         fields = fields_of(element)
+        asked = read_asked(fields)
         return Response(
             result=read(fields),
-            information_customer=read_information_customer(fields["informationCustomer"]),
+            information_customer=asked.information_customer,
             information_cbss=read_information_cbss(fields["informationCBSS"]),
+            asked=asked,
         )
 
     return read_message
