@@ -1,13 +1,15 @@
-"""The way there and back of coroutines against servers on loopback that do what they like (client/transport.py)."""
+"""The way there and back against servers on loopback that do what they like (client/transport.py)."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import ssl
 import struct
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +24,7 @@ from cbss_inscription import names
 from cbss_inscription.client.call import REPLY_BYTES_MAX, PreparedCall, prepare
 from cbss_inscription.client.errors import Obstacle, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.client.profile import Profile
-from cbss_inscription.client.transport import HEADER_BYTES_MAX, HEADERS_MAX, AsyncTransport
+from cbss_inscription.client.transport import HEADER_BYTES_MAX, HEADERS_MAX, AsyncTransport, Transport
 from cbss_inscription.contract.write import Deployment, write_response
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss, InformationCustomer
 from cbss_inscription.domain.legal_context import LegalContext
@@ -478,6 +480,50 @@ async def test_a_server_that_accepts_and_resets_is_a_broken_connection_and_nothi
             await transport.send(world.call)
         await transport.close()
     assert (caught.value.obstacle, caught.value.was_sent) == (Obstacle.BROKEN, False)
+
+
+def blocking_failure(world: World, port: int) -> ServiceUnreachable:
+    """Why a blocking call to a server with TLS has no reply."""
+    paths = {name: world.folder / name for name in ("ca", "certificate", "private_key")}
+    profile = Profile(url=f"https://localhost:{port}/x", timeout_seconds=PATIENCE_SECONDS, **paths)
+    with Transport(profile) as transport, pytest.raises(ServiceUnreachable) as caught:
+        transport.send(world.call)
+    return caught.value
+
+
+def reset(connection: socket.socket) -> None:
+    """The connection, plain or below TLS, ends as by a machine that lost it."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(connection.detach())
+
+
+@pytest.mark.parametrize("when", ["before TLS", "after the message"])
+def test_sec_70_a_blocking_call_knows_whether_its_message_may_have_left(world: World, when: str) -> None:
+    """A reset is BROKEN; `was_sent` is false while TLS begins, and true once the message is there (SEC-70)."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        if when == "after the message":
+            connection = world.tls().wrap_socket(connection, server_side=True)
+            message = b""
+            while not message.endswith(world.call.body):
+                message += connection.recv(65_536)
+        reset(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        error = blocking_failure(world, listener.getsockname()[1])
+        thread.join()
+    assert (error.obstacle, error.was_sent) == (Obstacle.BROKEN, when == "after the message")
+
+
+def test_sec_70_a_blocking_call_to_nobody_is_unreachable_and_nothing_was_sent(world: World) -> None:
+    """UNREACHABLE, and `was_sent` is false: nothing can have been done (SEC-70)."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    error = blocking_failure(world, port)
+    assert (error.obstacle, error.was_sent) == (Obstacle.UNREACHABLE, False)
 
 
 async def test_sec_04_tls_with_whom_the_profile_s_authority_vouches_for_is_kept(world: World) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import aiohttp
 import httpcore
@@ -47,6 +47,7 @@ HEADER_BYTES_MAX: Final = 8_190
 ANNOUNCED: Final = 0.9
 """The part of our patience that a service is told: its answer, also that it has none, needs time to come back."""
 
+_Kind = TypeVar("_Kind", bound=BaseException)
 _deadline: Final[ContextVar[float]] = ContextVar("deadline")
 """When the blocking call of this thread must have ended, by the monotonic clock, in seconds."""
 
@@ -348,14 +349,17 @@ def _answer(call: PreparedCall, response: httpx.Response, received: bytes) -> An
 
 def _unreachable(url: str, error: httpx.HTTPError) -> ServiceUnreachable:
     host = httpx.URL(url).netloc.decode("ascii")
+    # What a connection is made by, TLS with it, comes before the message; of anything else nobody knows.
+    was_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     if isinstance(error, httpx.TimeoutException):
-        return _late(host, was_sent=True)
-    untrusted = _untrusted(host, error, was_sent=True)
+        return _late(host, was_sent=was_sent)
+    untrusted = _untrusted(host, error, was_sent=was_sent)
     if untrusted is not None:
         return untrusted
-    broken = isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError)
-    obstacle = Obstacle.BROKEN if broken else Obstacle.UNREACHABLE
-    return ServiceUnreachable(f"{host} cannot be reached: {error}", obstacle=obstacle)
+    reset = _cause(error, ConnectionError)
+    was_reached = was_sent or (reset is not None and _was_connected(reset))
+    obstacle = Obstacle.BROKEN if was_reached else Obstacle.UNREACHABLE
+    return ServiceUnreachable(f"{host} cannot be reached: {error}", obstacle=obstacle, was_sent=was_sent)
 
 
 def _no_reply(host: str, error: aiohttp.ClientError | TimeoutError, *, was_sent: bool) -> ServiceUnreachable:
@@ -385,9 +389,7 @@ def _late(host: str, *, was_sent: bool) -> ServiceUnreachable:
 
 def _untrusted(host: str, error: Exception, *, was_sent: bool) -> ServiceUnreachable | None:
     """What is told when TLS failed, which is what a library's own error comes from; None when it did not."""
-    cause = error.__cause__ or error.__context__
-    while cause is not None and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__ or cause.__context__
+    cause = _cause(error, ssl.SSLError)
     if cause is None:
         return None
     if isinstance(cause, ssl.SSLCertVerificationError):
@@ -395,3 +397,11 @@ def _untrusted(host: str, error: Exception, *, was_sent: bool) -> ServiceUnreach
     else:
         text = f"no TLS connection to {host}: {cause.reason or cause}"
     return ServiceUnreachable(text, obstacle=Obstacle.UNTRUSTED, was_sent=was_sent)
+
+
+def _cause(error: BaseException, kind: type[_Kind]) -> _Kind | None:
+    """The error of this kind that a library's own comes from; None when there is none."""
+    cause = error.__cause__ or error.__context__
+    while cause is not None and not isinstance(cause, kind):
+        cause = cause.__cause__ or cause.__context__
+    return cause
