@@ -98,6 +98,8 @@ def test_sec_74_the_log_tells_of_the_upstream_without_a_number(chain: RunningSan
     assert answer.information_cbss is not None
     (line,) = [one for one in upstream_lines(chain) if one["ticket_cbss"] == str(answer.information_cbss.ticket_cbss)]
     assert (line["operation"], line["outcome"], line["circuit"]) == ("consultInscriptions", "answered", "closed")
+    there = chain.path(chain.manifest["repertory"]["log"]).read_text(encoding="utf-8").splitlines()
+    assert line["their_ticket"] in {json.loads(one).get("ticket_cbss") for one in there}
     assert ssin not in (chain.directory / "facade.log").read_text(encoding="utf-8")
 
 

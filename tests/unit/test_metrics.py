@@ -34,8 +34,8 @@ log = counting(Silence())
 for line in sys.stdin:
     outcome, seconds, circuit = line.split()
     log.called(ServiceCall(
-        service="repertory", ticket_cbss="5f0f", operation=Operation.CONSULT_INSCRIPTIONS, outcome=outcome,
-        code="MSG00000", seconds=float(seconds), circuit=Circuit(circuit),
+        service="repertory", ticket_cbss="5f0f", their_ticket=None, operation=Operation.CONSULT_INSCRIPTIONS,
+        outcome=outcome, code="MSG00000", seconds=float(seconds), circuit=Circuit(circuit),
     ))
     print("counted", flush=True)
 """

@@ -217,6 +217,17 @@ async def test_sec_70_a_fault_of_any_other_kind_says_nothing_of_what_was_done(fa
     assert facade.house.operations == [INSERT, CONSULT]
 
 
+@pytest.mark.parametrize("said", ["0c3a5d3e-58a5-4b0e-8f6c-6f3d0a9f1c11", "85073003328", "", "x" * 36])
+async def test_sec_74_the_ticket_of_a_fault_is_told_when_it_is_one(facade: Facade, said: str) -> None:
+    """Their ticket stands beside ours, so that their desk finds the message; what is no UUID is no ticket (SEC-74)."""
+    ticket = rb"(<ticketCBSS>)[^<]*"
+    fault = re.sub(ticket, rb"\g<1>" + said.encode(), fault_of(TemporarilyUnavailable("x")))
+    facade.house.falsify = lambda _: (500, fault)
+    with pytest.raises(RepertoryUnavailable):
+        await facade.consult()
+    assert {call.their_ticket for call in facade.log.calls} == {said if said.startswith("0c3a") else None}
+
+
 LOSSES = {
     "broken": lost(Obstacle.BROKEN),
     "too late": lost(Obstacle.TIMEOUT),

@@ -136,6 +136,7 @@ class StructuredCallLog:
             "upstream",
             service=call.service,
             ticket_cbss=call.ticket_cbss,
+            their_ticket=call.their_ticket,
             operation=call.operation.value,
             outcome=call.outcome,
             code=call.code,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from cbss_inscription.client.breaker import Circuit, CircuitBreaker
 from cbss_inscription.client.errors import FaultReceived, Obstacle, ReplyUnreadable, ServiceUnreachable
+from cbss_inscription.domain.customer import is_uuid
 from cbss_inscription.domain.errors import MessageRejected, RepertoryUnavailable, UsageError
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import HealthCheck, HealthCheckType, Operation, Request, operation_of
@@ -59,6 +60,8 @@ class ServiceCall:
     service: str
     ticket_cbss: str | None
     """That of the exchange for which it was sent, where there is one."""
+    their_ticket: str | None
+    """What the service calls the message, by its answer or fault; None when it says nothing, or what is no UUID."""
     operation: Operation
     outcome: str
     """`answered`, `reconciled`, or why there is no answer, in a fixed word."""
@@ -208,19 +211,26 @@ class Asker:
         """The answer to one message, which `check` finds no fault with. Raises `Unanswered`; nothing is sent again."""
         began = self.clock()
         code: str | None = None
+        their_ticket: str | None = None
         try:
             answered = await self._send_if_admitted(
                 request, seconds=min(self.timeout_seconds, ends - began), check=check
             )
         except Unanswered as unanswered:
             cause = unanswered.__cause__
-            code = cause.code if isinstance(cause, FaultReceived) and cause.code in _CODES else None
-            self.tell(request, unanswered.reason, began=began, code=code, ticket_cbss=ticket_cbss)
+            if isinstance(cause, FaultReceived):
+                code = cause.code if cause.code in _CODES else None
+                their_ticket = cause.ticket if cause.ticket is not None and is_uuid(cause.ticket) else None
+            self.tell(
+                request, unanswered.reason, began=began, code=code, ticket_cbss=ticket_cbss, their_ticket=their_ticket
+            )
             raise
         result = answered.answer.result
         if not isinstance(result, HealthCheckResult):
             code = result.status.code
-        self.tell(request, ANSWERED, began=began, code=code, ticket_cbss=ticket_cbss)
+        information = answered.answer.information_cbss
+        their_ticket = None if information is None else str(information.ticket_cbss)
+        self.tell(request, ANSWERED, began=began, code=code, ticket_cbss=ticket_cbss, their_ticket=their_ticket)
         return answered
 
     async def look(self) -> SanityCheck:
@@ -246,13 +256,21 @@ class Asker:
         return RepertoryUnavailable(f"{self.service}-{reason}")
 
     def tell(
-        self, request: Request, outcome: str, *, began: float, code: str | None, ticket_cbss: str | None = None
+        self,
+        request: Request,
+        outcome: str,
+        *,
+        began: float,
+        code: str | None,
+        ticket_cbss: str | None = None,
+        their_ticket: str | None = None,
     ) -> None:
         """Nothing; the log has what came of a message, or of what was concluded beside it."""
         self._log.called(
             ServiceCall(
                 service=self.service,
                 ticket_cbss=ticket_cbss,
+                their_ticket=their_ticket,
                 operation=operation_of(request),
                 outcome=outcome,
                 code=code,
