@@ -77,13 +77,6 @@ class Replica:
         except httpx.HTTPError:
             return False
 
-    def ignores(self, number: signal.Signals) -> bool:
-        """Whether a signal does nothing to it any more."""
-        assert self.process is not None
-        said = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        (ignored,) = re.findall(r"(?m)^SigIgn:\t([0-9a-f]+)$", said)
-        return bool(int(ignored, 16) >> (number - 1) & 1)
-
     def terminate(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
@@ -200,9 +193,6 @@ def test_sec_80_what_is_in_hand_is_finished_however_often_it_is_told_to_stop(
         assert replica.process.poll() is None
         time.sleep(0.01)
     replica.process.send_signal(signal.SIGTERM)
-    while not replica.ignores(signal.SIGHUP):  # the last that it comes to ignore
-        assert replica.process.poll() is None
-        time.sleep(0.01)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         replica.process.send_signal(number)
     assert replica.wait() == 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 from rich.console import Console
@@ -161,7 +162,7 @@ def _serve(settings: Path, service: Service) -> None:
 
     forbid_memory_dumps()
     console = Console(stderr=True)
-    with _stoppable(console), serving(settings, service=service) as listeners:
+    with _stoppable(console, interrupts=1) as stopping, serving(settings, service=service) as listeners:
         console.print(f"The {service} answers: {listeners.url}", highlight=False, soft_wrap=True, markup=False)
         for warning in listeners.warnings:
             console.print(f"Warning: {warning}.", highlight=False, soft_wrap=True, markup=False)
@@ -175,12 +176,13 @@ def _serve(settings: Path, service: Service) -> None:
         try:
             _wait(check)
         except KeyboardInterrupt:
+            stopping.interrupts = 1
             try:
                 if listeners.drain_seconds:
                     console.print("Draining: a second signal stops at once.", highlight=False)
                 listeners.drain()
             finally:
-                _ignore_signals()
+                stopping.interrupts = 0
             raise
 
 
@@ -213,25 +215,32 @@ def version() -> None:
         sys.stdout.write(f"{one.library} {dotted(one.version)} (at least {dotted(MINIMUM[one.library])})\n")
 
 
-def _ignore_signals() -> None:
-    """Nothing; what is in hand is finished and the journal sealed, however often somebody says that it should stop.
-
-    It takes no longer than an answer and some seconds; left before its end, it would leave listeners without an owner.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-
-
 class _stoppable:  # noqa: N801  # reads as a sentence where it is used
-    """Ctrl-C, SIGTERM and the end of the terminal end the block in order, and the command with status 0."""
+    """Ctrl-C, SIGTERM and the end of the terminal end the block in order, and the command with status 0.
 
-    def __init__(self, console: Console) -> None:
+    So many of them interrupt what is under way; each that does takes one off that itself, so that none slips between.
+    Those that come after let what is in hand be finished and the journal sealed, however often somebody says that it
+    should stop: that takes no longer than an answer and some seconds, and left before its end it would leave listeners
+    without an owner.
+    """
+
+    def __init__(self, console: Console, *, interrupts: float = math.inf) -> None:
         self._console = console
+        self.interrupts = interrupts
+        """How many signals still interrupt."""
 
-    def __enter__(self) -> None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else `nohup` said that the terminal does not count
-            signal.signal(signal.SIGHUP, signal.default_int_handler)
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # Else `nohup`, or a shell in the background, said that it does not count.
+            if number is signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._interrupt)
+        return self
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        del number, frame
+        if self.interrupts > 0:
+            self.interrupts -= 1
+            raise KeyboardInterrupt
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if kind is KeyboardInterrupt:
