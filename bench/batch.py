@@ -5,10 +5,11 @@
 
 Runs the bundled PostgreSQL in a temporary directory, with a population of which a part has inscriptions, and workers as
 processes of their own, as the façade starts them; with `--namespaces` each in a network namespace, which reaches the
-database over a pair of virtual interfaces, as from a host of its own (root only). Intake and writing of answers are
-processes of their own, too, so that the memory of each is told. Of the lines 38 % insert, 22 % update, 10 % delete and
-30 % consult; 10 % give legal data, and 2 % are wrong: unknown numbers, wrong check digits, contexts that are not
-granted, legal data of somebody else. CPU is read from /proc: of the workers, and of the database's processes.
+database over a pair of virtual interfaces, as from a host of its own (root only). Intake, and writing of answers while
+the workers work, are processes of their own, too, so that the memory of each is told. Of the lines 38 % insert, 22 %
+update, 10 % delete and 30 % consult; 10 % give legal data, and 2 % are wrong: unknown numbers, wrong check digits,
+contexts that are not granted, legal data of somebody else. CPU is read from /proc: of the workers, and of the
+database's processes.
 
 Absolute targets are for the design's machine: what is measured is told raw and as that machine would have it, by the
 `slowness` of this one before and after each run (`slowness.py`). Ends with 1 when two workers answer fewer lines a
@@ -29,10 +30,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +44,9 @@ from uuid import UUID, uuid4
 import psycopg
 from slowness import Machine
 
-from cbss_inscription.batch.answers import answers
+from cbss_inscription.app.batch_work import NICENESS
+from cbss_inscription.app.batches import FOLLOW_SECONDS
+from cbss_inscription.batch.answers import answers_as_they_come
 from cbss_inscription.batch.intake import BatchIntake
 from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.batch.reading import BatchFormat, open_batch
@@ -323,10 +327,11 @@ class Cost:
     memory_mib: float
 
 
-def measured(work: Callable[..., Value], *arguments: object) -> tuple[Value, Cost]:
-    """What work gives, in a new process, and what it cost."""
+@contextmanager
+def measured(work: Callable[..., Value], *arguments: object) -> Iterator[Future[tuple[Value, Cost]]]:
+    """What work gives, in a new process that it is begun in, and what it cost."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as one:
-        return one.submit(_measured, work, arguments).result()
+        yield one.submit(_measured, work, arguments)
 
 
 def _measured(work: Callable[..., Value], arguments: tuple[object, ...]) -> tuple[Value, Cost]:
@@ -362,17 +367,15 @@ def take_in(conninfo: str, asked: Path, chunk_lines: int, seed: int) -> UUID:
 
 
 def write_answers(conninfo: str, batch_id: UUID, path: Path) -> int:
-    """How many answers are in the file now."""
+    """How many answers are in the file, when the batch is finished."""
+    os.nice(NICENESS)
 
     async def write() -> int:
         database = Database(conninfo, connections_max=1)
         await database.open()
         try:
-            batches = StoredBatches(database)
-            status = await batches.status(batch_id)
-            assert status is not None
-            told = answers(batches, batch_id)
-            written = await write_results(path, told, status=status, form=BatchFormat.XML, now=datetime.now(UTC))
+            told = answers_as_they_come(StoredBatches(database), batch_id, pause=partial(asyncio.sleep, FOLLOW_SECONDS))
+            written = await write_results(path, told, header=header(0), form=BatchFormat.XML)
         finally:
             await database.close()
         return written.answers
@@ -392,6 +395,7 @@ class Figures:
     work: Cost
     """Of all workers; the memory is that of the largest."""
     answers: Cost
+    """From when the workers began."""
     server_cpu: float
     slowness: float
     idle: float
@@ -399,8 +403,8 @@ class Figures:
 
     @property
     def seconds(self) -> float:
-        """From the first line read to the last answer written."""
-        return self.intake.seconds + self.work.seconds + self.answers.seconds
+        """From the first line read to the last answer written, which are written while the workers work."""
+        return self.intake.seconds + self.answers.seconds
 
     @property
     def rate(self) -> float:
@@ -446,7 +450,7 @@ class Figures:
     def limit(self) -> str:
         """What was busy while the workers worked."""
         cores = os.cpu_count() or 1
-        busy = (self.work.cpu + self.server_cpu) / (self.work.seconds * cores)
+        busy = (self.work.cpu + self.answers.cpu + self.server_cpu) / (self.work.seconds * cores)
         if busy > 0.85:
             larger = "the workers" if self.work.cpu > self.server_cpu else "the database"
             return f"all {cores} cores ({busy:.0%} busy), most of it {larger}"
@@ -497,12 +501,15 @@ class Bench:
         asked, answered = self._directory / "asked.xml", self._directory / "answered.xml"
         write_file(asked, header(seed), mixed_lines(lines, self._persons, seed=seed))
         slowness = self._machine.slowness()
-        batch_id, intake = measured(take_in, self._conninfo, asked, self._chunk_lines, seed)
+        with measured(take_in, self._conninfo, asked, self._chunk_lines, seed) as taken:
+            batch_id, intake = taken.result()
         asked.unlink()
-        server_cpu, idle = self._server_cpu(), idle_seconds()
-        work = self._work(workers)
-        server_cpu, idle = self._server_cpu() - server_cpu, idle_seconds() - idle
-        counted, writing = measured(write_answers, self._conninfo, batch_id, answered)
+        server_cpu, idle, began = self._server_cpu(), idle_seconds(), time.perf_counter()
+        with measured(write_answers, self._conninfo, batch_id, answered) as written:
+            work = self._work(workers)
+            server_cpu, idle = self._server_cpu() - server_cpu, idle_seconds() - idle
+            counted, writing = written.result()
+        writing = replace(writing, seconds=time.perf_counter() - began)
         answered.unlink()
         if counted != lines:
             raise SystemExit(f"{counted} answers to {lines} lines")

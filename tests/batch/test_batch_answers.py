@@ -26,7 +26,7 @@ from cbss_inscription.batch.csv_answers import OUTCOME_COLUMNS, CsvAnswers
 from cbss_inscription.batch.csv_lines import COLUMNS
 from cbss_inscription.batch.packing import Packing, WholeFile, zstd
 from cbss_inscription.batch.reading import BatchFormat
-from cbss_inscription.batch.results import write_result_manifest, write_results
+from cbss_inscription.batch.results import manifest_of, write_result_manifest, write_results
 from cbss_inscription.batch.told import Told
 from cbss_inscription.batch.xml_answers import XmlAnswers
 from cbss_inscription.contract.batch import read_batch_header, read_batch_line
@@ -238,9 +238,8 @@ async def test_result_is_whole_and_its_manifest_adds_up(tmp_path: Path, packing:
     """The manifest has counts, first lines, checksums, times and version of the answers beside it (rule 37)."""
     path = tmp_path / f"batch.answers.xml{packing}"
     found = [_answer(number, fault="SOA-01002" if number % 3 == 0 else "SOA-03006") for number in range(1, 3_001)]
-    manifest = await write_results(
-        path, _told(found), status=_batch(3_000), form=BatchFormat.XML, packing=packing, now=NOON
-    )
+    written = await write_results(path, _told(found), header=HEADER, form=BatchFormat.XML, packing=packing)
+    manifest = manifest_of(written, status=_batch(3_000), now=NOON)
     write_result_manifest(tmp_path / "batch.answers.json", manifest)
     data = path.read_bytes()
     said = json.loads((tmp_path / "batch.answers.json").read_bytes())
@@ -268,7 +267,7 @@ async def test_result_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        await write_results(path, failing(), status=_batch(2_000), form=BatchFormat.CSV, now=NOON)
+        await write_results(path, failing(), header=HEADER, form=BatchFormat.CSV)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     assert path.read_bytes() == b"before"
 

@@ -20,7 +20,7 @@ from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.batch.reading import BatchFormat, open_batch
 from cbss_inscription.batch.results import write_results
 from cbss_inscription.batch.told import Told
-from cbss_inscription.domain.batch import BatchLine, BatchState, BatchStatus
+from cbss_inscription.domain.batch import BatchLine
 from cbss_inscription.domain.errors import FileRejected
 from tests.batch.files import HEADER, Generated, generated_xml
 from tests.batch.line_answers import LineAnswer, told_of
@@ -94,11 +94,11 @@ def write_on_a_full_disk(directory: str) -> None:
     path = Path(directory) / "answers.xml"
     path.write_bytes(b"before")
     with pytest.raises(OSError) as caught:
-        asyncio.run(write_results(path, answered(ANSWERS), status=batch_of(ANSWERS), form=BatchFormat.XML, now=NOW))
+        asyncio.run(write_results(path, answered(ANSWERS), header=HEADER, form=BatchFormat.XML))
     assert caught.value.errno == errno.ENOSPC
     assert [file.name for file in path.parent.iterdir()] == ["answers.xml"]
     assert path.read_bytes() == b"before"
-    written = asyncio.run(write_results(path, answered(500), status=batch_of(500), form=BatchFormat.XML, now=NOW))
+    written = asyncio.run(write_results(path, answered(500), header=HEADER, form=BatchFormat.XML))
     assert written.file_bytes == path.stat().st_size > 100_000
 
 
@@ -111,15 +111,6 @@ async def answered(count: int) -> AsyncIterator[list[Told]]:
             )
             for number in range(first, first + 500)
         )
-
-
-def batch_of(count: int) -> BatchStatus:
-    """A batch of so many lines that is done."""
-    return BatchStatus(
-        batch_id=TICKET, header=HEADER, digest=b"\x01" * 32, application_urn="urn:app", cbe_number="0123456789",
-        state=BatchState.DONE, line_count=count, lines_answered=count, lines_waiting=0, cut_after=None, outcomes=(),
-        submitted_at=NOW, began_at=NOW, finished_at=NOW,
-    )  # fmt: skip
 
 
 @pytest.mark.long

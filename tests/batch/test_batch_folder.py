@@ -179,7 +179,10 @@ class Desk:
         self.state = BatchState.DONE
         self.away = False
         self.is_anothers = False
+        self.finished: set[UUID] = set()
+        """Batches that are done while `state` says that the others are not."""
         self.forgotten = False
+        self.answers_told = 0
         self.held = threading.Event()
         self.held.set()
         self.reading: list[int] = []
@@ -213,21 +216,26 @@ class Desk:
         self.batches[key], self.lines[batch_id] = (digest, batch_id), read
         return Submitted(batch_id=batch_id, is_repeat=False)
 
+    async def state_of(self, batch_id: UUID) -> BatchState:
+        return BatchState.DONE if batch_id in self.finished else self.state
+
     async def status(self, batch_id: UUID) -> BatchStatus | None:
         (digest,) = [digest for digest, found in self.batches.values() if found == batch_id]
         count = len(self.lines[batch_id])
         return BatchStatus(
             batch_id=batch_id, header=HEADER, digest=digest, application_urn="pcsa:web",
-            cbe_number="0206731645", state=self.state, line_count=count,
+            cbe_number="0206731645", state=await self.state_of(batch_id), line_count=count,
             lines_answered=0 if self.forgotten else count, lines_waiting=0, cut_after=None, outcomes=(),
             submitted_at=NOW, began_at=NOW, finished_at=NOW,
         )  # fmt: skip
 
     async def answers(self, batch_id: UUID) -> AsyncIterator[list[Told]]:
-        yield told_of(
-            LineAnswer(line=line, ticket_cbss=uuid4(), timestamp=NOW, fault=line.refused or "SOA-01002")
-            for line in self.lines[batch_id]
-        )
+        for line in () if self.forgotten else self.lines[batch_id]:
+            fault = line.refused or "SOA-01002"
+            yield told_of([LineAnswer(line=line, ticket_cbss=uuid4(), timestamp=NOW, fault=fault)])
+            self.answers_told += 1
+        while not (await self.state_of(batch_id)).is_finished:
+            await asyncio.sleep(0.01)
 
     def took(self, name: str, submitted: Submitted, *, seconds: float) -> None:
         self.told.append((name, "repeat" if submitted.is_repeat else "took"))
@@ -495,13 +503,57 @@ async def test_one_process_has_a_batch_and_another_takes_over(office: Office, tm
     desk.state = BatchState.RUNNING
     _put(folder, office.sign())
     first, second = _work(folder, desk, office), _work(BatchFolder(tmp_path), desk, office)
-    assert await _done(first) == 1
+    await first.look()
+    await _until(lambda: desk.answers_told == 3)
     assert await _done(second) == 0
     await first.stop()
     desk.state = BatchState.DONE
     assert await _done(second) == 0
     assert desk.told == [("b.xml", "took"), ("b.xml", "answered")]
     assert await _done(first) == 0
+
+
+async def test_answers_are_written_while_the_batch_is_worked_on(office: Office, tmp_path: Path) -> None:
+    """Answers are written as they come, and are whole in `out` as soon as the batch is finished, with the manifest of a
+    finished one (rule 37).
+    """
+    folder, desk = BatchFolder(tmp_path), Desk()
+    desk.state = BatchState.RUNNING
+    _put(folder, office.sign())
+    work = _work(folder, desk, office)
+    await work.look()
+    await _until(lambda: desk.answers_told == 3)
+    assert _names(folder.out) == []
+    desk.state = BatchState.DONE
+    assert await work.settled() == 0
+    assert desk.answers_told == 3
+    assert json.loads((folder.out / "b.xml.answers.json").read_bytes())["state"] == "done"
+
+
+async def test_answers_that_had_no_room_are_written_when_the_batch_is_finished(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where answers cannot be written as they come, nobody begins them anew at each look, but at the end (rule 54)."""
+    folder, desk = BatchFolder(tmp_path), Desk()
+    desk.state = BatchState.RUNNING
+    _put(folder, office.sign())
+    work = _work(folder, desk, office)
+
+    def full(self: WholeFile, data: bytes) -> None:
+        if ".answers." in self.path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, data)
+
+    write = WholeFile.write
+    with monkeypatch.context() as patch:
+        patch.setattr(WholeFile, "write", full)
+        assert await _done(work) == 1
+    for _ in range(2):
+        assert await _done(work) == 1
+    assert desk.told == [("b.xml", "took"), ("b.xml", "put off: No space left on device")]
+    desk.state = BatchState.DONE
+    assert await _done(work) == 0
+    assert desk.told[2:] == [("b.xml", "answered")]
 
 
 # -- several files side by side ----------------------------------------------------------------------------------------
@@ -546,6 +598,30 @@ async def test_large_file_keeps_nobody_else_waiting(office: Office, tmp_path: Pa
     desk.held.set()
     assert await work.settled() == 0
     assert desk.told[-1] == ("a.xml", "answered")
+
+
+async def test_long_batches_keep_nobody_from_the_answers_of_short_ones(office: Office, tmp_path: Path) -> None:
+    """While the answers of as many batches are followed as the settings say, others are answered when they are finished
+    (rule 37).
+    """
+    folder, desk = BatchFolder(tmp_path), Desk()
+    desk.state = BatchState.RUNNING
+    work = _work(folder, desk, office)
+    for institution in (2, 3):
+        _put_batch(folder, office, institution, 1)
+    await work.look()
+    await _until(lambda: desk.answers_told == 6)
+    name = _put_batch(folder, office, 4, 1)
+    await work.look()
+    await _until(lambda: (name, "took") in desk.told)
+    await work.look()
+    assert desk.answers_told == 6
+    desk.finished = {desk.batches["17/4", 1][1]}
+    await work.look()
+    await _until(lambda: (name, "answered") in desk.told)
+    desk.state = BatchState.DONE
+    assert await work.settled() == 0
+    assert desk.answers_told == 9
 
 
 async def test_only_so_many_files_are_read_at_once(office: Office, tmp_path: Path) -> None:

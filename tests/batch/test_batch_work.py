@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 from msgspec.structs import replace
 
 from cbss_inscription.batch import engine, plain_lines
+from cbss_inscription.batch.answers import answers_as_they_come
 from cbss_inscription.batch.files import Chain, FilesOneByOne, FilesTogether
 from cbss_inscription.domain.batch import BatchLegalData, BatchLine, BatchState
 from cbss_inscription.domain.errors import (
@@ -232,6 +234,34 @@ async def test_answers_come_in_the_order_of_the_lines_while_it_is_worked_on(work
     assert [one.line.number for one in await works.answers(submitted.batch_id, from_line=34)] == list(range(34, 61))
     assert [one.line for one in await works.answers(submitted.batch_id)] == lines
     assert lines_written(works) == 60
+
+
+async def test_answers_are_followed_until_the_batch_is_finished(works: Works) -> None:
+    """Who follows a batch gets each answer once, in the order of the file, by blocks that are answered whole, and is at
+    the end when the batch is; of one that is canceled these are the answers up to the cut (rule 37).
+    """
+    works.chunk_lines, works.lanes = 3, 4
+    looks = 0
+
+    async def work_or_cancel() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == cancel_at:
+            await works.batches.cancel(submitted.batch_id)
+        assert await works.worker.work() is not None
+
+    for number, cancel_at in enumerate((0, 8), start=1):
+        looks = 0
+        submitted = works.submit(days(60, persons=20), number)
+        seen = [
+            [line.number for line, _ in block]
+            async for block in answers_as_they_come(works.batches, submitted.batch_id, pause=work_or_cancel)
+        ]
+        status = await works.status(submitted.batch_id)
+        assert status.state is (BatchState.CANCELED if cancel_at else BatchState.DONE)
+        assert [number for block in seen for number in block] == list(range(1, (status.cut_after or 60) + 1))
+        assert {len(block) for block in seen} == {12}
+    assert [block async for block in answers_as_they_come(works.batches, uuid4(), pause=work_or_cancel)] == []
 
 
 async def test_the_status_counts_outcomes_and_names_the_first_lines(works: Works) -> None:

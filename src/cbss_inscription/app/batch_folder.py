@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import Final
 
+from cbss_inscription.app.batch_work import NICENESS
 from cbss_inscription.app.batches import FolderDesk, StructuredFolderLog
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
@@ -23,7 +25,7 @@ from cbss_inscription.storage.migration import check_schema
 
 LOOK_SECONDS: Final = 2.0
 """How often a folder is looked at."""
-CONNECTIONS: Final = 2
+CONNECTIONS: Final = 4
 """Connections of the process: how batches stand, and their answers."""
 
 
@@ -35,6 +37,7 @@ def look_after_folder(settings_path: Path, *, once: bool = False) -> None:
     """
     settings = read_settings(settings_path)
     check_schema(settings.database)
+    os.nice(NICENESS)
 
     async def run() -> None:
         stopping = asyncio.Event()

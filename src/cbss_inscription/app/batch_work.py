@@ -52,7 +52,7 @@ COLLECTED_AFTER: Final = (50_000, 20, 50)
 """New objects after which the garbage collector looks for circles, and how often for older ones: a chunk makes many
 objects and no circles, and looking after every 700, as is Python's default, was a seventh of a worker's time."""
 NICENESS: Final = 10
-"""What a worker gives way to on its own machine: whoever answers a caller."""
+"""What gives way on its machine to whoever answers a caller: workers, and what looks after the folder."""
 FORGET_SECONDS: Final = 3_600.0
 """How often it is looked whether finished batches are to be forgotten."""
 

@@ -25,14 +25,14 @@ from cbss_inscription.app.reloading import TrustInForce, reloaded_rules, reloade
 from cbss_inscription.app.settings import Batch, Settings, settings_of_worker
 from cbss_inscription.app.telemetry import StructuredClockLog, StructuredReloadLog, configure_logging
 from cbss_inscription.app.wiring import policy_of
-from cbss_inscription.batch.answers import answers
+from cbss_inscription.batch.answers import answers_as_they_come
 from cbss_inscription.batch.folder import BatchFolder
 from cbss_inscription.batch.folder_work import FolderLog, FolderWork
 from cbss_inscription.batch.intake import BatchIntake, may_send
 from cbss_inscription.batch.signed_manifest import SignedManifest, verify_fresh_manifest, verify_manifest
 from cbss_inscription.batch.told import Told
 from cbss_inscription.batch.uploads import About, Uploads
-from cbss_inscription.domain.batch import BatchStatus, Submitted
+from cbss_inscription.domain.batch import BatchState, BatchStatus, Submitted
 from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import (
     FileRejected,
@@ -54,6 +54,8 @@ from cbss_inscription.usecases.ports import AccessRulesSource
 REST_FACTORY: Final = "cbss_inscription.app.batches:uploads_of_worker"
 """What the application server loads in each worker of the listener for batches."""
 
+FOLLOW_SECONDS: Final = 1.0
+"""How often it is looked for more answers of a batch that is worked on."""
 FORGET_SECONDS: Final = 3_600.0
 """How often it is looked whether uploads that nobody goes on with are to be forgotten."""
 
@@ -171,13 +173,18 @@ class _Stored:
     def __init__(self, batches: StoredBatches) -> None:
         self._batches = batches
 
+    async def state_of(self, batch_id: UUID) -> BatchState | None:
+        """See `BatchSource.state_of`."""
+        reach = await self._batches.reach(batch_id)
+        return None if reach is None else reach.state
+
     async def status(self, batch_id: UUID) -> BatchStatus | None:
         """See `BatchSource.status`."""
         return await self._batches.status(batch_id)
 
     def answers(self, batch_id: UUID) -> AsyncIterator[list[Told]]:
         """See `BatchSource.answers`."""
-        return answers(self._batches, batch_id)
+        return answers_as_they_come(self._batches, batch_id, pause=partial(asyncio.sleep, FOLLOW_SECONDS))
 
 
 class FolderDesk:

@@ -21,7 +21,7 @@ from cbss_inscription.batch.folder import BatchFolder, Taken, lines_of
 from cbss_inscription.batch.limits import BatchLimits
 from cbss_inscription.batch.packing import Packing
 from cbss_inscription.batch.reading import BatchFormat
-from cbss_inscription.batch.results import write_result_manifest, write_results
+from cbss_inscription.batch.results import manifest_of, write_result_manifest, write_results
 from cbss_inscription.batch.signed_manifest import SignedManifest
 from cbss_inscription.batch.told import Told
 from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchState, BatchStatus, Submitted
@@ -33,8 +33,6 @@ from cbss_inscription.domain.errors import (
     TemporarilyUnavailable,
 )
 from cbss_inscription.domain.exchange import Caller
-
-_FINISHED = frozenset({BatchState.DONE, BatchState.CANCELED})
 
 
 class BatchTaker(Protocol):
@@ -48,12 +46,16 @@ class BatchTaker(Protocol):
 class BatchSource(Protocol):
     """Who knows how batches stand, and their answers."""
 
+    async def state_of(self, batch_id: UUID) -> BatchState | None:
+        """How far a batch is; asked at each look."""
+        ...
+
     async def status(self, batch_id: UUID) -> BatchStatus | None:
-        """How a batch is going."""
+        """How a batch is going; asked before its answers and after them."""
         ...
 
     def answers(self, batch_id: UUID) -> AsyncIterator[Sequence[Told]]:
-        """Its lines with their answers so far, in the order of the lines."""
+        """Its lines with their answers, in the order of the lines, as they come and until it is finished."""
         ...
 
 
@@ -120,6 +122,11 @@ class FolderWork:
         self._answering: dict[str, asyncio.Task[None]] = {}
         """By the name of the file: two batches of one name have their answers one after the other."""
         self._answer_places = asyncio.Semaphore(files_at_once)
+        """For the answers of batches that are finished."""
+        self._follow_places = asyncio.Semaphore(files_at_once)
+        """For those of batches that are worked on: a long one keeps nobody from the answers of a short one."""
+        self._left_for_the_end: set[Path] = set()
+        """Batches whose answers could not be written as they came: they are not begun again and again."""
         self._put_off: set[str] = set()
         """Senders that have no turn until the next look."""
         self._told: dict[Path, str] = {}
@@ -189,6 +196,7 @@ class FolderWork:
         if is_at_end:
             del self._hands[taken.place]
             self._waiting.pop(taken.place, None)
+            self._left_for_the_end.discard(taken.place)
         return True
 
     def _say_put_off(self, taken: Taken, reason: str) -> None:
@@ -202,7 +210,9 @@ class FolderWork:
         return taken.place in self._hands and not is_being_done
 
     async def _see(self, taken: Taken) -> bool:
-        """Nothing is at its end: what is to be taken in waits for its turn now, what is worked through is answered."""
+        """Nothing is at its end: what is to be taken in waits for its turn now, the answers of what was taken in are
+        written, as they come where there is a place for that, else when the batch is finished.
+        """
         submitted = taken.submitted
         if submitted is None:
             header = (await self._judged(taken, self._clock())).manifest.header
@@ -212,9 +222,13 @@ class FolderWork:
                 sequence_number=header.sequence_number,
             )
             return False
-        status = await self._source.status(submitted.batch)
-        if status is not None and status.state in _FINISHED and self._is_idle(taken):
-            self._answering[taken.name] = self._task(self._answer(taken, status))
+        state = await self._source.state_of(submitted.batch)
+        if state is None or not self._is_idle(taken):
+            return False
+        if state.is_finished:
+            self._answering[taken.name] = self._task(self._answer(taken, self._answer_places))
+        elif not self._follow_places.locked() and taken.place not in self._left_for_the_end:
+            self._answering[taken.name] = self._task(self._answer(taken, self._follow_places))
         return False
 
     def _begin_reading(self) -> None:
@@ -308,28 +322,35 @@ class FolderWork:
                 return True
         return False
 
-    async def _answer(self, taken: Taken, status: BatchStatus) -> None:
+    async def _answer(self, taken: Taken, places: asyncio.Semaphore) -> None:
         try:
-            async with self._answer_places:
-                await self._tried(taken, self._write(taken, status))
+            async with places:
+                if not await self._tried(taken, self._write(taken)):
+                    self._left_for_the_end.add(taken.place)
         finally:
             del self._answering[taken.name]
 
-    async def _write(self, taken: Taken, status: BatchStatus) -> bool:
+    async def _write(self, taken: Taken) -> bool:
         submitted = taken.submitted
         assert submitted is not None
-        if status.lines_answered < (status.line_count if status.state is BatchState.DONE else status.cut_after or 0):
-            raise ContentViolation("answers-forgotten")
-        answers, manifest = self._folder.results_of(taken, submitted.form, Packing.of_name(taken.name))
+        before = await self._source.status(submitted.batch)
+        if before is None:
+            return False
+        packing = Packing.of_name(taken.name)
+        answers, manifest = self._folder.results_of(taken, submitted.form, packing)
         written = await write_results(
             answers,
             self._source.answers(submitted.batch),
-            status=status,
+            header=before.header,
             form=submitted.form,
-            packing=Packing.of_name(taken.name),
-            now=self._clock(),
+            packing=packing,
         )
-        write_result_manifest(manifest, written)
+        status = await self._source.status(submitted.batch)
+        if status is None or not status.state.is_finished:
+            return False
+        if written.answers < (status.line_count if status.state is BatchState.DONE else status.cut_after or 0):
+            raise ContentViolation("answers-forgotten")
+        write_result_manifest(manifest, manifest_of(written, status=status, now=self._clock()))
         self._folder.publish(answers, manifest)
         self._folder.finish(taken)
         self._log.answered(taken.name, status)

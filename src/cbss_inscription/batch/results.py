@@ -77,6 +77,17 @@ class ResultManifest(msgspec.Struct, frozen=True, kw_only=True):
     """Of the program that wrote the file."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenResults:
+    """A file of answers, and what they add up to."""
+
+    answers: int
+    file: str
+    file_bytes: int
+    file_sha256: str
+    outcomes: tuple[ResultOutcome, ...]
+
+
 @dataclass(slots=True)
 class _Count:
     lines: int
@@ -87,17 +98,16 @@ async def write_results(
     path: Path,
     answers: AsyncIterator[Sequence[Told]],
     *,
-    status: BatchStatus,
+    header: BatchHeader,
     form: BatchFormat,
     packing: Packing = Packing.NONE,
-    now: datetime,
-) -> ResultManifest:
+) -> WrittenResults:
     """What the file at `path` is now, which is there whole or not at all; the manifest is still to be written.
 
-    `status` is how the batch was before the answers were asked for. Raises OSError: no room, for one.
+    Raises OSError: no room, for one.
     """
     counts: dict[str, _Count] = {}
-    answer_count, texts = 0, answers_of(form, status.header)
+    answer_count, texts = 0, answers_of(form, header)
     with WholeFile(path, packing=packing) as file:
         file.write(texts.head().encode())
         async for block in answers:
@@ -112,15 +122,8 @@ async def write_results(
                 if count.lines <= FIRST_LINES:
                     count.first_lines.append(line.number)
         file.write(texts.foot().encode())
-    return ResultManifest(
-        batch=status.batch_id,
-        sender=status.header.sender.organization_identification.key,
-        sequence_number=status.header.sequence_number,
-        state=status.state,
-        input_sha256=status.digest.hex(),
-        input_lines=status.line_count,
+    return WrittenResults(
         answers=answer_count,
-        cut_after=status.cut_after,
         file=path.name,
         file_bytes=file.size_bytes,
         file_sha256=file.sha256,
@@ -133,6 +136,24 @@ async def write_results(
             )
             for code, count in sorted(counts.items(), key=lambda item: (-item[1].lines, item[0]))
         ),
+    )
+
+
+def manifest_of(written: WrittenResults, *, status: BatchStatus, now: datetime) -> ResultManifest:
+    """The manifest of a file of answers; `status` is how the batch was before the last of them were asked for."""
+    return ResultManifest(
+        batch=status.batch_id,
+        sender=status.header.sender.organization_identification.key,
+        sequence_number=status.header.sequence_number,
+        state=status.state,
+        input_sha256=status.digest.hex(),
+        input_lines=status.line_count,
+        answers=written.answers,
+        cut_after=status.cut_after,
+        file=written.file,
+        file_bytes=written.file_bytes,
+        file_sha256=written.file_sha256,
+        outcomes=written.outcomes,
         submitted_at=status.submitted_at,
         began_at=status.began_at,
         finished_at=status.finished_at,

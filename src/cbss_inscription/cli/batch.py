@@ -520,7 +520,7 @@ def _no_answers(state: dict[str, Any]) -> NoReturn:
 def _write_answers(which: str, file: Path, settings: Path, form: BatchFormat) -> None:
     from cbss_inscription.batch.answers import answers
     from cbss_inscription.batch.packing import Packing
-    from cbss_inscription.batch.results import ResultManifest, write_result_manifest, write_results
+    from cbss_inscription.batch.results import ResultManifest, manifest_of, write_result_manifest, write_results
     from cbss_inscription.cli.database import with_database
     from cbss_inscription.storage.batches import StoredBatches
 
@@ -533,8 +533,9 @@ def _write_answers(which: str, file: Path, settings: Path, form: BatchFormat) ->
         status = await stored.status(batch_id)
         assert status is not None
         packing = Packing.of_name(file.name)
-        told, now = answers(stored, batch_id), datetime.now(UTC)
-        return await write_results(file, told, status=status, form=form, packing=packing, now=now)
+        told = answers(stored, batch_id)
+        results = await write_results(file, told, header=status.header, form=form, packing=packing)
+        return manifest_of(results, status=status, now=datetime.now(UTC))
 
     written = with_database(settings, work)
     write_result_manifest(file.with_name(f"{file.name}.json"), written)

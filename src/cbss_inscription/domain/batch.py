@@ -91,6 +91,11 @@ class BatchState(StrEnum):
     DONE = "done"
     """Every line is answered."""
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether all is answered that will ever be."""
+        return self in {BatchState.DONE, BatchState.CANCELED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:

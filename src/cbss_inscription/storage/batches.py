@@ -160,6 +160,15 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchReach:
+    """How far a batch is."""
+
+    state: BatchState
+    first_open_block: int | None
+    """All blocks before it are answered whole; None when all there are are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedChunk:
     """A chunk that nobody else works on, for as long as its transaction."""
 
@@ -264,16 +273,25 @@ class StoredBatches:
             await connection.execute(QUERIES["cancel_batch"], {"batch_id": batch_id})
             await connection.execute(QUERIES["finish_batches"])
 
-    async def packed_blocks(self, batch_id: UUID, *, from_line: int) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
+    async def reach(self, batch_id: UUID) -> BatchReach | None:
+        """How far a batch is, which costs next to nothing to ask however many lines it has; None when there is none."""
+        row = await self._database.row("batch_reach", {"batch_id": batch_id})
+        return None if row is None else BatchReach(state=BatchState(row[0]), first_open_block=row[1])
+
+    async def packed_blocks(
+        self, batch_id: UUID, *, from_line: int
+    ) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
         """The packed lines and answers of each block in order, from that with this line on; answers may lack."""
         row = await self._database.row("block_of_line", {"batch_id": batch_id, "line": from_line})
         block = None if row is None else row[0]
-        while block is not None:
-            rows = await self._database.rows("chunks_of_block", {"batch_id": batch_id, "block": block})
-            if not rows:
-                return
-            yield [(lines, answers) for lines, answers in rows]
+        while block is not None and (chunks := await self.packed_block(batch_id, block)):
+            yield chunks
             block += 1
+
+    async def packed_block(self, batch_id: UUID, block: int) -> Sequence[tuple[bytes, bytes | None]]:
+        """The packed lines and answers of a block, which may lack; nothing when there is no such block (any more)."""
+        rows = await self._database.rows("chunks_of_block", {"batch_id": batch_id, "block": block})
+        return [(lines, answers) for lines, answers in rows]
 
     async def forget(self, *, before: datetime) -> int:
         """How many chunks of batches that finished before then are gone now: lines and answers, not that they were."""

@@ -1420,6 +1420,12 @@ FROM outcome
 GROUP BY code
 ORDER BY lines DESC, code;
 
+-- name: batch_reach
+-- The state of a batch, and the first of its blocks that is not answered whole, if there is one; no row when there is none.
+SELECT state, (SELECT min(next_block) FROM batch_lane WHERE batch_lane.batch_id = batch.batch_id)
+FROM batch
+WHERE batch_id = %(batch_id)s::uuid;
+
 -- name: block_of_line
 -- The block that a line of a batch is in; no row when the batch has no such line.
 SELECT block FROM batch_chunk
