@@ -32,7 +32,8 @@ from tests.batch.works import RULES_OF_OFFICE, RulesGiven, digest_of, header, in
 from tests.conftest import PG_BIN
 from tests.repertory.office import CALLER, OWN, person_of, ssin_of
 
-LINES, PERSONS, CHUNK_LINES, WORKERS = 6_000, 300, 20, 2
+LINES, PERSONS, CHUNK_LINES, WORKERS = 36_000, 900, 20, 2
+"""Small chunks, and so many that they are worked on for as long as what does it is killed."""
 SEEDS = (1, 2, 3)
 KILLS = 25
 KILLS_OF_CANCELED = 8
@@ -152,10 +153,21 @@ class Campaign:
         """Nothing; the batch is in this state, and nobody is killed meanwhile."""
         deadline = time.monotonic() + SECONDS_MAX
         with psycopg.connect(self._server.connection_string, autocommit=True) as connection:
-            while connection.execute("SELECT state FROM batch").fetchall() != [(state,)]:
+            while (found := connection.execute("SELECT state FROM batch").fetchall()) != [(state,)]:
+                assert found in ([], [("running",)], [("canceling",)])
                 assert time.monotonic() < deadline, self.log.read_text(encoding="utf-8")[-4000:]
                 self.start_what_ended()
                 time.sleep(0.1)
+
+    def wait_for_answers(self, count: int) -> None:
+        """Nothing; so many lines are answered, and nobody is killed meanwhile."""
+        deadline = time.monotonic() + SECONDS_MAX
+        with psycopg.connect(self._server.connection_string, autocommit=True) as connection:
+            while connection.execute("SELECT coalesce(sum(lines_answered), 0) FROM batch_chunk").fetchall() < [
+                (count,)
+            ]:
+                assert time.monotonic() < deadline, self.log.read_text(encoding="utf-8")[-4000:]
+                time.sleep(0.01)
 
     def end(self) -> None:
         """Nothing; all of its processes are gone."""
@@ -204,7 +216,7 @@ def test_rule_37_canceling_leaves_a_stated_cut_whatever_is_killed(
     with campaign(reachable_directory, tmp_path, seed=100 + seed) as (running, conninfo):
         while not running.is_submitted:
             running.kill_one()
-        time.sleep(running.chance.uniform(0, 6))
+        running.wait_for_answers(running.chance.randrange(LINES // 4))
         running.begin_canceling()
         for _ in range(KILLS_OF_CANCELED):
             running.kill_one()
