@@ -24,9 +24,9 @@ import pytest
 from cbss_inscription.app.keeping import JournalKeeper
 from cbss_inscription.app.settings import read_settings
 from cbss_inscription.app.telemetry import SupervisorLog
-from cbss_inscription.client import InscriptionClient
+from cbss_inscription.client import FaultReceived, InscriptionClient
 from cbss_inscription.domain.outcome_codes import OutcomeCode
-from cbss_inscription.domain.results import StatusValue
+from cbss_inscription.domain.results import StatusValue, WriteResult
 from cbss_inscription.storage.database import IDLE_IN_TRANSACTION_MILLISECONDS
 from tests.chaos.load import CALLER_SECONDS, TOLERANCE_SECONDS, Caller, Declaration, Told
 from tests.chaos.services import ANSWER_SECONDS_MAX, World, asked, running_world
@@ -40,6 +40,8 @@ NUMBERS_OF_CALLER = 12
 CALM_DECLARATIONS = 30
 """Done before the first disturbance."""
 CALM_SECONDS_MAX = 60.0
+WELL_SECONDS_MAX = 120.0
+"""Connections to a database that went silent are found one by one, each by a call that waits in vain."""
 SETTLE_SECONDS_MAX = IDLE_IN_TRANSACTION_MILLISECONDS / 1_000 + 15.0
 """Until the server has ended the transaction of whoever fell silent within one."""
 
@@ -177,13 +179,29 @@ def _changes(world: World) -> Counter[str]:
 def _send_again(declarations: list[Declaration], world: World, changes: Counter[str]) -> None:
     """Nothing; each was sent again under its ticket: what was done is answered as then, what was not is done now."""
     profile = msgspec.structs.replace(world.profile, timeout_seconds=CALLER_SECONDS)
+    refusals = 0
     with InscriptionClient(profile) as client:
+        ends = time.monotonic() + WELL_SECONDS_MAX
         for declaration in declarations:
-            result = declaration.send(client).result
+            while (result := _sent(declaration, client)) is None:
+                refusals += 1
+                assert time.monotonic() < ends, "the services do not become well again"
             assert result.status.value is StatusValue.OK, (declaration.told, declaration.reason, result.status.code)
             is_repeated = OutcomeCode.TICKET_REPEATED in {anomaly.code for anomaly in result.anomalies}
             assert is_repeated == (changes[declaration.ticket] == 1), (declaration.told, declaration.reason)
             declaration.told = Told.DONE
+    sys.stdout.write(f"sent again and told to try later: {refusals}\n")
+
+
+def _sent(declaration: Declaration, client: InscriptionClient) -> WriteResult | None:
+    """The answer to a declaration; None when the service says that nothing was done, and that it be tried later."""
+    try:
+        result = declaration.send(client).result
+    except FaultReceived as fault:
+        if fault.retry:
+            return None
+        raise
+    return None if result.status.code == OutcomeCode.SOURCE_UNREACHABLE else result
 
 
 def _lines(world: World) -> set[tuple[str, int]]:
