@@ -624,6 +624,27 @@ async def test_long_batches_keep_nobody_from_the_answers_of_short_ones(office: O
     assert desk.answers_told == 9
 
 
+async def test_long_batch_keeps_no_file_of_its_name_waiting(office: Office, tmp_path: Path) -> None:
+    """While a batch is worked on, another file of the same name is taken in, and answered when it is finished (rule
+    37).
+    """
+    folder, desk = BatchFolder(tmp_path), Desk()
+    desk.state = BatchState.RUNNING
+    work = _work(folder, desk, office)
+    name = _put_batch(folder, office, 2, 1, name="b.xml")
+    await work.look()
+    await _until(lambda: desk.answers_told == 3)
+    _put_batch(folder, office, 3, 1, name=name)
+    await work.look()
+    await asyncio.wait_for(_until(lambda: len(desk.batches) == 2), 10)
+    desk.finished = {desk.batches["17/3", 1][1]}
+    await work.look()
+    await asyncio.wait_for(_until(lambda: (name, "answered") in desk.told), 10)
+    desk.state = BatchState.DONE
+    assert await work.settled() == 0
+    assert desk.told.count((name, "answered")) == 2
+
+
 async def test_only_so_many_files_are_read_at_once(office: Office, tmp_path: Path) -> None:
     """However many files come in, as many are taken in side by side as the settings say (SEC-09)."""
     folder, desk = BatchFolder(tmp_path), Desk()

@@ -122,9 +122,8 @@ class FolderWork:
         self._answering: dict[str, asyncio.Task[None]] = {}
         """By the name of the file: two batches of one name have their answers one after the other."""
         self._answer_places = asyncio.Semaphore(files_at_once)
-        """For the answers of batches that are finished."""
-        self._follow_places = asyncio.Semaphore(files_at_once)
-        """For those of batches that are worked on: a long one keeps nobody from the answers of a short one."""
+        self._following: dict[Path, asyncio.Task[None]] = {}
+        """What writes the answers of batches that are worked on: they keep neither another batch nor a name waiting."""
         self._left_for_the_end: set[Path] = set()
         """Batches whose answers could not be written as they came: they are not begun again and again."""
         self._put_off: set[str] = set()
@@ -151,7 +150,7 @@ class FolderWork:
 
     async def settled(self) -> int:
         """How many batches are in our hands still, once nothing is being done about any of them."""
-        while tasks := [*self._reading.values(), *self._answering.values()]:
+        while tasks := [*self._reading.values(), *self._answering.values(), *self._following.values()]:
             await asyncio.wait(tasks)
         self._raise_what_failed()
         return len(self._hands)
@@ -163,9 +162,10 @@ class FolderWork:
     async def stop(self) -> None:
         """Nothing; others may take over what was in our hands. What was being read is left as if it never was."""
         self._stopping.set()
-        for task in self._answering.values():
+        answering = [*self._answering.values(), *self._following.values()]
+        for task in answering:
             task.cancel()
-        await asyncio.gather(*self._reading.values(), *self._answering.values(), return_exceptions=True)
+        await asyncio.gather(*self._reading.values(), *answering, return_exceptions=True)
         self._threads.shutdown()
         for taken in self._hands.values():
             taken.release()
@@ -206,8 +206,9 @@ class FolderWork:
 
     def _is_idle(self, taken: Taken) -> bool:
         """Whether it is in our hands, and neither taken in nor answered now."""
-        is_being_done = taken.place in self._waiting or taken.name in self._answering
-        return taken.place in self._hands and not is_being_done
+        place = taken.place
+        is_being_done = place in self._waiting or place in self._following or taken.name in self._answering
+        return place in self._hands and not is_being_done
 
     async def _see(self, taken: Taken) -> bool:
         """Nothing is at its end: what is to be taken in waits for its turn now, the answers of what was taken in are
@@ -226,9 +227,9 @@ class FolderWork:
         if state is None or not self._is_idle(taken):
             return False
         if state.is_finished:
-            self._answering[taken.name] = self._task(self._answer(taken, self._answer_places))
-        elif not self._follow_places.locked() and taken.place not in self._left_for_the_end:
-            self._answering[taken.name] = self._task(self._answer(taken, self._follow_places))
+            self._answering[taken.name] = self._task(self._answer(taken))
+        elif len(self._following) < self._files_at_once and taken.place not in self._left_for_the_end:
+            self._following[taken.place] = self._task(self._follow(taken))
         return False
 
     def _begin_reading(self) -> None:
@@ -322,13 +323,19 @@ class FolderWork:
                 return True
         return False
 
-    async def _answer(self, taken: Taken, places: asyncio.Semaphore) -> None:
+    async def _answer(self, taken: Taken) -> None:
         try:
-            async with places:
-                if not await self._tried(taken, self._write(taken)):
-                    self._left_for_the_end.add(taken.place)
+            async with self._answer_places:
+                await self._tried(taken, self._write(taken))
         finally:
             del self._answering[taken.name]
+
+    async def _follow(self, taken: Taken) -> None:
+        try:
+            if not await self._tried(taken, self._write(taken)):
+                self._left_for_the_end.add(taken.place)
+        finally:
+            del self._following[taken.place]
 
     async def _write(self, taken: Taken) -> bool:
         submitted = taken.submitted
