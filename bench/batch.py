@@ -44,7 +44,7 @@ from uuid import UUID, uuid4
 import psycopg
 from slowness import Machine
 
-from cbss_inscription.app.batch_work import NICENESS
+from cbss_inscription.app.background import NICENESS
 from cbss_inscription.app.batches import FOLLOW_SECONDS
 from cbss_inscription.batch.answers import answers_as_they_come
 from cbss_inscription.batch.intake import BatchIntake

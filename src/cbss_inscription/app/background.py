@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Final
+
+NICENESS: Final = 10
+"""What gives way on its machine to whoever answers a caller: workers on batches, and what looks after their folder."""
 
 
 async def repeat(

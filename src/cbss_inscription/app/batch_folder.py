@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from cbss_inscription.app.batch_work import NICENESS
+from cbss_inscription.app.background import NICENESS
 from cbss_inscription.app.batches import FolderDesk, StructuredFolderLog
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps

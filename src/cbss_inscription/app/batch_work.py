@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from cbss_inscription.app.background import repeat
+from cbss_inscription.app.background import NICENESS, repeat
 from cbss_inscription.app.chunks_in_hand import CHUNKS_AT_A_TIME, ChunksInHand
 from cbss_inscription.app.clock import Clock, utc_now
 from cbss_inscription.app.lifeline import end_with_standard_input
@@ -51,8 +51,6 @@ CONNECTIONS: Final = 2 * CHUNKS_AT_A_TIME + 2
 COLLECTED_AFTER: Final = (50_000, 20, 50)
 """New objects after which the garbage collector looks for circles, and how often for older ones: a chunk makes many
 objects and no circles, and looking after every 700, as is Python's default, was a seventh of a worker's time."""
-NICENESS: Final = 10
-"""What gives way on its machine to whoever answers a caller: workers, and what looks after the folder."""
 FORGET_SECONDS: Final = 3_600.0
 """How often it is looked whether finished batches are to be forgotten."""
 
