@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import json
@@ -10,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -270,6 +271,21 @@ async def _done(work: FolderWork) -> int:
     return await work.settled()
 
 
+@contextlib.contextmanager
+def _no_room_for_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing; until the block ends the disk is full for whoever writes answers."""
+
+    def full(self: WholeFile, data: bytes) -> None:
+        if ".answers." in self.path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, data)
+
+    write = WholeFile.write
+    with monkeypatch.context() as patch:
+        patch.setattr(WholeFile, "write", full)
+        yield
+
+
 def _put(folder: BatchFolder, manifest: bytes, *, name: str = "b.xml", data: bytes = FILE) -> None:
     (folder.incoming / name).write_bytes(data)
     (folder.incoming / f"{name}{MANIFEST_SUFFIX}").write_bytes(manifest)
@@ -481,15 +497,7 @@ async def test_full_disk_costs_no_answers(office: Office, tmp_path: Path, monkey
     folder, desk = BatchFolder(tmp_path), Desk()
     _put(folder, office.sign())
     work = _work(folder, desk, office)
-
-    def full(self: WholeFile, data: bytes) -> None:
-        if ".answers." in self.path.name:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(self, data)
-
-    write = WholeFile.write
-    with monkeypatch.context() as patch:
-        patch.setattr(WholeFile, "write", full)
+    with _no_room_for_answers(monkeypatch):
         assert await _done(work) == 1
     assert desk.told == [("b.xml", "took"), ("b.xml", "put off: No space left on device")]
     assert _names(folder.out) == []
@@ -538,15 +546,7 @@ async def test_answers_that_had_no_room_are_written_when_the_batch_is_finished(
     desk.state = BatchState.RUNNING
     _put(folder, office.sign())
     work = _work(folder, desk, office)
-
-    def full(self: WholeFile, data: bytes) -> None:
-        if ".answers." in self.path.name:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(self, data)
-
-    write = WholeFile.write
-    with monkeypatch.context() as patch:
-        patch.setattr(WholeFile, "write", full)
+    with _no_room_for_answers(monkeypatch):
         assert await _done(work) == 1
     for _ in range(2):
         assert await _done(work) == 1
