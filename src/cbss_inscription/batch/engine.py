@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +54,7 @@ from cbss_inscription.domain.requests import (
 )
 from cbss_inscription.domain.results import ConsultResult, InscriptionResult, WriteResult
 from cbss_inscription.domain.ssin import InvalidSsin, Ssin
+from cbss_inscription.domain.ticket_cbss import new_tickets
 from cbss_inscription.governance.access import AccessDecision, AccessRules, AgreedVolume, Permission
 from cbss_inscription.governance.volumes import VolumeMeter
 from cbss_inscription.registers.port import DataAnomalyLog
@@ -595,15 +595,6 @@ class _CountedVolumes:
             permission, operation, now, calls = self._admitted.pop()
             if permission.volumes or self._is_rest_counted:
                 self._meter.give_back(permission, operation, now=now, calls=calls)
-
-
-def new_tickets(count: int) -> list[UUID]:
-    """So many UUIDs of version 4, as `uuid4` makes them one by one, at a quarter of the time."""
-    random = bytearray(secrets.token_bytes(16 * count))
-    for start in range(0, len(random), 16):
-        random[start + 6] = random[start + 6] & 0x0F | 0x40  # the version
-        random[start + 8] = random[start + 8] & 0x3F | 0x80  # the variant of RFC 4122
-    return msgspec.convert([bytes(random[start : start + 16]) for start in range(0, len(random), 16)], list[UUID])
 
 
 def _packed(said: _Said, now: datetime) -> PackedAnswer:

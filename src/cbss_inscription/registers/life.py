@@ -13,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -22,6 +22,7 @@ from cbss_inscription.domain.life import FileChange, LifeEvent, LifeRecord
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.person_search import GivenNameMode, PhoneticCriteria
 from cbss_inscription.domain.ssin import Series, Ssin, check_digits
+from cbss_inscription.domain.ticket_cbss import new_ticket
 from cbss_inscription.registers.port import DataAnomalyLog, PersonRegister
 from cbss_inscription.registers.resolution import HOPS_MAX, ChainFault, Found, NotActive, Unknown, resolve
 
@@ -218,7 +219,7 @@ class NumberLife:
         data_anomalies: DataAnomalyLog,
         number_issue: NumberIssue = NumberIssue.ISSUED,
         hops_max: int = HOPS_MAX,
-        new_ticket: Callable[[], UUID] = uuid4,
+        new_ticket: Callable[[], UUID] = new_ticket,
     ) -> None:
         self._files = files
         self._registers = registers

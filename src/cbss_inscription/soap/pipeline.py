@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from lxml import etree
 
@@ -35,6 +35,7 @@ from cbss_inscription.domain.exchange import Caller, Exchange, Trail
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import HealthCheck, Operation, Request, operation_of
 from cbss_inscription.domain.results import HealthCheckResult, Result
+from cbss_inscription.domain.ticket_cbss import new_ticket
 from cbss_inscription.envelope.fault import Fault
 from cbss_inscription.envelope.soap11 import read_payload, write_envelope
 from cbss_inscription.security.replay import ReplayGuard
@@ -108,7 +109,7 @@ class SecuredDoor:
 
     async def answer(self, message: RawMessage) -> Reply:
         """The reply: a response, or the fault that any station's refusal becomes. Never raises."""
-        progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
+        progress = Progress(ticket=new_ticket(), timestamp_receive=self.clock())
         began = time.perf_counter()
         seconds_max = self._seconds_max(message)
         answer_by = time.monotonic() + seconds_max - min(RECORD_SECONDS_MIN, seconds_max / 2)
@@ -243,7 +244,7 @@ class SecuredDoor:
 
     def busy(self) -> Reply:
         """See `SoapDoor.busy`: 503 with SOA-02002 (SEC-10)."""
-        progress = Progress(ticket=uuid4(), timestamp_receive=self.clock())
+        progress = Progress(ticket=new_ticket(), timestamp_receive=self.clock())
         error = TemporarilyUnavailable("requests-at-once")
         self.log.refused(progress, error=error, seconds=0.0)
         return self._fault(error, progress, status=503)

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
-from uuid import uuid4
 
 from cbss_inscription.domain.period import timestamp
 from cbss_inscription.domain.results import StatusValue
+from cbss_inscription.domain.ticket_cbss import new_ticket
 from cbss_inscription.governance.journal import AuditedLook, AuditedOutcome, AuditKeys, AuditRecord
 
 JOURNAL: Final = "auditJournal"
@@ -53,7 +53,7 @@ def record_of_look(
     now: datetime,
 ) -> AuditRecord:
     """The record of a look that is about to be shown: for `ssin`, when that was asked; of the persons `shown`."""
-    ticket = uuid4()
+    ticket = new_ticket()
     asked = () if ssin is None else (keys.seal(ssin, ticket, asked=True),)
     others = tuple(keys.seal(digits, ticket) for digits in dict.fromkeys(shown) if digits != ssin)
     value = StatusValue.DATA_FOUND if record_count else StatusValue.NO_DATA_FOUND
