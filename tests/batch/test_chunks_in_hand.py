@@ -43,7 +43,7 @@ class Chunks:
         for _ in range(10):  # as long as the database would
             await asyncio.sleep(0)
         self._now -= 1
-        return Worked(batch_id=BATCH, lines_answered=10, lines_waiting=0)
+        return Worked(batch_id=BATCH, lines_answered=10, lines_waiting=0, may_finish_batch=False)
 
     async def are_calls_answered(self) -> bool:
         seen, self.calls = self.calls, self.calls and not self.calls_missed

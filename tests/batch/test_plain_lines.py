@@ -80,7 +80,13 @@ class Chunk:
             lines_max=LINES_MAX,
         )
         self._plain = PlainLines(
-            rules=rules, known_contexts=lambda tenant: known, chains=chains, hand=self._hand, lines_max=LINES_MAX
+            rules=rules,
+            known_contexts=lambda tenant: known,
+            chains=chains,
+            hand=self._hand,
+            lines_max=LINES_MAX,
+            caller=CALLER,
+            now=NOW,
         )
         self.plain_lines: list[BatchLine] = []
 
@@ -94,7 +100,7 @@ class Chunk:
             request = request_of(one, header())
             exchange = Exchange(ticket_cbss=UUID(int=number), timestamp_receive=NOW, caller=CALLER)
             ssin = _parsed(one.ssin) if self._short else None
-            answered = None if ssin is None else self._plain.answer(request, ssin, exchange)
+            answered = None if ssin is None else self._plain.answer(request, ssin, exchange.ticket_cbss)
             if answered is not None:
                 self.plain_lines.append(one)
                 endings.append((answered[0], answered[1].trail))

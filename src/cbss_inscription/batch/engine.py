@@ -108,6 +108,8 @@ class Worked:
     lines_answered: int
     """Now."""
     lines_waiting: int
+    may_finish_batch: bool
+    """Whether it may have been the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,8 @@ class ChunkWorker:
                 with contextlib.suppress(ServiceUnavailable):
                     await self.batches.postpone(in_hand, seconds=WAIT_SECONDS_FIRST)
             raise
-        await self.batches.finish()
+        if worked is None or worked.may_finish_batch:  # nothing to do: perhaps nobody lived to look
+            await self.batches.finish()
         return worked
 
     async def _work_on(self, connection: Connection, claimed: ClaimedChunk) -> Worked:
@@ -166,7 +169,7 @@ class ChunkWorker:
         for place, answer in zip(pending, await turn.answers_to([lines[place] for place in pending]), strict=True):
             answers[place] = answer
         missing = answers.count(None)
-        await write_answers(
+        may_finish_batch = await write_answers(
             connection,
             claimed,
             ChunkAnswers(
@@ -176,7 +179,12 @@ class ChunkWorker:
                 wait_seconds=min(WAIT_SECONDS_FIRST * 2**claimed.attempts, WAIT_SECONDS_MAX),
             ),
         )
-        return Worked(batch_id=claimed.batch_id, lines_answered=len(pending) - missing, lines_waiting=missing)
+        return Worked(
+            batch_id=claimed.batch_id,
+            lines_answered=len(pending) - missing,
+            lines_waiting=missing,
+            may_finish_batch=may_finish_batch,
+        )
 
 
 class Answered(NamedTuple):
@@ -229,8 +237,7 @@ class _Turn:
             return []
         volumes = _CountedVolumes(self._worker.volumes)
         try:
-            async with self._connection.transaction():
-                return await self._try_all(lines, volumes)
+            return await self._try_all(lines, volumes)
         except psycopg.Error as error:
             volumes.give_back()
             if isinstance(error, OUTAGES):  # no line is to blame: the chunk is tried again as it is
@@ -245,17 +252,16 @@ class _Turn:
             raise
 
     async def _try_all(self, lines: Sequence[BatchLine], volumes: _CountedVolumes) -> list[Answered | None]:
-        asked = list(map(self._read, lines, new_tickets(len(lines))))
         for _ in range(MOVES_MAX):
-            files = await self._fetch_files(asked)
-            try:
+            with contextlib.suppress(_Moved):
                 async with self._connection.transaction():
-                    hand = await self._fetch_lines(asked, files)
-                break
-            except _Moved:
-                continue
-        else:
-            raise TemporarilyUnavailable("numbers-move")
+                    return await self._answer_all(lines, volumes)
+        raise TemporarilyUnavailable("numbers-move")
+
+    async def _answer_all(self, lines: Sequence[BatchLine], volumes: _CountedVolumes) -> list[Answered | None]:
+        asked = list(map(self._read, lines, new_tickets(len(lines))))
+        files = await self._fetch_files(asked)
+        hand = await self._fetch_lines(asked, files)
         await self._perform(asked, hand, files.chains, volumes)
         return await self._write(asked, hand)
 
@@ -366,6 +372,8 @@ class _Turn:
             chains=chains,
             hand=hand,
             lines_max=worker.lines_max,
+            caller=self._claimed.caller,
+            now=self._now,
         )
         repertory = EmbeddedRepertory(
             registers=FilesInHand(chains),
@@ -385,20 +393,20 @@ class _Turn:
             if request.ssin in waiting:  # what is said of a person later must not be done earlier
                 said.waits = True
                 continue
-            exchange = Exchange(
-                ticket_cbss=said.ticket_cbss,
-                timestamp_receive=self._now,
-                caller=self._claimed.caller,
-                trail=said.trail,
-            )
             volumes.begin()
             try:
-                answered = None if said.ssin is None else plain.answer(request, said.ssin, exchange)
+                answered = None if said.ssin is None else plain.answer(request, said.ssin, said.ticket_cbss)
                 if answered is not None:
                     said.ending, grant = answered
                     said.trail = grant.trail
                     volumes.admit(grant.permission, operation_of(request), now=self._now)
                     continue
+                exchange = Exchange(
+                    ticket_cbss=said.ticket_cbss,
+                    timestamp_receive=self._now,
+                    caller=self._claimed.caller,
+                    trail=said.trail,
+                )
                 said.ending = await carry_out(
                     request, exchange, rules=self._rules, repertory=repertory, volumes=volumes
                 )
@@ -599,16 +607,22 @@ class _CountedVolumes:
 
 def _packed(said: _Said, now: datetime) -> PackedAnswer:
     ending = said.ending
-    fault = None
-    if isinstance(ending, MessageRejected):
+    consultation: ConsultResult | None = None
+    declaration: WriteResult | None = None
+    fault: str | None = None
+    if isinstance(ending, WriteResult):
+        declaration = ending
+    elif isinstance(ending, ConsultResult):
+        consultation = ending
+    elif isinstance(ending, MessageRejected):
         fault = ending.code
-    elif ending is None or isinstance(ending, CbssInscriptionError):
+    else:
         fault = OutcomeCode.SERVICE_ERROR.value
     return PackedAnswer(
         ticket_cbss=said.ticket_cbss.bytes,
         timestamp=now,
-        consultation=ending if isinstance(ending, ConsultResult) else None,
-        declaration=ending if isinstance(ending, WriteResult) else None,
+        consultation=consultation,
+        declaration=declaration,
         fault=fault,
     )
 

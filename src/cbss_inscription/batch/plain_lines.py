@@ -9,20 +9,18 @@ Whatever else a line says goes through its use case; a property holds both ways 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from cbss_inscription.batch.files import Chain
 from cbss_inscription.domain.errors import NotAuthorized, RepertoryUnavailable
-from cbss_inscription.domain.exchange import Exchange, Trail
+from cbss_inscription.domain.exchange import Caller, Exchange, Trail
 from cbss_inscription.domain.inscription import Inscription, InscriptionContext
 from cbss_inscription.domain.legal_data import FileStatus, Person
 from cbss_inscription.domain.line_set import TicketClaim
-from cbss_inscription.domain.period import GivenPeriod
 from cbss_inscription.domain.requests import (
     ConsultInscriptions,
-    DeleteInscription,
     InscriptionRequest,
     InsertInscription,
     UpdateInscription,
@@ -63,21 +61,25 @@ class PlainLines:
         chains: Mapping[Ssin, Chain],
         hand: LinesInHand,
         lines_max: int,
+        caller: Caller,
+        now: datetime,
     ) -> None:
         self._rules = rules
         self._known_contexts = known_contexts
         self._chains = chains
         self._hand = hand
         self._lines_max = lines_max
+        self._caller = caller
+        self._now = now
         self._grants: dict[tuple[type[InscriptionRequest], tuple[InscriptionContext, ...]], Grant | None] = {}
 
     def answer(
-        self, request: InscriptionRequest, ssin: Ssin, exchange: Exchange
+        self, request: InscriptionRequest, ssin: Ssin, ticket_cbss: UUID
     ) -> tuple[InscriptionResult, Grant] | None:
         """The answer to a request about this number, and what granted it; None for one that is not plain."""
         kind = (type(request), contexts_named(request))
         if kind not in self._grants:
-            self._grants[kind] = self._grant_of(request, exchange)
+            self._grants[kind] = self._grant_of(request, ticket_cbss)
         grant = self._grants[kind]
         person = self._active_person(ssin)
         if grant is None or person is None:
@@ -86,16 +88,14 @@ class PlainLines:
         if isinstance(request, ConsultInscriptions):
             answer = self._consultation(request, ssin, grant)
         elif _agrees(request, person, grant):
-            answer = self._declaration(request, ssin, exchange.ticket_cbss)
+            answer = self._declaration(request, ssin, ticket_cbss)
         else:
             answer = None
         return None if answer is None else (answer, grant)
 
-    def _grant_of(self, request: InscriptionRequest, exchange: Exchange) -> Grant | None:
+    def _grant_of(self, request: InscriptionRequest, ticket_cbss: UUID) -> Grant | None:
         """What grants requests of this kind, whoever asks and for whom being the same in all of a chunk."""
-        asked = Exchange(
-            ticket_cbss=exchange.ticket_cbss, timestamp_receive=exchange.timestamp_receive, caller=exchange.caller
-        )
+        asked = Exchange(ticket_cbss=ticket_cbss, timestamp_receive=self._now, caller=self._caller)
         try:
             permission = permit(request, asked, self._rules)
         except NotAuthorized:
@@ -111,9 +111,10 @@ class PlainLines:
     def _active_person(self, ssin: Ssin) -> Person | None:
         """The person who has one file, of which there is nothing to tell."""
         chain = self._chains.get(ssin, ())
-        if isinstance(chain, RepertoryUnavailable) or len(chain) != 1 or ssin in self._hand.moved:
+        moved = self._hand.moved
+        if isinstance(chain, RepertoryUnavailable) or len(chain) != 1 or (moved and ssin in moved):
             return None
-        (person,) = chain
+        person = chain[0]
         return person if person.status is FileStatus.ACTIVE and person.decease_date is None else None
 
     def _consultation(self, request: ConsultInscriptions, ssin: Ssin, grant: Grant) -> ConsultResult | None:
@@ -161,18 +162,20 @@ def _agrees(request: WriteRequest, person: Person, grant: Grant) -> bool:
 
 def _spans_of(request: WriteRequest) -> tuple[Span | None, Span | None] | None:
     """The days that a declaration takes out, and those that it puts in; None for one that is not plain."""
-    match request:
-        case InsertInscription(period=period) if not period.is_reversed:
-            return None, span_of(period)
-        case UpdateInscription(period=period, new_period=new_period) if not (
-            period.is_reversed or new_period.is_reversed
-        ):
-            return span_of(period), span_of(new_period)
-        case DeleteInscription(period=None):
-            return _ALL_DAYS, None
-        case DeleteInscription(period=GivenPeriod() as period) if not (
-            period.begin_date is None or period.is_reversed or period.end_date == date.max
-        ):
-            return span_of(period), None
-        case _:
-            return None
+    removed: Span | None = None
+    added: Span | None = None
+    if isinstance(request, InsertInscription):
+        added = span_of(request.period)
+    elif isinstance(request, UpdateInscription):
+        removed, added = span_of(request.period), span_of(request.new_period)
+    elif request.period is None:
+        removed = _ALL_DAYS
+    elif request.period.begin_date is None or request.period.end_date == date.max:
+        return None
+    else:
+        removed = span_of(request.period)
+    return None if _is_reversed(removed) or _is_reversed(added) else (removed, added)
+
+
+def _is_reversed(span: Span | None) -> bool:
+    return span is not None and span[0] >= span[1]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -33,6 +34,8 @@ from cbss_inscription.storage.database import Connection
 from cbss_inscription.storage.journal import JournalEntry
 from cbss_inscription.storage.queries import QUERIES
 
+WORDS_KEPT: Final = 1_024
+"""Contexts and operations that are made a value of COPY once for many rows."""
 _AFTER_THE_CALENDAR: Final = "10000-01-01"
 
 StoredSet = tuple[Spans, tuple[datetime, ...]]
@@ -66,11 +69,9 @@ async def lock(connection: Connection, *, customer: str, tickets: Collection[str
     """
     if tickets:
         await connection.execute(QUERIES["lock_tickets"], {"customer": customer, "tickets": array_of_texts(tickets)})
-    if ssins:
-        await connection.execute(QUERIES["lock_persons"], {"ssins": array_of_numbers(ssins)})
-    row = await (await connection.execute(QUERIES["clock"])).fetchone()
+    row = await (await connection.execute(QUERIES["lock_persons"], {"ssins": array_of_numbers(ssins)})).fetchone()
     assert row is not None
-    changed_at: datetime = row[0]
+    changed_at: datetime = row[1]
     return changed_at
 
 
@@ -122,7 +123,7 @@ async def write(connection: Connection, done: WorkDone) -> None:
     if done.new_sets:
         begin = row_of(5)
         rows = [
-            b"".join((begin, of_number(ssin), customer, of_text(context), of_spans(spans), of_moments(times)))
+            b"".join((begin, of_number(ssin), customer, _of_word(context), of_spans(spans), of_moments(times)))
             for ssin, context, (spans, times) in done.new_sets
         ]
         await _copy(connection, QUERIES["copy_new_line_sets"], rows)
@@ -141,8 +142,8 @@ async def write(connection: Connection, done: WorkDone) -> None:
                     begin,
                     of_number(one.ssin),
                     customer,
-                    of_text(one.inscription_context),
-                    of_text(one.operation),
+                    _of_word(one.inscription_context),
+                    _of_word(one.operation),
                     of_spans(one.before),
                     of_spans(one.after),
                     changed_at,
@@ -162,6 +163,9 @@ async def write(connection: Connection, done: WorkDone) -> None:
         ]
         await _copy(connection, QUERIES["copy_answered_declarations"], rows)
     await _write_records(connection, done)
+
+
+_of_word: Final = lru_cache(maxsize=WORDS_KEPT)(of_text)
 
 
 async def _write_records(connection: Connection, done: WorkDone) -> None:

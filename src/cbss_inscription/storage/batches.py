@@ -195,8 +195,11 @@ class ChunkAnswers:
     """How long lines that wait do so."""
 
 
-async def write_answers(connection: Connection, claimed: ClaimedChunk, answers: ChunkAnswers) -> None:
-    """Nothing; the chunk has these answers, and its lane goes on when the transaction commits."""
+async def write_answers(connection: Connection, claimed: ClaimedChunk, answers: ChunkAnswers) -> bool:
+    """Whether the batch may be finished when the transaction commits; then the chunk has these answers.
+
+    Its lane goes on, or is at its end, or perhaps at the cut.
+    """
     outcomes = [(outcome.code, outcome.lines, outcome.first_lines) for outcome in answers.outcomes]
     parameters = {
         "batch_id": claimed.batch_id,
@@ -207,7 +210,10 @@ async def write_answers(connection: Connection, claimed: ClaimedChunk, answers: 
         "outcomes": msgspec.json.encode(outcomes).decode("utf-8"),
         "wait_seconds": answers.wait_seconds,
     }
-    await connection.execute(QUERIES["answer_chunk"], parameters)
+    row = await (await connection.execute(QUERIES["answer_chunk"], parameters)).fetchone()
+    assert row is not None
+    may_be_finished: bool = row[0]
+    return may_be_finished
 
 
 class StoredBatches:
@@ -311,12 +317,12 @@ class StoredBatches:
         What is done with it is done in this transaction: whoever is killed has done nothing of it.
         """
         async with self._database.connection() as connection, connection.transaction():
-            await connection.execute(QUERIES["be_silent"], {"milliseconds": str(SILENT_MILLISECONDS_MAX)})
-            row = await (await connection.execute(QUERIES["claim_lane"])).fetchone()
+            silent = {"silent_milliseconds": str(SILENT_MILLISECONDS_MAX)}
+            row = await (await connection.execute(QUERIES["claim_lane"], silent)).fetchone()
             if row is None:
                 yield None
                 return
-            batch_id, lane, block, attempts, lines, answers, header, *caller, digest = row
+            batch_id, lane, block, attempts, lines, answers, header, *caller, digest, _ = row
             cut = await (await connection.execute(QUERIES["cut_of_batch"], {"batch_id": batch_id})).fetchone()
             if cut is None or (cut[0] is not None and block > cut[0]):
                 yield None  # canceled between the two statements

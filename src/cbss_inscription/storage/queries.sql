@@ -1301,9 +1301,10 @@ SELECT DISTINCT ON (asked) asked, ssin FROM chain ORDER BY asked, hop DESC;
 -- The next chunk that nobody works on, its lane locked until the transaction ends; no row when there is none. Batches take
 -- turns: first the one of which nothing was done for the longest time, so that a small one never waits behind a large one.
 -- A lane is at most two blocks ahead of the slowest that does not wait for a source: the cut of a batch that is canceled stands
--- behind the last block that anybody began, and answers are read in the order of the file.
+-- behind the last block that anybody began, and answers are read in the order of the file. The transaction may be silent then.
 SELECT lane.batch_id, lane.lane, chunk.block, lane.attempts, chunk.lines, chunk.answers, batch.header,
-       batch.application_urn, batch.cbe_number, batch.environment, batch.certificate, batch.digest
+       batch.application_urn, batch.cbe_number, batch.environment, batch.certificate, batch.digest,
+       set_config('idle_in_transaction_session_timeout', %(silent_milliseconds)s::text, true)
 FROM batch
 CROSS JOIN LATERAL (
     SELECT max(worked_at) AS worked_at,
@@ -1326,8 +1327,8 @@ FOR UPDATE OF lane SKIP LOCKED;
 SELECT cut_after_block FROM batch WHERE batch_id = %(batch_id)s::uuid;
 
 -- name: answer_chunk
--- Nothing; the chunk has these answers, and its lane goes on: with the next block when all lines are answered, else with the
--- same one after a time.
+-- One row; the chunk has these answers, and its lane goes on: with the next block when all lines are answered, else with the
+-- same one after a time. Whether the batch may be finished then: the lane is at its end, or there is a cut.
 WITH answered AS (
     UPDATE batch_chunk
     SET answers = %(answers)s::bytea, lines_answered = %(lines_answered)s::integer, outcomes = %(outcomes)s::jsonb,
@@ -1346,7 +1347,8 @@ SET next_block = CASE WHEN answered.is_complete
                       ELSE clock_timestamp() + make_interval(secs => %(wait_seconds)s::double precision) END,
     worked_at = clock_timestamp()
 FROM answered
-WHERE lane.batch_id = %(batch_id)s::uuid AND lane.lane = %(lane)s::integer;
+WHERE lane.batch_id = %(batch_id)s::uuid AND lane.lane = %(lane)s::integer
+RETURNING lane.next_block IS NULL OR (SELECT cut_after_block IS NOT NULL FROM batch WHERE batch_id = lane.batch_id);
 
 -- name: postpone_lane
 -- Nothing; the lane is let be for a time.
@@ -1481,10 +1483,13 @@ FROM (SELECT pg_advisory_xact_lock(customer, ticket)
             OFFSET 0) AS ordered) AS locked;
 
 -- name: lock_persons
--- Nothing; lock_person for many numbers, in ascending order: after every ticket, as lock_person says.
-SELECT count(*)
-FROM (SELECT pg_advisory_xact_lock(ssin)
-      FROM (SELECT ssin FROM unnest(%(ssins)s::bigint[]) AS ssin ORDER BY ssin OFFSET 0) AS ordered) AS locked;
+-- One row: lock_person for many numbers, in ascending order, after every ticket, as lock_person says. How many they are, and
+-- the time when all of them were locked, as finely as it is kept.
+SELECT locked.numbers, date_trunc('milliseconds', clock_timestamp())
+FROM (SELECT count(lock_person) AS numbers
+      FROM (SELECT pg_advisory_xact_lock(ssin) AS lock_person
+            FROM (SELECT ssin FROM unnest(%(ssins)s::bigint[]) AS ssin ORDER BY ssin OFFSET 0) AS ordered) AS each
+     ) AS locked;
 
 -- name: replacements_of
 -- Those of some numbers whose lines went to another one, and to which.
