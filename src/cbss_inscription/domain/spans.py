@@ -7,6 +7,7 @@ follows the calendar's last is one, too, as it is in the database.
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from cbss_inscription.domain.period import GivenPeriod, Period
@@ -15,6 +16,8 @@ EVER: Final = 0
 """Before every day: where a span begins that has no begin."""
 FOREVER: Final = 1_000_000_000
 """After every day: where an open span ends."""
+PERIODS_KEPT: Final = 4_096
+"""Periods that are made once for many spans: most begin and end with a month."""
 
 Span = tuple[int, int]
 Spans = tuple[Span, ...]
@@ -26,6 +29,7 @@ def span_of(period: GivenPeriod | Period) -> Span:
     return (EVER if begin is None else begin.toordinal(), FOREVER if end is None else end.toordinal() + 1)
 
 
+@lru_cache(maxsize=PERIODS_KEPT)
 def period_of(span: Span) -> Period:
     """The period of a span that begins."""
     begin, end = span
@@ -55,6 +59,8 @@ def without(spans: Spans, removed: Span) -> Spans:
 
 def joined(spans: Spans, added: Span) -> Spans:
     """The days of both; what overlaps or is adjacent is one span then."""
+    if not spans:
+        return (added,)
     begin, end = added
     before: list[Span] = []
     after: list[Span] = []

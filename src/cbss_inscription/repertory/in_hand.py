@@ -238,16 +238,15 @@ def changed_by(
     An update must name one line exactly, a deletion must meet a line, and the lines may not be too many then, unless
     they were already: otherwise the set stays as it is.
     """
-    spans = former.spans
-    left = spans if change.removed is None else without(spans, change.removed)
-    after = left if change.added is None else joined(left, change.added)
-    match change.operation:
-        case Operation.UPDATE_INSCRIPTION:
-            found = change.removed in spans
-        case Operation.DELETE_INSCRIPTION:
-            found = change.removed is not None and meets(spans, change.removed)
-        case _:
-            found = True
+    spans, removed, added = former.spans, change.removed, change.added
+    left = spans if removed is None else without(spans, removed)
+    after = left if added is None else joined(left, added)
+    if change.operation is Operation.UPDATE_INSCRIPTION:
+        found = removed in spans
+    elif change.operation is Operation.DELETE_INSCRIPTION:
+        found = removed is not None and meets(spans, removed)
+    else:
+        found = True
     fits = len(after) <= max(change.line_count_max, len(spans))
     lines = former
     if found and fits and after != spans:

@@ -80,6 +80,7 @@ def of_moments(moments: Sequence[datetime]) -> bytes:
     return _ARRAY(20 + 12 * count, 1, 0, _TIMESTAMPTZ, count, 1) + b"".join(map(of_moment, moments))
 
 
+@lru_cache(maxsize=SPANS_KEPT)
 def of_spans(spans: Spans) -> bytes:
     """A `datemultirange`."""
     ranges = b"".join(map(_range, spans))

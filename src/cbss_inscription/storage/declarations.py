@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -72,14 +72,18 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_answer(claim: TicketClaim, changed: Changed) -> bytes:
     """The record of a declaration that was done under a ticket, as `change_line_set` writes it."""
-    return msgspec.json.encode(
+    lines = changed.lines
+    return _ENCODER.encode(
         StoredAnswer(
             version=1,
             told=msgspec.Raw(claim.told),
             changed=changed.changed,
             merged=changed.merged,
-            begin_dates=tuple(line.period.begin_date for line in changed.lines),
-            end_dates=tuple(line.period.end_date for line in changed.lines),
-            last_changes=tuple(line.last_change for line in changed.lines if line.last_change is not None),
+            begin_dates=tuple([line.period.begin_date for line in lines]),
+            end_dates=tuple([line.period.end_date for line in lines]),
+            last_changes=tuple([line.last_change for line in lines if line.last_change is not None]),
         )
     )
+
+
+_ENCODER: Final = msgspec.json.Encoder()
