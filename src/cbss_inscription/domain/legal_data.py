@@ -55,6 +55,11 @@ class FileStatus(StrEnum):
     CANCELED = "canceled"
 
 
+# Members that are looked at for each file of a batch: of an enumeration they are found ten times as slowly.
+_BIS: Final = Register.BIS
+_REPLACED: Final = FileStatus.REPLACED
+
+
 class InvalidPerson(ValueError):
     """A file that contradicts itself (rules 12, 15): a defect of the register's data."""
 
@@ -78,9 +83,9 @@ class Person(Concealed, frozen=True, kw_only=True):
     """Since when the file is KSZ's: made (BIS), or last taken in (RAD); the National Register's have none (rule 21)."""
 
     def __post_init__(self) -> None:
-        if (self.status is FileStatus.REPLACED) != (self.replaced_by is not None):
+        if (self.status is _REPLACED) != (self.replaced_by is not None):
             raise InvalidPerson("a successor exactly when replaced")
-        if (self.register is Register.BIS) != (self.ssin.series in _BIS_SERIES):
+        if (self.register is _BIS) != (self.ssin.series in _BIS_SERIES):
             raise InvalidPerson("a BIS number exactly in the BIS register")
-        if self.register is Register.NR and self.register_inception_date is not None:
+        if self.register_inception_date is not None and self.register is Register.NR:
             raise InvalidPerson("no register inception date in the National Register")
