@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.governance.journal import (
+    NONCE_BYTES,
     AuditedOutcome,
+    AuditedPerson,
     AuditKeys,
     AuditRecord,
     canonical,
     new_audit_keys,
+    new_nonces,
     person_hashes,
     read_audit_keys,
     read_record,
@@ -125,6 +128,21 @@ def test_sec_75_no_two_seals_are_alike_but_the_hash_finds_both() -> None:
     assert {former.hash, first.hash} == {item.hex() for item in KEYS.hashes(DIGITS)}
     assert DIGITS not in canonical(record(persons=(first,))).decode()
     assert list(person_hashes(record(persons=(first, second)))) == [bytes.fromhex(first.hash)]
+
+
+def test_sec_75_nonces_made_together_are_nonces_and_all_different() -> None:
+    """As many nonces as are asked for, each of its length, none like another, and the one given is used (SEC-75)."""
+    nonces = list(new_nonces(2_000))
+
+    _, sealed = KEYS.seal_number(DIGITS, TICKET, nonce=nonces[0])
+
+    assert {len(nonce) for nonce in nonces} == {NONCE_BYTES}
+    assert len(set(nonces)) == 2_000
+    assert base64.b64decode(sealed)[:NONCE_BYTES] == nonces[0]
+    person = AuditedPerson(
+        asked=True, current=True, key=KEYS.current, hash=KEYS.hashes(DIGITS)[-1].hex(), sealed=sealed
+    )
+    assert KEYS.open(person, TICKET) == DIGITS
 
 
 def test_sec_75_a_destroyed_key_erases_its_numbers() -> None:

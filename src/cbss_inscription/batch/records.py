@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from itertools import count
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -17,13 +18,23 @@ from cbss_inscription.domain.exchange import Caller, Trail
 from cbss_inscription.domain.inscription import InscriptionContext
 from cbss_inscription.domain.requests import InscriptionRequest, contexts_named
 from cbss_inscription.domain.results import ConsultResult, InscriptionResult, WriteResult
-from cbss_inscription.governance.journal import AuditedOutcome, AuditKeys, SealedRequest, canonical_persons
+from cbss_inscription.governance.journal import (
+    AuditedOutcome,
+    AuditKeys,
+    SealedRequest,
+    canonical_persons,
+    new_nonces,
+)
 from cbss_inscription.governance.volumes import CountedCall, counted_call
 from cbss_inscription.storage.journal import JournalEntry
 from cbss_inscription.usecases.record_call import Call, outcome_of, persons_of, record_of
 
 _OF_A_LINE = ("customer_ticket", "evidence_digest", "persons", "response_digest", "ticket_cbss")
 """What differs between records that are alike, in the order of the canonical text."""
+
+
+NONCES_AT_ONCE: Final = 250
+"""Nonces that are made together."""
 
 
 class LineCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +89,7 @@ class ChunkRecords:
         self._request_digest = request_digest
         self._key = f'"key":{_json(keys.current)}'
         self._known: dict[_Kind, _Alike] = {}
+        self._nonces = (nonce for _ in count() for nonce in new_nonces(NONCES_AT_ONCE))
 
     def entry_of(self, line: LineCall) -> JournalEntry:
         """The entry whose content is the canonical text of the line's record."""
@@ -120,7 +132,7 @@ class ChunkRecords:
             persons = tuple(persons_of(request, ending, line.ticket_cbss, self._keys))
             return canonical_persons(persons).decode(), tuple([bytes.fromhex(person.hash) for person in persons])
         # As a rule the answer is about the number asked.
-        hashed, sealed = self._keys.seal_number(request.ssin, line.ticket_cbss)
+        hashed, sealed = self._keys.seal_number(request.ssin, line.ticket_cbss, nonce=next(self._nonces))
         return f'[{{"asked":true,"current":true,"hash":"{hashed.hex()}",{self._key},"sealed":"{sealed}"}}]', (hashed,)
 
     def _alike(self, line: LineCall) -> _Alike:
