@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,43 @@ def reachable_directory() -> Iterator[Path]:
     directory.chmod(0o711)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
+
+
+class SmallDisk:
+    """A disk of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def filled(self, *, left_bytes: int) -> Iterator[None]:
+        """Nothing; within, nothing has more room on it than so many bytes."""
+        ballast = self.path / "ballast"
+        room = os.statvfs(self.path)
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - left_bytes)
+        try:
+            yield
+        finally:
+            ballast.unlink()
+
+
+SMALL_DISK_MIB = 300
+
+
+@pytest.fixture
+def small_disk(reachable_directory: Path) -> Iterator[SmallDisk]:
+    """A small disk for a database; skipped where this account cannot have one."""
+    place = Path(tempfile.mkdtemp(prefix="disk-", dir=reachable_directory))
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK_MIB}m,mode=0711", "none", place],
+        capture_output=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        pytest.skip("no small disk can be mounted here")
+    yield SmallDisk(place)
+    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.fixture(scope="session")

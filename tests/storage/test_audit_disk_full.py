@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
@@ -22,25 +18,11 @@ from cbss_inscription.storage.embedded_server import EmbeddedServer
 from cbss_inscription.storage.journal import StoredJournal
 from cbss_inscription.storage.journal_reading import one_moment_of, verify_journal
 from cbss_inscription.storage.migration import migrate
+from tests.conftest import SmallDisk
 
-DISK = "220m"
 LEFT_BYTES = 1_000_000
 """What the disk has left when the writers begin."""
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-def disk(reachable_directory: Path) -> Iterator[Path]:
-    """A small disk of its own; skipped where this account cannot have one."""
-    place = reachable_directory / "disk"
-    place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=0711", "none", place], capture_output=True, check=False
-    )
-    if made.returncode != 0:
-        pytest.skip("no small disk can be mounted here")
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def record() -> AuditRecord:
@@ -77,18 +59,14 @@ async def write_until_full(conninfo: str) -> tuple[set[UUID], set[UUID]]:
 
 
 @pytest.mark.long
-def test_sec_71_a_full_disk_loses_and_doubles_nothing(disk: Path) -> None:
+def test_sec_71_a_full_disk_loses_and_doubles_nothing(small_disk: SmallDisk) -> None:
     """A hundred writers fill the disk: what was acknowledged is there once, also after a restart (SEC-71)."""
-    ballast = disk / "ballast"
-    with EmbeddedServer(disk / "database") as server:
+    with EmbeddedServer(small_disk.path / "database") as server:
         migrate(server.connection_string)
-        room = os.statvfs(disk)
-        with ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - LEFT_BYTES)
-        acknowledged, refused = asyncio.run(write_until_full(server.connection_string))
-    ballast.unlink()
+        with small_disk.filled(left_bytes=LEFT_BYTES):
+            acknowledged, refused = asyncio.run(write_until_full(server.connection_string))
     assert acknowledged
-    with EmbeddedServer(disk / "database") as server:
+    with EmbeddedServer(small_disk.path / "database") as server:
         with psycopg.connect(server.connection_string, autocommit=True) as connection:
             while link_records(connection):
                 pass
