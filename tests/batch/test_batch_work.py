@@ -33,6 +33,7 @@ from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.repertory import embedded
+from cbss_inscription.storage.batches import StoredBatches
 from tests.batch.works import Works, consultation, digest_of, header, insertion
 from tests.repertory.office import (
     CALLER,
@@ -282,6 +283,47 @@ async def test_the_status_counts_outcomes_and_names_the_first_lines(works: Works
     assert status.began_at is not None
     assert status.finished_at is not None
     assert await works.batches.find(OWN, 1) == submitted.batch_id
+
+
+async def test_whoever_answers_the_last_line_finishes_the_batch(works: Works) -> None:
+    """With its last chunk a batch is done, or canceled where that is the last before the cut; not before (rule 37)."""
+    works.chunk_lines = 2
+    done = works.submit(days(4), 1)
+    await works.worker.work()
+    assert (await works.status(done.batch_id)).state is BatchState.RUNNING
+    await works.worker.work()
+    assert (await works.status(done.batch_id)).state is BatchState.DONE
+    works.lanes = 2
+    canceled = works.submit(days(8, persons=8), 2)
+    await works.worker.work()
+    await works.batches.cancel(canceled.batch_id)
+    status = await works.status(canceled.batch_id)
+    while status.lines_answered < (status.cut_after or 0):
+        assert status.state is BatchState.CANCELING
+        await works.worker.work()
+        status = await works.status(canceled.batch_id)
+    assert status.state is BatchState.CANCELED
+
+
+async def test_a_batch_whose_last_worker_was_killed_is_finished_by_the_next(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between its last answers and the look whether that was all, a worker leaves that look to others: who finds
+    nothing to do does it (rule 37).
+    """
+    submitted = works.submit(days(2))
+
+    async def killed(batches: StoredBatches) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoredBatches, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await works.worker.work()
+    status = await works.status(submitted.batch_id)
+    assert (status.state, status.lines_answered) == (BatchState.RUNNING, 2)
+    assert await works.worker.work() is None
+    assert (await works.status(submitted.batch_id)).state is BatchState.DONE
 
 
 async def test_no_lane_runs_far_ahead_of_the_others(works: Works) -> None:
