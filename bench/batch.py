@@ -44,7 +44,7 @@ from uuid import UUID, uuid4
 import psycopg
 from slowness import Machine
 
-from cbss_inscription.app.background import NICENESS
+from cbss_inscription.app.background import NICENESS, collect_seldom
 from cbss_inscription.app.batches import FOLLOW_SECONDS
 from cbss_inscription.batch.answers import answers_as_they_come
 from cbss_inscription.batch.intake import BatchIntake
@@ -359,6 +359,7 @@ def idle_seconds() -> float:
 
 def take_in(conninfo: str, asked: Path, chunk_lines: int, seed: int) -> UUID:
     """The batch that a file is now."""
+    collect_seldom()
     with asked.open("rb") as file:
         head, read = open_batch(file, form=BatchFormat.XML, limits=BatchLimits())
         intake = BatchIntake(conninfo, rules=Rules(rules()), chunk_lines=chunk_lines)
@@ -369,6 +370,7 @@ def take_in(conninfo: str, asked: Path, chunk_lines: int, seed: int) -> UUID:
 def write_answers(conninfo: str, batch_id: UUID, path: Path) -> int:
     """How many answers are in the file, when the batch is finished."""
     os.nice(NICENESS)
+    collect_seldom()
 
     async def write() -> int:
         database = Database(conninfo, connections_max=1)

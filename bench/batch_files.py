@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 from uuid import UUID
 
+from cbss_inscription.app.background import collect_seldom
 from cbss_inscription.batch.chunk import PackedAnswer, pack_answer, pack_answers, pack_lines
 from cbss_inscription.batch.csv_answers import CsvAnswers
 from cbss_inscription.batch.csv_lines import COLUMNS
@@ -189,6 +190,7 @@ RUNS: dict[str, Callable[[int], int]] = {
 def measure(name: str, line_count: int, told: multiprocessing.Queue[tuple[int, float, int]]) -> None:
     """Tells lines, seconds of CPU, and the greatest size of this process in KiB."""
     RUNS[name](BLOCK)  # schemas compiled, modules loaded
+    collect_seldom()
     began = time.process_time()
     count = RUNS[name](line_count)
     told.put((count, time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from cbss_inscription.app.background import NICENESS
+from cbss_inscription.app.background import NICENESS, collect_seldom
 from cbss_inscription.app.batches import FolderDesk, StructuredFolderLog
 from cbss_inscription.app.lifeline import end_with_standard_input
 from cbss_inscription.app.memory_dumps import forbid_memory_dumps
@@ -38,6 +38,7 @@ def look_after_folder(settings_path: Path, *, once: bool = False) -> None:
     settings = read_settings(settings_path)
     check_schema(settings.database)
     os.nice(NICENESS)
+    collect_seldom()
 
     async def run() -> None:
         stopping = asyncio.Event()

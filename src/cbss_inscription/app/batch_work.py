@@ -7,7 +7,6 @@ wants more of them, on any machine that reaches the database. It keeps nothing: 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -17,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from cbss_inscription.app.background import NICENESS, repeat
+from cbss_inscription.app.background import NICENESS, collect_seldom, repeat
 from cbss_inscription.app.chunks_in_hand import CHUNKS_AT_A_TIME, ChunksInHand
 from cbss_inscription.app.clock import Clock, utc_now
 from cbss_inscription.app.lifeline import end_with_standard_input
@@ -48,9 +47,6 @@ from cbss_inscription.storage.volumes import StoredVolumes
 
 CONNECTIONS: Final = 2 * CHUNKS_AT_A_TIME + 2
 """Connections of one worker: for each chunk and its files, and for what looks after volumes and seals."""
-COLLECTED_AFTER: Final = (50_000, 20, 50)
-"""New objects after which the garbage collector looks for circles, and how often for older ones: a chunk makes many
-objects and no circles, and looking after every 700, as is Python's default, was a seventh of a worker's time."""
 FORGET_SECONDS: Final = 3_600.0
 """How often it is looked whether finished batches are to be forgotten."""
 
@@ -156,9 +152,7 @@ def work_on_batches(settings_path: Path, *, until_idle: bool = False) -> int:
     check_schema(settings.database)
     os.nice(NICENESS)
     worker = BatchWorker(settings)
-    # What is there now stays: a thirtieth of the time went into looking through it again and again for what can go.
-    gc.freeze()
-    gc.set_threshold(*COLLECTED_AFTER)
+    collect_seldom()
 
     async def run() -> int:
         stopping = asyncio.Event()

@@ -518,6 +518,7 @@ def _no_answers(state: dict[str, Any]) -> NoReturn:
 
 
 def _write_answers(which: str, file: Path, settings: Path, form: BatchFormat) -> None:
+    from cbss_inscription.app.background import collect_seldom
     from cbss_inscription.batch.answers import answers
     from cbss_inscription.batch.packing import Packing
     from cbss_inscription.batch.results import ResultManifest, manifest_of, write_result_manifest, write_results
@@ -537,6 +538,7 @@ def _write_answers(which: str, file: Path, settings: Path, form: BatchFormat) ->
         results = await write_results(file, told, header=status.header, form=form, packing=packing)
         return manifest_of(results, status=status, now=datetime.now(UTC))
 
+    collect_seldom()
     written = with_database(settings, work)
     write_result_manifest(file.with_name(f"{file.name}.json"), written)
     sys.stdout.write(f"{file}: {written.answers} of {written.input_lines} lines answered, {written.state}\n")
