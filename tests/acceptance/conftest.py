@@ -644,8 +644,8 @@ def empty_repertory(populated_database: str) -> str:
     with psycopg.connect(populated_database) as connection:
         connection.execute("SET session_replication_role = replica")  # history refuses to be emptied otherwise
         connection.execute(
-            "TRUNCATE inscription, inscription_history, replay_guard, audit_record, audit_person, audit_evidence,"
-            " volume_count"
+            "TRUNCATE inscription, inscription_history, replay_guard, audit_record, audit_chunk, audit_person,"
+            " audit_evidence, volume_count"
         )
     return populated_database
 

@@ -81,7 +81,7 @@ key = "archive.key.pem"
 
 def tickets(database: str) -> set[UUID]:
     with psycopg.connect(database) as connection:
-        return {one for (one,) in connection.execute("SELECT ticket_cbss FROM audit_record")}
+        return {one for (one,) in connection.execute("SELECT ticket_cbss FROM audit_ticket")}
 
 
 def test_sec_75_months_leave_the_database_for_files_that_prove_themselves(

@@ -145,7 +145,7 @@ def check_journal(sandbox: RunningSandbox, log: Log) -> None:
     _recover(settings)
     keys = read_audit_keys(Path(settings.audit.keys).read_bytes(), origin="keys")
     with one_moment_of(settings.database) as connection:
-        recorded = Counter(one for (one,) in connection.execute("SELECT ticket_cbss FROM audit_record"))
+        recorded = Counter(one for (one,) in connection.execute("SELECT ticket_cbss FROM audit_ticket"))
         effects = {one for (one,) in connection.execute("SELECT ticket_cbss FROM inscription_history")}
         lost = connection.execute("SELECT count(*) FROM audit_record WHERE content LIKE '%UNANSWERED%'").fetchone()
         verifier = verify_journal(connection, trust=None, keys=keys)

@@ -259,7 +259,7 @@ def check_everything(conninfo: str, line_count: int) -> None:
         assert dict(rows("SELECT ticket_cbss::text, customer_ticket FROM inscription_history")) == tickets
         assert rows("SELECT count(*) FROM inscription_history") == [(line_count,)]
         records = Counter(
-            json.loads(str(content))["ticket_cbss"] for (content,) in rows("SELECT content FROM audit_record")
+            json.loads(str(content))["ticket_cbss"] for (content,) in rows("SELECT content FROM audit_journal")
         )
         assert records == Counter(dict.fromkeys(tickets, 1))
         assert rows("SELECT count(*) FROM audit_person") == [(line_count,)]

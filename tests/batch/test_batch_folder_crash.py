@@ -141,7 +141,7 @@ def test_rule_38_every_file_is_one_batch_whatever_is_killed(
         with psycopg.connect(server.connection_string) as connection:
             done = connection.execute("SELECT sender, sequence_number, state FROM batch ORDER BY 1, 2").fetchall()
             assert done == [(one.key, number, "done") for one in SENDERS for number in range(1, BATCHES + 1)]
-            for table in ("inscription_history", "audit_record"):
+            for table in ("inscription_history", "audit_journal"):
                 (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
                 assert count == BATCHES * len(SENDERS) * LINES
 

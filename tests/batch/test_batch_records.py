@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from hypothesis import given
+import psycopg
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cbss_inscription.batch.records import ChunkRecords, LineCall
@@ -20,8 +25,12 @@ from cbss_inscription.domain.period import GivenPeriod
 from cbss_inscription.domain.requests import ConsultInscriptions, InsertInscription
 from cbss_inscription.domain.results import Anomaly, ConsultResult, SsinAnswer, Status, StatusValue, WriteResult
 from cbss_inscription.domain.ssin import Ssin
-from cbss_inscription.governance.journal import AuditKeys, AuditRecord, person_hashes, read_record
-from cbss_inscription.governance.volumes import counted_call
+from cbss_inscription.domain.ticket_cbss import new_tickets
+from cbss_inscription.governance.journal import AuditKeys, AuditRecord, canonical, person_hashes, read_record
+from cbss_inscription.governance.volumes import CountedCall, counted_call
+from cbss_inscription.storage.audit_chunk import AuditChunk
+from cbss_inscription.storage.binary_rows import whole
+from cbss_inscription.storage.queries import QUERIES
 from cbss_inscription.usecases.record_call import Call, record_of
 
 RECEIVED, REPLIED = datetime(2026, 3, 1, 10, tzinfo=UTC), datetime(2026, 3, 1, 10, 0, 1, tzinfo=UTC)
@@ -88,26 +97,63 @@ LINES = st.builds(
     request=REQUESTS,
     trail=TRAILS,
     ending=ENDINGS,
-    response_digest=st.just("ab" * 32),
-    evidence_digest=st.none() | st.just("cd" * 32),
+    response_digest=st.binary(min_size=32, max_size=32),
+    evidence_digest=st.none() | st.binary(min_size=32, max_size=32),
 ).filter(lambda line: line.request is not None or line.trail.permission is None)
 
 
-def opened(record: AuditRecord, ticket: UUID) -> AuditRecord:
-    """The record with its numbers as they open: no two seals are alike."""
-    persons = tuple(
-        msgspec.structs.replace(person, sealed=KEYS.open(person, ticket) or "") for person in record.persons
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module")
+def connection(make_database: Callable[[str], str]) -> Iterator[Connection]:
+    with psycopg.connect(make_database("own")) as connection:
+        yield connection
+
+
+def written_and_read(connection: Connection, chunk: AuditChunk) -> list[tuple[UUID, datetime, str]]:
+    """The records that the database gives back for this chunk, each with its ticket and time."""
+    with connection.transaction(force_rollback=True):
+        with connection.cursor() as cursor, cursor.copy(QUERIES["copy_audit_chunk"]) as copy:
+            copy.write(whole([chunk.row()]))
+        return connection.execute(
+            "SELECT ticket_cbss, received_at, content FROM audit_journal ORDER BY record_number, place"
+        ).fetchall()
+
+
+def opened(record: AuditRecord, ticket: UUID) -> list[str | None]:
+    """The numbers of a record as they open."""
+    return [KEYS.open(person, ticket) for person in record.persons]
+
+
+def sealed_as(record: AuditRecord, other: AuditRecord) -> AuditRecord:
+    """The record with the seals of another one: no two seals are alike."""
+    persons = zip(record.persons, other.persons, strict=True)
+    return msgspec.structs.replace(
+        record, persons=tuple(msgspec.structs.replace(one, sealed=another.sealed) for one, another in persons)
     )
-    return msgspec.structs.replace(record, persons=persons)
 
 
+@settings(deadline=None)
 @given(lines=st.lists(LINES, min_size=1, max_size=6), caller=CALLERS)
-def test_rule_50_lines_leave_the_records_that_calls_do(lines: list[LineCall], caller: Caller) -> None:
-    """A line's record is that of the same call online, in its one text, found and counted alike (rule 50, SEC-72)."""
-    said = {"service": 'a "service"', "caller": caller, "request_digest": "ef" * 32}
-    chunk = ChunkRecords(KEYS, received_at=RECEIVED, replied_at=REPLIED, **said)
-    for line in [*lines, *lines]:
-        entry = chunk.entry_of(line)
+def test_rule_50_lines_leave_the_records_that_calls_do(
+    connection: Connection, lines: list[LineCall], caller: Caller
+) -> None:
+    """What the journal gives back of a line is, to the byte, the record of the same call online, found and counted
+    alike (rule 50, SEC-72).
+    """
+    said = {"service": 'a "service" of 100%s', "caller": caller, "request_digest": "ef" * 32}
+    recording = ChunkRecords(KEYS, received_at=RECEIVED, replied_at=REPLIED, **said)
+    both = [*lines, *lines]
+    calls = [
+        msgspec.structs.replace(line, ticket_cbss=ticket)
+        for line, ticket in zip(both, new_tickets(len(both)), strict=True)
+    ]
+    for line in calls:
+        recording.add(line)
+    found_by, counted = [], Counter[CountedCall]()
+    read = written_and_read(connection, recording.chunk)
+    for line, (ticket, received_at, content) in zip(calls, read, strict=True):
         online = record_of(
             Call(
                 ticket_cbss=line.ticket_cbss,
@@ -116,15 +162,17 @@ def test_rule_50_lines_leave_the_records_that_calls_do(lines: list[LineCall], ca
                 request=line.request,
                 trail=line.trail,
                 ending=line.ending,
-                response_digest=line.response_digest,
-                evidence_digest=line.evidence_digest,
+                response_digest=line.response_digest.hex(),
+                evidence_digest=None if line.evidence_digest is None else line.evidence_digest.hex(),
                 **said,
             ),
             KEYS,
         )
-        made = read_record(entry.content.encode())
+        made = read_record(content.encode())
+        assert content.encode() == canonical(sealed_as(online, made))
         assert opened(made, line.ticket_cbss) == opened(online, line.ticket_cbss)
-        assert entry.ticket == line.ticket_cbss
-        assert entry.received_at == RECEIVED
-        assert entry.hashes == tuple(person_hashes(online))
-        assert entry.counted == counted_call(online)
+        assert (ticket, received_at) == (line.ticket_cbss, RECEIVED)
+        found_by.extend((found, ticket.bytes) for found in person_hashes(online))
+        counted.update([call for call in [counted_call(online)] if call is not None])
+    assert recording.chunk.found_by == found_by
+    assert recording.chunk.counted == counted

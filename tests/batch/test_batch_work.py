@@ -91,7 +91,7 @@ async def test_the_same_file_again_is_the_same_batch(works: Works) -> None:
     again = works.submit(days(3))
     assert (again.batch_id, again.is_repeat, first.is_repeat) == (first.batch_id, True, False)
     assert await works.work() == 0
-    assert works.rows("SELECT count(*) FROM audit_record") == [(3,)]
+    assert works.rows("SELECT count(*) FROM audit_journal") == [(3,)]
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,7 @@ async def test_a_worker_that_is_killed_has_done_nothing(works: Works) -> None:
     works.behind.execute("UPDATE batch_lane SET not_before = NULL")
     assert await works.work() == 1
     assert lines_written(works) == 10
-    assert works.rows("SELECT count(*) FROM audit_record") == [(10,)]
+    assert works.rows("SELECT count(*) FROM audit_journal") == [(10,)]
 
 
 async def test_a_chunk_that_fails_again_and_again_holds_up_no_other(works: Works) -> None:
@@ -533,7 +533,7 @@ async def test_lines_whose_source_is_away_wait_and_the_others_do_not(works: Work
     assert await works.work() == 0  # it is too early to try again
     status = await works.status(submitted.batch_id)
     assert (status.state, status.lines_answered, status.lines_waiting) == (BatchState.RUNNING, 2, 2)
-    assert works.rows("SELECT count(*) FROM audit_record") == [(2,)]
+    assert works.rows("SELECT count(*) FROM audit_journal") == [(2,)]
     away.away.clear()
     works.behind.execute("UPDATE batch_lane SET not_before = NULL")
     assert await works.work() == 1
@@ -585,7 +585,7 @@ async def test_a_line_that_cannot_be_written_is_a_defect_by_itself(works: Works)
     assert [answer.code for answer in answers] == ["SOA-00001" if line.number == 5 else "MSG00000" for line in lines]
     assert works.log.failed == [5]
     assert lines_written(works) == 8
-    records = [json.loads(content) for (content,) in works.rows("SELECT content FROM audit_record")]
+    records = [json.loads(content) for (content,) in works.rows("SELECT content FROM audit_journal")]
     assert len(records) == 9
     (defect,) = [record for record in records if record["outcome"]["value"] == "FAULT"]
     assert (defect["outcome"]["reason"], defect["persons"], defect["customer_ticket"]) == ("defect", [], None)
@@ -676,7 +676,7 @@ async def test_sec_76_requests_of_a_batch_are_kept_as_those_online(works: Works)
     works.evidence_of = {Operation.INSERT_INSCRIPTION}
     answers = await works.batch([*days(1), consultation(2, ssin_of(1).digits)])
     assert works.rows("SELECT ticket_cbss FROM audit_evidence") == [(answers[0].ticket_cbss,)]
-    records = [json.loads(content) for (content,) in works.rows("SELECT content FROM audit_record")]
+    records = [json.loads(content) for (content,) in works.rows("SELECT content FROM audit_journal")]
     assert {record["operation"]: record["evidence_digest"] is not None for record in records} == {
         "insertInscription": True,
         "consultInscriptions": False,

@@ -60,6 +60,7 @@ TABLES = (
     "answered_declaration",
     "replacement",
     "audit_record",
+    "audit_chunk",
     "audit_person",
     "volume_count",
     "batch",
@@ -291,7 +292,7 @@ class Works:
 
     def state(self) -> dict[str, Any]:
         """All that declarations leave behind, without what differs from one time to another."""
-        records = [json.loads(content) for (content,) in self.rows("SELECT content FROM audit_record ORDER BY 1")]
+        records = [json.loads(content) for (content,) in self.rows("SELECT content FROM audit_journal ORDER BY 1")]
         for record in records:
             for name in ("ticket_cbss", "timestamp_reply", "request_digest", "response_digest"):
                 del record[name]

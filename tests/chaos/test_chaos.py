@@ -233,7 +233,7 @@ def _check_records(world: World, answered: set[str]) -> None:
         keeper.stop()
         with asked(database) as connection:
             recorded = {
-                str(ticket) for (ticket,) in connection.execute("SELECT ticket_cbss FROM audit_record").fetchall()
+                str(ticket) for (ticket,) in connection.execute("SELECT ticket_cbss FROM audit_ticket").fetchall()
             }
             changed = {
                 str(ticket)

@@ -71,7 +71,7 @@ def test_sec_71_a_full_disk_loses_and_doubles_nothing(small_disk: SmallDisk) -> 
             while link_records(connection):
                 pass
         with one_moment_of(server.connection_string) as connection:
-            there = [one for (one,) in connection.execute("SELECT ticket_cbss FROM audit_record")]
+            there = [one for (one,) in connection.execute("SELECT ticket_cbss FROM audit_ticket")]
             verifier = verify_journal(connection, trust=None, keys=None)
     assert len(there) == len(set(there))
     assert acknowledged <= set(there) <= acknowledged | refused

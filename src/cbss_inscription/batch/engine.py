@@ -61,6 +61,7 @@ from cbss_inscription.registers.port import DataAnomalyLog
 from cbss_inscription.registers.resolution import HOPS_MAX
 from cbss_inscription.repertory.embedded import LINES_MAX, SETTLER, EmbeddedRepertory, LineStore, Successions
 from cbss_inscription.repertory.in_hand import FilesInHand, LineSet, LinesInHand, SettledBefore
+from cbss_inscription.storage.audit_chunk import AuditChunk
 from cbss_inscription.storage.batch_work import (
     StoredSet,
     WorkDone,
@@ -79,7 +80,6 @@ from cbss_inscription.storage.batches import (
     write_answers,
 )
 from cbss_inscription.storage.database import OUTAGES, Connection
-from cbss_inscription.storage.journal import JournalEntry
 from cbss_inscription.usecases.carry_out import carry_out
 from cbss_inscription.usecases.ports import AccessRulesSource, AuditJournal, AuditKeysSource
 
@@ -424,15 +424,14 @@ class _Turn:
         """The answers; they, and all that was done, stand in the tables when the transaction commits."""
         recording = self._records()
         answers: list[Answered | None] = []
-        records: list[JournalEntry] = []
         for said in asked:
             if said.waits:
                 answers.append(None)
                 continue
             answer = Answered.of(_packed(said, self._now))
             answers.append(answer)
-            records.append(recording.entry_of(self._call_of(said, answer)))
-        await write(self._connection, self._work_done(hand, records))
+            recording.add(self._call_of(said, answer))
+        await write(self._connection, self._work_done(hand, recording.chunk))
         return answers
 
     def _records(self) -> ChunkRecords:
@@ -456,12 +455,12 @@ class _Turn:
             request=request,
             trail=said.trail,
             ending=said.ending,
-            response_digest=hashlib.sha256(answer.packed).hexdigest(),
-            evidence_digest=None if evidence is None else hashlib.sha256(evidence).hexdigest(),
+            response_digest=hashlib.sha256(answer.packed).digest(),
+            evidence_digest=None if evidence is None else hashlib.sha256(evidence).digest(),
             evidence=None if evidence is None else self._keys.seal_request(evidence, said.ticket_cbss),
         )
 
-    def _work_done(self, hand: LinesInHand | None, records: Sequence[JournalEntry]) -> WorkDone:
+    def _work_done(self, hand: LinesInHand | None, records: AuditChunk) -> WorkDone:
         def sets(*, new: bool) -> list[tuple[int, str, StoredSet]]:
             if hand is None:
                 return []
@@ -480,7 +479,6 @@ class _Turn:
             changed_sets=sets(new=False),
             history=() if hand is None else hand.history,
             answered=() if hand is None else [(ticket, *said) for ticket, said in hand.remembered.items()],
-            received_at=self._now,
             records=records,
             worker=self._worker.volumes.worker,
         )
@@ -491,8 +489,9 @@ class _Turn:
         said = _Said(line=line, ticket_cbss=ticket_cbss, request=None, trail=Trail(), ending=None)
         answer = Answered.of(_packed(said, self._now))
         async with self._connection.transaction():
-            record = self._records().entry_of(self._call_of(said, answer))
-            await write(self._connection, self._work_done(None, [record]))
+            recording = self._records()
+            recording.add(self._call_of(said, answer))
+            await write(self._connection, self._work_done(None, recording.chunk))
         return answer
 
 

@@ -1,6 +1,7 @@
 """The records of a chunk's lines: what is the same in all that end alike is written once (rule 50).
 
-They are the records that `record_of` makes of calls online, to the byte; a property compares them.
+As the database gives them back they are the records that `record_of` makes of calls online, to the byte; a property
+compares them.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from cbss_inscription.governance.journal import (
     AuditKeys,
     SealedRequest,
     canonical_persons,
+    canonical_string,
     new_nonces,
 )
 from cbss_inscription.governance.volumes import CountedCall, counted_call
-from cbss_inscription.storage.journal import JournalEntry
+from cbss_inscription.storage.audit_chunk import AuditChunk, form_of
 from cbss_inscription.usecases.record_call import Call, outcome_of, persons_of, record_of
 
 _OF_A_LINE = ("customer_ticket", "evidence_digest", "persons", "response_digest", "ticket_cbss")
@@ -45,8 +47,8 @@ class LineCall(msgspec.Struct, frozen=True, kw_only=True):
     trail: Trail
     ending: InscriptionResult | CbssInscriptionError | None
     """None for a defect."""
-    response_digest: str
-    evidence_digest: str | None = None
+    response_digest: bytes
+    evidence_digest: bytes | None = None
     evidence: SealedRequest | None = None
 
 
@@ -59,17 +61,19 @@ class _Kind(NamedTuple):
     access_rule: str | None
     permission: str | None
     outcome: AuditedOutcome
+    is_about_one: bool
+    """Whether about one person, who was asked and is current."""
 
 
 class _Alike(NamedTuple):
-    """The text of records that are alike, in the pieces between what differs; and how their calls are counted."""
+    """The number of the form of records that are alike, and how their calls are counted."""
 
-    pieces: tuple[str, ...]
+    form_number: int
     counted: CountedCall | None
 
 
 class ChunkRecords:
-    """Makes the journal's entries for the lines of one chunk."""
+    """Makes the records of the lines of one chunk: they are in `chunk`."""
 
     def __init__(
         self,
@@ -87,56 +91,58 @@ class ChunkRecords:
         self._received_at = received_at
         self._replied_at = replied_at
         self._request_digest = request_digest
-        self._key = f'"key":{_json(keys.current)}'
+        self.chunk = AuditChunk(received_at=received_at)
         self._known: dict[_Kind, _Alike] = {}
         self._nonces = (nonce for _ in count() for nonce in new_nonces(NONCES_AT_ONCE))
 
-    def entry_of(self, line: LineCall) -> JournalEntry:
-        """The entry whose content is the canonical text of the line's record."""
-        request, trail, ticket = line.request, line.trail, line.ticket_cbss
+    def add(self, line: LineCall) -> None:
+        """Nothing; the line's record is in the chunk. Lines come in the order of their tickets."""
+        chunk, request, ending, ticket = self.chunk, line.request, line.ending, line.ticket_cbss
+        is_about_one = False
+        if request is not None:
+            answer = ending.ssin if isinstance(ending, (ConsultResult, WriteResult)) else None
+            is_about_one = answer is not None and answer.current.digits == request.ssin
+        trail = line.trail
         kind = _Kind(
             type(request),
             () if request is None else contexts_named(request),
             trail.rules_version,
             trail.access_rule,
             trail.permission,
-            outcome_of(line.ending),
+            outcome_of(ending),
+            is_about_one,
         )
         alike = self._known.get(kind)
         if alike is None:
-            alike = self._known[kind] = self._alike(line)
-        persons, hashes = self._persons_of(line)
+            alike = self._known[kind] = self._alike(line, is_about_one=is_about_one)
+        if alike.counted is not None:
+            chunk.counted[alike.counted] += 1
+        person, others = self._persons_of(line, is_about_one=is_about_one)
         customer_ticket = None if request is None else request.information_customer.ticket_stored
-        before_ticket, before_evidence, before_persons, before_response, before_cbss, rest = alike.pieces
-        content = (
-            f"{before_ticket}{_json(customer_ticket)}{before_evidence}{_json(line.evidence_digest)}"
-            f"{before_persons}{persons}"
-            f'{before_response}"{line.response_digest}"{before_cbss}{_json(ticket)}{rest}'
-        )
-        return JournalEntry(
-            received_at=self._received_at,
-            ticket=ticket,
-            content=content,
-            hashes=hashes,
-            counted=alike.counted,
-            evidence=line.evidence,
-        )
+        chunk.tickets.append(ticket.bytes)
+        chunk.form_numbers.append(alike.form_number)
+        chunk.customer_tickets.append(None if customer_ticket is None else canonical_string(customer_ticket))
+        chunk.persons.append(person)
+        chunk.other_persons.append(others)
+        chunk.response_digests.append(line.response_digest)
+        chunk.evidence_digests.append(line.evidence_digest)
+        if line.evidence is not None:
+            chunk.evidence.append((ticket.bytes, line.evidence))
 
-    def _persons_of(self, line: LineCall) -> tuple[str, tuple[bytes, ...]]:
-        """The canonical text of the persons of a line, and what each is found by."""
-        request, ending = line.request, line.ending
-        if request is None:
-            return "[]", ()
-        answer = ending.ssin if isinstance(ending, (ConsultResult, WriteResult)) else None
-        if answer is None or answer.current.digits != request.ssin:
-            persons = tuple(persons_of(request, ending, line.ticket_cbss, self._keys))
-            return canonical_persons(persons).decode(), tuple([bytes.fromhex(person.hash) for person in persons])
-        # As a rule the answer is about the number asked.
-        hashed, sealed = self._keys.seal_number(request.ssin, line.ticket_cbss, nonce=next(self._nonces))
-        return f'[{{"asked":true,"current":true,"hash":"{hashed.hex()}",{self._key},"sealed":"{sealed}"}}]', (hashed,)
+    def _persons_of(self, line: LineCall, *, is_about_one: bool) -> tuple[bytes | None, str | None]:
+        """The persons of a line, as the chunk has them; each finds the record."""
+        request, ticket = line.request, line.ticket_cbss
+        if is_about_one:
+            assert request is not None
+            hashed, sealed = self._keys.seal_number(request.ssin, ticket, nonce=next(self._nonces))
+            self.chunk.found_by.append((hashed, ticket.bytes))
+            return hashed + sealed, None
+        persons = tuple(persons_of(request, line.ending, ticket, self._keys))
+        self.chunk.found_by.extend((bytes.fromhex(person.hash), ticket.bytes) for person in persons)
+        return None, canonical_persons(persons).decode()
 
-    def _alike(self, line: LineCall) -> _Alike:
-        """What all records have that are alike this line's."""
+    def _alike(self, line: LineCall, *, is_about_one: bool) -> _Alike:
+        """What all records have that are alike this line's; their form is in the chunk."""
         record = record_of(
             Call(
                 ticket_cbss=line.ticket_cbss,
@@ -148,19 +154,30 @@ class ChunkRecords:
                 trail=line.trail,
                 ending=line.ending,
                 request_digest=self._request_digest,
-                response_digest=line.response_digest,
-                evidence_digest=line.evidence_digest,
+                response_digest="",
             ),
             self._keys,
         )
         mark = secrets.token_hex()  # in no text that a caller or an operator chose
         said = msgspec.to_builtins(record) | dict.fromkeys(_OF_A_LINE, mark)
         text = msgspec.json.encode(said, order="sorted").decode()
-        return _Alike(tuple(text.split(f'"{mark}"')), counted_call(record))
-
-
-def _json(value: str | UUID | None) -> str:
-    return "null" if value is None else _ENCODER.encode(value).decode()
-
-
-_ENCODER: Final = msgspec.json.Encoder()
+        before_ticket, before_evidence, before_persons, before_response, before_cbss, rest = text.split(f'"{mark}"')
+        before_hash = before_seal = after_seal = ""
+        if is_about_one:
+            before_hash = '[{"asked":true,"current":true,"hash":"'
+            before_seal = f'","key":{canonical_string(self._keys.current)},"sealed":"'
+            after_seal = '"}]'
+        form = form_of(
+            (
+                before_ticket,
+                before_evidence,
+                f"{before_persons}{before_hash}",
+                before_seal,
+                after_seal,
+                f'{before_response}"',
+                f'"{before_cbss}"',
+                f'"{rest}',
+            )
+        )
+        self.chunk.forms.append(form)
+        return _Alike(len(self.chunk.forms), counted_call(record))

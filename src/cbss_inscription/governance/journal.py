@@ -151,6 +151,11 @@ def canonical_persons(persons: tuple[AuditedPerson, ...]) -> bytes:
     return _ENCODER.encode(persons)
 
 
+def canonical_string(text: str) -> str:
+    """The text of this string within a record's canonical text."""
+    return _ENCODER.encode(text).decode("utf-8")
+
+
 def read_record(text: bytes) -> AuditRecord:
     """The record that a canonical text is. Raises ValueError when it is none, or not in its canonical form."""
     try:
@@ -209,17 +214,17 @@ class AuditKeys:
     def seal(self, digits: str, ticket: UUID, *, asked: bool = False, current: bool = False) -> AuditedPerson:
         """The number as the record of this ticket holds it; the ticket is bound in, so that it fits no other record."""
         hashed, sealed = self.seal_number(digits, ticket)
-        return AuditedPerson(asked=asked, current=current, key=self.current, hash=hashed.hex(), sealed=sealed)
+        text = base64.b64encode(sealed).decode()
+        return AuditedPerson(asked=asked, current=current, key=self.current, hash=hashed.hex(), sealed=text)
 
-    def seal_number(self, digits: str, ticket: UUID, *, nonce: bytes | None = None) -> tuple[bytes, str]:
-        """What the number is found by under the current key, and the number as `AuditedPerson.sealed` has it.
+    def seal_number(self, digits: str, ticket: UUID, *, nonce: bytes | None = None) -> tuple[bytes, bytes]:
+        """What the number is found by under the current key, and nonce, ciphertext and tag.
 
         `nonce`: one of `new_nonces`, with which nothing else is sealed; without, it is a new one.
         """
         key = self._keys[self.current]
         nonce = nonce or secrets.token_bytes(NONCE_BYTES)
-        sealed = nonce + key.seal.encrypt(nonce, digits.encode(), ticket.bytes)
-        return _hash(key, digits), binascii.b2a_base64(sealed, newline=False).decode()
+        return _hash(key, digits), nonce + key.seal.encrypt(nonce, digits.encode(), ticket.bytes)
 
     def open(self, person: AuditedPerson, ticket: UUID) -> str | None:
         """The digits of a sealed number; None when its key was destroyed. Raises ValueError when it was changed."""

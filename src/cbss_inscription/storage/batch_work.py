@@ -19,6 +19,7 @@ from cbss_inscription.domain.line_set import DoneChange
 from cbss_inscription.domain.spans import FOREVER, Spans
 from cbss_inscription.governance.volumes import CountedCall
 from cbss_inscription.storage.array_text import array_of_numbers, array_of_texts
+from cbss_inscription.storage.audit_chunk import AuditChunk
 from cbss_inscription.storage.binary_rows import (
     of_bytes,
     of_moment,
@@ -31,7 +32,6 @@ from cbss_inscription.storage.binary_rows import (
     whole,
 )
 from cbss_inscription.storage.database import Connection
-from cbss_inscription.storage.journal import JournalEntry
 from cbss_inscription.storage.queries import QUERIES
 
 WORDS_KEPT: Final = 1_024
@@ -56,8 +56,7 @@ class WorkDone:
     history: Sequence[DoneChange] = field(repr=False)
     answered: Sequence[tuple[str, bytes, bytes]] = field(repr=False)
     """Ticket, content and answer."""
-    received_at: datetime
-    records: Sequence[JournalEntry] = field(repr=False)
+    records: AuditChunk = field(repr=False)
     worker: int
     """For whom the calls are counted."""
 
@@ -169,41 +168,26 @@ _of_word: Final = lru_cache(maxsize=WORDS_KEPT)(of_text)
 
 
 async def _write_records(connection: Connection, done: WorkDone) -> None:
-    if not done.records:
+    records = done.records
+    if not records.tickets:
         return
-    received_at = of_moment(done.received_at)
-    records = [(of_bytes(entry.ticket.bytes), entry) for entry in done.records]
-    begin = row_of(3) + received_at
-    rows = [b"".join((begin, ticket, of_text(entry.content))) for ticket, entry in records]
-    await _copy(connection, QUERIES["copy_audit_records"], rows)
-    begin = row_of(3)
-    rows = [
-        b"".join((begin, of_bytes(person), received_at, ticket)) for ticket, entry in records for person in entry.hashes
-    ]
-    await _copy(connection, QUERIES["copy_audit_persons"], rows)
-    begin = row_of(4)
-    kept = [
-        b"".join((begin, ticket, received_at, of_text(entry.evidence.key), of_bytes(entry.evidence.sealed)))
-        for ticket, entry in records
-        if entry.evidence is not None
-    ]
-    if kept:
-        await _copy(connection, QUERIES["copy_audit_evidence"], kept)
-    counts = counts_of([entry.counted for entry in done.records if entry.counted is not None])
-    if counts:
+    await _copy(connection, QUERIES["copy_audit_chunk"], [records.row()])
+    await _copy(connection, QUERIES["copy_audit_persons"], records.person_rows())
+    if records.evidence:
+        await _copy(connection, QUERIES["copy_audit_evidence"], records.evidence_rows())
+    if records.counted:
         parameters = {
-            "received_at": done.received_at,
+            "received_at": records.received_at,
             "worker": done.worker,
-            "calls": msgspec.json.encode(counts).decode("utf-8"),
+            "calls": msgspec.json.encode(counts_of(records.counted)).decode("utf-8"),
         }
         await connection.execute(QUERIES["count_calls"], parameters)
 
 
-def counts_of(calls: Iterable[CountedCall]) -> list[dict[str, object]]:
+def counts_of(counted: Counter[CountedCall]) -> list[dict[str, object]]:
     """The rows of `count_calls`, in the order of their keys: two chunks of one worker count in the same rows, and must
     not wait for each other in a circle.
     """
-    counted = Counter(calls)
     admitted = {replace(call, is_refused=False) for call in counted}
     return [_counts(call, counted) for call in sorted(admitted, key=astuple)]
 

@@ -22,8 +22,12 @@ _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END: Final = b"\xff\xff"
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL: Final = date(2000, 1, 1).toordinal()
+_BYTEA: Final = 17
+"""The type's number in every database, as those that follow."""
+_SMALLINT: Final = 21
+_TEXT: Final = 25
 _TIMESTAMPTZ: Final = 1184
-"""The type's number in every database."""
+_UUID: Final = 2950
 _FROM_ON: Final = 0x02 | 0x10
 """Flags of a range with its begin, and without an end."""
 _FROM_UNTIL: Final = 0x02
@@ -34,11 +38,13 @@ _CLOSED_BYTES: Final = 17
 _LENGTH: Final = Struct("!i").pack
 _COUNT: Final = Struct("!h").pack
 _NUMBER: Final = Struct("!iq").pack
+_SMALL_NUMBER: Final = Struct("!ih").pack
+_INTEGER: Final = Struct("!ii").pack
 _MULTIRANGE: Final = Struct("!ii").pack
 _CLOSED: Final = Struct("!iBiiii")
 _OPEN: Final = Struct("!iBii")
 _ARRAY: Final = Struct("!iiiiii").pack
-_NO_ELEMENTS: Final = Struct("!iiii").pack(12, 0, 0, _TIMESTAMPTZ)
+_NO_ELEMENTS: Final = Struct("!iiii").pack
 
 
 def row_of(count: int) -> bytes:
@@ -66,6 +72,11 @@ def of_number(value: int) -> bytes:
     return _NUMBER(8, value)
 
 
+def of_integer(value: int) -> bytes:
+    """An `integer`."""
+    return _INTEGER(4, value)
+
+
 def of_moment(at: datetime) -> bytes:
     """A `timestamptz`."""
     since = at - _EPOCH
@@ -74,10 +85,35 @@ def of_moment(at: datetime) -> bytes:
 
 def of_moments(moments: Sequence[datetime]) -> bytes:
     """A `timestamptz[]`."""
-    if not moments:
-        return _NO_ELEMENTS
-    count = len(moments)
-    return _ARRAY(20 + 12 * count, 1, 0, _TIMESTAMPTZ, count, 1) + b"".join(map(of_moment, moments))
+    return _array(_TIMESTAMPTZ, len(moments), b"".join(map(of_moment, moments)))
+
+
+def of_texts(values: Sequence[str | None]) -> bytes:
+    """A `text[]`."""
+    return _array(_TEXT, len(values), b"".join(map(of_text, values)))
+
+
+def of_byte_strings(values: Sequence[bytes | None]) -> bytes:
+    """A `bytea[]`."""
+    elements = b"".join([NULL if value is None else of_bytes(value) for value in values])
+    return _array(_BYTEA, len(values), elements)
+
+
+def of_uuids(values: Sequence[bytes]) -> bytes:
+    """A `uuid[]`, each by its 16 bytes."""
+    return _array(_UUID, len(values), b"".join(map(of_bytes, values)))
+
+
+def of_small_numbers(values: Sequence[int]) -> bytes:
+    """A `smallint[]`."""
+    return _array(_SMALLINT, len(values), b"".join([_SMALL_NUMBER(2, value) for value in values]))
+
+
+def _array(kind: int, count: int, elements: bytes) -> bytes:
+    if not count:
+        return _NO_ELEMENTS(12, 0, 0, kind)
+    # It may have NULLs: whether it does is seen by the server.
+    return _ARRAY(20 + len(elements), 1, 1, kind, count, 1) + elements
 
 
 @lru_cache(maxsize=SPANS_KEPT)

@@ -953,32 +953,60 @@ FROM audit_chain
 FOR UPDATE SKIP LOCKED;
 
 -- name: unrecorded_changes
--- What declarations changed in this time, in no record of the journal: of each ticket its first change.
-SELECT DISTINCT ON (ticket_cbss)
-       ticket_cbss, changed_at, customer_ticket, application_urn, cbe_number, operation, customer, legal_context,
-       inscription_context, ssin
-FROM inscription_history AS change
-WHERE changed_at >= %(since)s::timestamptz AND changed_at < %(until)s::timestamptz
-  AND application_urn IS NOT NULL
-  AND NOT EXISTS (SELECT FROM audit_record AS record WHERE record.ticket_cbss = change.ticket_cbss)
-ORDER BY ticket_cbss, change_number;
+-- What declarations changed in this time, in no record of the journal: of each ticket its first change. Chunks are looked
+-- for around this time only, where their partitions are, and each is read once, however many changes are of one millisecond.
+WITH changed AS MATERIALIZED (
+    SELECT DISTINCT ON (ticket_cbss)
+           ticket_cbss, changed_at, customer_ticket, application_urn, cbe_number, operation, customer, legal_context,
+           inscription_context, ssin
+    FROM inscription_history AS change
+    WHERE changed_at >= %(since)s::timestamptz AND changed_at < %(until)s::timestamptz
+      AND application_urn IS NOT NULL
+      AND NOT EXISTS (SELECT FROM audit_record AS record WHERE record.ticket_cbss = change.ticket_cbss)
+    ORDER BY ticket_cbss, change_number
+), recorded AS (
+    SELECT unnest(chunk.tickets) AS ticket_cbss
+    FROM (SELECT DISTINCT first_of_millisecond(ticket_cbss) AS first FROM changed) AS moment
+    JOIN audit_chunk AS chunk ON chunk.first_ticket BETWEEN moment.first AND last_of_millisecond(moment.first)
+    WHERE chunk.received_at >= %(since)s::timestamptz - interval '1 day'
+      AND chunk.received_at < %(until)s::timestamptz + interval '1 day'
+)
+SELECT *
+FROM changed
+WHERE NOT EXISTS (SELECT FROM recorded WHERE recorded.ticket_cbss = changed.ticket_cbss)
+ORDER BY ticket_cbss;
 
 -- name: note_audit_recovery
 -- Nothing; every change before then has its record.
 UPDATE audit_chain SET recovered_until = %(until)s::timestamptz;
 
 -- name: chained_records
--- The links of a range, each with its record, in their order.
+-- The links of a range, each with its record, in their order. A chunk is read once for all links to its records.
+WITH link AS MATERIALIZED (
+    SELECT sequence_number, record_hash, chain_hash, ticket_cbss, received_at
+    FROM audit_link
+    WHERE sequence_number > %(after)s::bigint AND sequence_number <= %(last)s::bigint
+    ORDER BY sequence_number
+    LIMIT %(row_count_max)s::integer
+), record AS (
+    SELECT received_at, ticket_cbss, content
+    FROM link
+    JOIN audit_record AS record USING (received_at, ticket_cbss)
+    UNION ALL
+    SELECT record.received_at, record.ticket_cbss, record.content
+    FROM (SELECT DISTINCT received_at, first_of_millisecond(ticket_cbss) AS first FROM link) AS moment
+    JOIN audit_chunk_record AS record
+      ON record.received_at = moment.received_at
+     AND record.first_ticket BETWEEN moment.first AND last_of_millisecond(moment.first)
+)
 SELECT link.sequence_number, link.record_hash, link.chain_hash, record.content, link.ticket_cbss, link.received_at,
        EXISTS (
            SELECT FROM audit_archive AS archive
            WHERE archive.month = date_trunc('month', link.received_at AT TIME ZONE 'UTC')::date
        )
-FROM audit_link AS link
-LEFT JOIN audit_record AS record USING (received_at, ticket_cbss)
-WHERE link.sequence_number > %(after)s::bigint AND link.sequence_number <= %(last)s::bigint
-ORDER BY link.sequence_number
-LIMIT %(row_count_max)s::integer;
+FROM link
+LEFT JOIN record USING (received_at, ticket_cbss)
+ORDER BY link.sequence_number;
 
 -- name: last_link
 -- The number of the last link; one row.
@@ -1000,7 +1028,7 @@ SELECT sequence_number, chain_hash FROM audit_chain;
 -- name: unchained_records
 -- Records whose turn to be chained is past, and which never were.
 SELECT ticket_cbss
-FROM audit_record AS record
+FROM audit_ticket AS record
 WHERE record_number <= (SELECT record_number FROM audit_chain)
   AND NOT EXISTS (
       SELECT FROM audit_link AS link
@@ -1012,7 +1040,7 @@ LIMIT %(row_count_max)s::integer;
 -- name: indexed_records
 -- Every record with the hashes that it is found by, and those hashes that find no record.
 SELECT ticket_cbss, record.content, person.hashes
-FROM audit_record AS record
+FROM audit_journal AS record
 FULL JOIN (
     SELECT received_at, ticket_cbss, array_agg(person_hash) AS hashes
     FROM audit_person
@@ -1048,16 +1076,29 @@ LEFT JOIN audit_link AS former ON former.sequence_number = whole.first - 1
 LEFT JOIN audit_link AS ending ON ending.sequence_number = whole.last;
 
 -- name: search_audit_records
--- The records that fit all that is said, oldest first.
-SELECT content
-FROM audit_record AS record
-WHERE (%(hashes)s::bytea[] IS NULL OR EXISTS (
-          SELECT FROM audit_person AS person
-          WHERE person.person_hash = ANY (%(hashes)s::bytea[])
-            AND person.received_at = record.received_at AND person.ticket_cbss = record.ticket_cbss
-      ))
-  AND (%(ticket_cbss)s::uuid IS NULL OR ticket_cbss = %(ticket_cbss)s::uuid)
-  AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
+-- The records that fit all that is said, oldest first: those of persons and of a ticket by index, else all of the time are read.
+SELECT record.content
+FROM (
+    SELECT received_at, ticket_cbss, content
+    FROM (
+        SELECT DISTINCT received_at, ticket_cbss
+        FROM audit_person
+        WHERE person_hash = ANY (%(hashes)s::bytea[])
+          AND (%(ticket_cbss)s::uuid IS NULL OR ticket_cbss = %(ticket_cbss)s::uuid)
+          AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
+          AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s::timestamptz)
+    ) AS found
+    CROSS JOIN LATERAL audit_record_at(received_at, ticket_cbss)
+    UNION ALL
+    SELECT received_at, %(ticket_cbss)s::uuid, content
+    FROM audit_records_under(%(ticket_cbss)s::uuid)
+    WHERE %(hashes)s::bytea[] IS NULL
+    UNION ALL
+    SELECT received_at, ticket_cbss, content
+    FROM audit_journal
+    WHERE %(hashes)s::bytea[] IS NULL AND %(ticket_cbss)s::uuid IS NULL
+) AS record
+WHERE (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
   AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s::timestamptz)
   AND (%(customer_ticket)s::text IS NULL OR content::jsonb ->> 'customer_ticket' = %(customer_ticket)s::text)
   AND (%(application_urn)s::text IS NULL OR content::jsonb ->> 'application_urn' = %(application_urn)s::text)
@@ -1092,7 +1133,7 @@ SELECT month.begins,
 FROM (
     SELECT date_trunc('month', record.received_at AT TIME ZONE 'UTC')::date AS begins, count(*) AS record_count,
            count(link.sequence_number) AS link_count, max(link.sequence_number) AS last
-    FROM audit_record AS record
+    FROM audit_ticket AS record
     LEFT JOIN audit_link AS link USING (received_at, ticket_cbss)
     WHERE record.received_at < %(before)s::timestamptz
     GROUP BY 1
@@ -1144,25 +1185,36 @@ ORDER BY hold_number;
 -- name: any_held_record
 -- One row, when a record of this time is about one of these, or about anybody when none are named.
 SELECT true
-FROM audit_record AS record
-WHERE received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
-  AND (%(hashes)s::bytea[] IS NULL OR EXISTS (
-          SELECT FROM audit_person AS person
-          WHERE person.person_hash = ANY (%(hashes)s::bytea[])
-            AND person.received_at = record.received_at AND person.ticket_cbss = record.ticket_cbss
-      ))
-LIMIT 1;
+WHERE EXISTS (
+        SELECT FROM audit_person
+        WHERE person_hash = ANY (%(hashes)s::bytea[])
+          AND received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
+      )
+   OR %(hashes)s::bytea[] IS NULL AND EXISTS (
+        SELECT FROM audit_ticket
+        WHERE received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
+      );
 
 -- name: audit_record_of_ticket
 -- The record under our ticket.
-SELECT content FROM audit_record WHERE ticket_cbss = %(ticket_cbss)s::uuid;
+SELECT content FROM audit_records_under(%(ticket_cbss)s::uuid);
 
 -- name: audit_records_of_customer_ticket
--- The records under a customer's ticket in a time, the first first.
+-- The records under a customer's ticket in a time, the first first. Only those chunks are read whole that have the ticket,
+-- which is given as its JSON text, too.
 SELECT content
-FROM audit_record
-WHERE received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
-  AND content::jsonb ->> 'customer_ticket' = %(customer_ticket)s::text
+FROM (
+    SELECT received_at, ticket_cbss, content
+    FROM audit_record
+    WHERE received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
+      AND content::jsonb ->> 'customer_ticket' = %(customer_ticket)s::text
+    UNION ALL
+    SELECT received_at, ticket_cbss, content
+    FROM audit_chunk_record
+    WHERE received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
+      AND %(customer_ticket_text)s::text = ANY (customer_tickets)
+      AND customer_ticket = %(customer_ticket_text)s::text
+) AS record
 ORDER BY received_at, ticket_cbss
 LIMIT %(row_count_max)s::integer;
 
@@ -1178,7 +1230,7 @@ FROM (
     ORDER BY received_at DESC, ticket_cbss
     LIMIT %(row_count_max)s::integer
 ) AS found
-JOIN audit_record AS record USING (received_at, ticket_cbss)
+CROSS JOIN LATERAL audit_record_at(received_at, ticket_cbss) AS record
 ORDER BY received_at DESC, ticket_cbss;
 
 -- name: numbers_of_person
@@ -1536,9 +1588,11 @@ FROM STDIN WITH (FORMAT binary);
 -- Declarations that were done, with their answers, as rows of COPY. To be run under lock_tickets.
 COPY answered_declaration (customer, ticket, content, answer, answered_at) FROM STDIN WITH (FORMAT binary);
 
--- name: copy_audit_records
--- Records of the journal as rows of COPY, numbered as they come.
-COPY audit_record (received_at, ticket_cbss, content) FROM STDIN WITH (FORMAT binary);
+-- name: copy_audit_chunk
+-- The records of a chunk as a row of COPY, numbered as it comes.
+COPY audit_chunk (received_at, first_ticket, record_count, forms, tickets, form_numbers, customer_tickets, persons,
+                  other_persons, response_digests, evidence_digests)
+FROM STDIN WITH (FORMAT binary);
 
 -- name: copy_audit_persons
 -- Which records persons are found in, as rows of COPY.
