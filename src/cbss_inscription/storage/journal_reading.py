@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -139,13 +141,27 @@ def _verify_index(connection: Connection, verifier: JournalVerifier) -> None:
     with connection.cursor(name="audit_index") as cursor:
         cursor.itersize = READ_AT_ONCE
         cursor.execute(QUERIES["indexed_records"])
-        for ticket, content, hashes in cursor:
-            try:
-                record = None if content is None else read_record(content.encode("utf-8"))
-            except ValueError:
-                continue  # the chain told of it
-            if record is None or set(person_hashes(record)) != set(hashes or ()):
+        for _, rows in groupby(cursor, key=itemgetter(0)):
+            records: list[tuple[UUID, str]] = []
+            found_by: dict[UUID, set[bytes]] = {}
+            for _, ticket, content, person_hash in rows:
+                if content is None:
+                    found_by.setdefault(ticket, set()).add(person_hash)
+                else:
+                    records.append((ticket, content))
+            for ticket, content in records:
+                _verify_found(ticket, content, found_by.pop(ticket, set()), verifier)
+            for ticket in found_by:
                 verifier.find(FindingKind.WRONG_INDEX, f"record {ticket}")
+
+
+def _verify_found(ticket: UUID, content: str, found_by: set[bytes], verifier: JournalVerifier) -> None:
+    try:
+        record = read_record(content.encode("utf-8"))
+    except ValueError:
+        return  # the chain told of it
+    if set(person_hashes(record)) != found_by:
+        verifier.find(FindingKind.WRONG_INDEX, f"record {ticket}")
 
 
 # -- export ------------------------------------------------------------------------------------------------------------

@@ -993,11 +993,15 @@ WITH link AS MATERIALIZED (
     FROM link
     JOIN audit_record AS record USING (received_at, ticket_cbss)
     UNION ALL
-    SELECT record.received_at, record.ticket_cbss, record.content
+    SELECT record.*
     FROM (SELECT DISTINCT received_at, first_of_millisecond(ticket_cbss) AS first FROM link) AS moment
-    JOIN audit_chunk_record AS record
-      ON record.received_at = moment.received_at
-     AND record.first_ticket BETWEEN moment.first AND last_of_millisecond(moment.first)
+    CROSS JOIN LATERAL (
+        SELECT received_at, ticket_cbss, content
+        FROM audit_chunk_record
+        WHERE received_at = moment.received_at
+          AND first_ticket BETWEEN moment.first AND last_of_millisecond(moment.first)
+        OFFSET 0  -- by index, a chunk after the other: as a join it might read them all
+    ) AS record
 )
 SELECT link.sequence_number, link.record_hash, link.chain_hash, record.content, link.ticket_cbss, link.received_at,
        EXISTS (
@@ -1026,26 +1030,27 @@ LIMIT %(row_count_max)s::integer;
 SELECT sequence_number, chain_hash FROM audit_chain;
 
 -- name: unchained_records
--- Records whose turn to be chained is past, and which never were.
+-- Records whose turn to be chained is past, and which never were. As sets: a search for each would read all links of a chunk.
 SELECT ticket_cbss
-FROM audit_ticket AS record
-WHERE record_number <= (SELECT record_number FROM audit_chain)
-  AND NOT EXISTS (
-      SELECT FROM audit_link AS link
-      WHERE link.received_at = record.received_at AND link.ticket_cbss = record.ticket_cbss
-  )
-  AND NOT EXISTS (SELECT FROM audit_gap AS gap WHERE gap.record_number = record.record_number)
+FROM (
+    SELECT received_at, ticket_cbss
+    FROM audit_ticket AS record
+    WHERE record_number <= (SELECT record_number FROM audit_chain)
+      AND NOT EXISTS (SELECT FROM audit_gap AS gap WHERE gap.record_number = record.record_number)
+    EXCEPT
+    SELECT received_at, ticket_cbss FROM audit_link
+) AS unchained
 LIMIT %(row_count_max)s::integer;
 
 -- name: indexed_records
--- Every record with the hashes that it is found by, and those hashes that find no record.
-SELECT ticket_cbss, record.content, person.hashes
-FROM audit_journal AS record
-FULL JOIN (
-    SELECT received_at, ticket_cbss, array_agg(person_hash) AS hashes
-    FROM audit_person
-    GROUP BY received_at, ticket_cbss
-) AS person USING (received_at, ticket_cbss);
+-- Every record, and apart from it every person's hash with the ticket that it finds, in the order of their time: each kind is
+-- read in it by index, or sorted where it is small, for the texts of a whole journal should not be.
+(SELECT received_at, ticket_cbss, content, NULL::bytea AS person_hash FROM audit_record ORDER BY received_at)
+UNION ALL
+(SELECT received_at, ticket_cbss, content, NULL FROM audit_chunk_record ORDER BY received_at)
+UNION ALL
+(SELECT received_at, ticket_cbss, NULL, person_hash FROM audit_person ORDER BY received_at)
+ORDER BY received_at;
 
 -- name: range_of_export
 -- The first and the last link of what was received in this time, extended to whole seals, and the chain's hash before

@@ -312,6 +312,7 @@ CROSS JOIN LATERAL unnest(
 JOIN LATERAL (
     SELECT number, string_to_array(text, U&'\001F') AS pieces
     FROM unnest(chunk.forms) WITH ORDINALITY AS shared (text, number)
+    OFFSET 0  -- a form is taken to pieces once, not for each record
 ) AS form ON form.number = record.form_number;
 
 -- Every record of the journal; and, at a fraction of the cost, under which tickets there is one.
