@@ -26,6 +26,7 @@ from cbss_inscription.sandbox.timestamping import TimeStampAuthority
 from cbss_inscription.storage.chain import link_records, make_months, seal_links, write_records
 from tests.acceptance.conftest import Command
 from tests.acceptance.operating import write_settings
+from tests.storage.chunks import write_chunk
 
 NOW = datetime.now(UTC)
 SSIN = "85073003328"
@@ -38,7 +39,9 @@ def month(ago: int) -> datetime:
 
 @pytest.fixture
 def settings(tmp_path: Path, fresh_database: str, command: Command) -> Path:
-    """A journal with two records in each of nine, eight, seven and one months ago, each month under one seal."""
+    """A journal with two records in each of nine, eight, seven and one months ago, the second of each a chunk's, each
+    month under one seal.
+    """
     keys = new_audit_keys("one")
     (tmp_path / "audit-keys.toml").write_bytes(keys)
     opened = read_audit_keys(keys, origin="keys")
@@ -48,17 +51,17 @@ def settings(tmp_path: Path, fresh_database: str, command: Command) -> Path:
         for ago in (9, 8, 7, 1):
             at = month(ago)
             make_months(connection, at.date())
-            for number in range(2):
-                ticket = uuid4()
-                record = AuditRecord(
-                    ticket_cbss=str(ticket),
-                    timestamp_receive=timestamp(at + timedelta(seconds=number)),
-                    timestamp_reply=timestamp(at + timedelta(seconds=number)),
-                    service="CBSSInscription",
-                    persons=(opened.seal(SSIN, ticket, asked=True),),
-                    outcome=AuditedOutcome(value="OK"),
-                )
-                write_records(connection, [(at + timedelta(seconds=number), record)])
+            ticket = uuid4()
+            record = AuditRecord(
+                ticket_cbss=str(ticket),
+                timestamp_receive=timestamp(at),
+                timestamp_reply=timestamp(at),
+                service="CBSSInscription",
+                persons=(opened.seal(SSIN, ticket, asked=True),),
+                outcome=AuditedOutcome(value="OK"),
+            )
+            write_records(connection, [(at, record)])
+            write_chunk(connection, opened, [SSIN], at=at + timedelta(seconds=1))
             link_records(connection)
             authority = TimeStampAuthority(pki.timestamp_authority, clock=lambda at=at: at + timedelta(minutes=1))
             seal_links(

@@ -22,6 +22,7 @@ from lxml import html
 from cbss_inscription.disclosure.choices import Language
 from cbss_inscription.disclosure.document import BELGIUM
 from cbss_inscription.disclosure.texts import catalogue
+from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.journal import canonical, read_audit_keys
 from tests.acceptance.conftest import (
@@ -36,6 +37,7 @@ from tests.acceptance.conftest import (
     update,
 )
 from tests.acceptance.operating import records, write_settings
+from tests.storage.chunks import write_chunk
 
 Disclose = Callable[..., Awaitable[CommandResult]]
 MARKUP = "<script>alert(1)</script> & Söhne"
@@ -125,6 +127,25 @@ async def test_rule_53_a_person_is_told_who_knows_them_and_who_asked(
         assert (one["outcome_code"], one["outcome_text"]) == ("MSG00000", "answered")
     tickets = [record.ticket_cbss for record in reversed(records(facade.database)[:7])]
     assert [one["ticket_cbss"] for one in report["contacts"]] == tickets
+
+
+async def test_rule_53_a_person_is_told_of_the_lines_of_batches(
+    facade: InProcessFacade, disclose: Disclose, tmp_path: Path
+) -> None:
+    """A line of a batch about the person is told like a call, the newest first, and no line about others (rule 53)."""
+    ssin, now = facade.ssin("nr_active"), datetime.now(UTC)
+    await facade.send(consult(ssin))
+    keys = read_audit_keys((tmp_path / "audit-keys.toml").read_bytes(), origin="keys")
+    other = CustomerIdentification(sector=17, institution=2)
+    with psycopg.connect(facade.database) as connection:
+        write_chunk(connection, keys, [ssin, facade.ssin("bis_active")], at=now - timedelta(days=1), customer=other)
+        write_chunk(connection, keys, [facade.ssin("bis_active")], at=now)
+    report = await as_json(disclose, ssin)
+    assert [(one["organization"]["key"], one["action"]) for one in report["contacts"]] == [
+        ("17/1", "consultInscriptions"),
+        ("17/2", "consultInscriptions"),
+        ("17/2", "consultInscriptions"),
+    ]
 
 
 async def test_rule_53_a_report_is_recorded_before_it_is_given(

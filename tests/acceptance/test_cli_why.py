@@ -29,6 +29,7 @@ from tests.acceptance.conftest import (
 )
 from tests.acceptance.operating import records, write_settings
 from tests.governing import Office
+from tests.storage.chunks import write_chunk
 
 Why = Callable[..., Awaitable[CommandResult]]
 
@@ -129,6 +130,22 @@ async def test_a_customers_ticket_finds_each_call_that_bore_it(facade: InProcess
     nothing = await why(ticket, "--from", long_ago, "--until", long_ago)
     assert (nothing.exit_code, nothing.out) == (1, "No call of this ticket is in the journal, or not in that time.\n")
     assert (await why("no such ticket")).exit_code == 1
+
+
+async def test_sec_60_a_line_of_a_batch_is_explained_like_a_call(
+    facade: InProcessFacade, why: Why, tmp_path: Path
+) -> None:
+    """A line's record, which stands in a chunk, is found by our ticket and the customer's, and explained (SEC-60)."""
+    keys = read_audit_keys((tmp_path / "audit-keys.toml").read_bytes(), origin="keys")
+    ssins = [facade.ssin("nr_active"), facade.ssin("bis_active")]
+    with psycopg.connect(facade.database) as connection:
+        tickets = write_chunk(connection, keys, ssins, at=datetime.now(UTC), customer_ticket="line 7")
+    for ticket in tickets:
+        (told,) = json.loads((await why(ticket, "--format", "json")).out)
+        assert (told["code"], told["record"]["ticket_cbss"]) == ("MSG00000", str(ticket))
+    found = json.loads((await why("line 7", "--format", "json")).out)
+    assert [told["record"]["ticket_cbss"] for told in found] == list(map(str, tickets))
+    assert f"number (asked) {ssins[1]}" in " ".join((await why(tickets[1], "--show-number")).out.split())
 
 
 async def test_sec_60_rules_that_changed_since_are_not_taken_for_those_that_decided(

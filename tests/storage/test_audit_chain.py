@@ -14,10 +14,13 @@ import psycopg
 import pytest
 
 from cbss_inscription.governance.chain import CHAIN_START, chain_hash
-from cbss_inscription.governance.journal import record_hash
+from cbss_inscription.governance.journal import AuditKeys, record_hash
 from cbss_inscription.storage.chain import link_records
+from tests.storage.chunks import write_chunk
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+KEYS = AuditKeys({"one": (b"1" * 32, b"2" * 32)}, current="one")
+SSINS = ("85073003328", "17073003384", "40600000197")
 INSERT = (
     "INSERT INTO audit_record (received_at, ticket_cbss, record_number, content)"
     " VALUES (%s, %s, nextval('audit_record_number'), %s)"
@@ -29,7 +32,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 def connection(module_database: str) -> Iterator[Connection]:
     with psycopg.connect(module_database, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
-        connection.execute("TRUNCATE audit_record, audit_person, audit_link, audit_gap")
+        connection.execute("TRUNCATE audit_record, audit_chunk, audit_person, audit_link, audit_gap")
         connection.execute(
             "UPDATE audit_chain SET sequence_number = 0, chain_hash = %s, record_number = 0", (CHAIN_START,)
         )
@@ -47,7 +50,7 @@ def write(connection: Connection, content: str = "{}") -> UUID:
 def links(connection: Connection) -> list[tuple[Any, ...]]:
     return connection.execute(
         "SELECT sequence_number, ticket_cbss, record_hash, chain_hash, content"
-        " FROM audit_link JOIN audit_record USING (received_at, ticket_cbss) ORDER BY sequence_number"
+        " FROM audit_link JOIN audit_journal USING (received_at, ticket_cbss) ORDER BY sequence_number"
     ).fetchall()
 
 
@@ -70,6 +73,39 @@ def test_sec_72_records_are_chained_in_the_order_of_their_arrival(connection: Co
     assert link_records(connection, record_count_max=3) == 2
     assert link_records(connection) == 0
     assert check(connection) == written
+
+
+def test_sec_72_the_records_of_a_chunk_are_chained_in_their_order(connection: Connection) -> None:
+    """A chunk's records follow each other in the chain, among those that came before and after it (SEC-72)."""
+    written = [write(connection), *write_chunk(connection, KEYS, SSINS * 2, at=NOW), write(connection)]
+    assert link_records(connection) == 8
+    assert check(connection) == written
+
+
+def test_sec_72_records_that_are_chained_at_once_are_bounded(connection: Connection) -> None:
+    """So many records at once, however many rows they are; a chunk that has more is chained alone (SEC-72)."""
+    written = [
+        *write_chunk(connection, KEYS, SSINS, at=NOW),
+        *write_chunk(connection, KEYS, SSINS, at=NOW),
+        write(connection),
+        *write_chunk(connection, KEYS, SSINS * 4, at=NOW),
+        write(connection),
+    ]
+    assert [link_records(connection, record_count_max=7) for _ in range(4)] == [7, 12, 1, 0]
+    assert check(connection) == written
+
+
+def test_sec_72_a_chunk_that_commits_late_is_chained_late(connection: Connection, module_database: str) -> None:
+    """A chunk whose transaction commits after later ones were chained follows them, whole (SEC-72)."""
+    with psycopg.connect(module_database) as late:
+        last = write_chunk(late, KEYS, SSINS, at=NOW)
+        first = write_chunk(connection, KEYS, SSINS, at=NOW)
+        assert link_records(connection) == 3
+        late.commit()
+    then = write(connection)
+    assert link_records(connection, record_count_max=1) == 4
+    assert check(connection) == [*first, *last, then]
+    assert connection.execute("SELECT count(*) FROM audit_gap").fetchone() == (0,)
 
 
 def test_sec_72_a_record_that_commits_late_is_chained_late(connection: Connection, module_database: str) -> None:
@@ -128,7 +164,8 @@ def test_sec_72_every_committed_record_is_chained_once(connection: Connection, m
         chance = random.Random(f"{seed} {number}")
         with psycopg.connect(module_database) as own:
             for _ in range(25):
-                tickets = [write(own) for _ in range(chance.randrange(1, 4))]
+                tickets = [write(own) for _ in range(chance.randrange(3))]
+                tickets += write_chunk(own, KEYS, SSINS * chance.randrange(1, 4), at=NOW)
                 if chance.random() < 0.25:
                     own.rollback()
                 else:

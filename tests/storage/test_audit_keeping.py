@@ -27,6 +27,7 @@ from cbss_inscription.storage.chain import backlog_seconds, link_records, seal_l
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.journal import StoredJournal
 from tests.chaos.cutting import Cable
+from tests.storage.chunks import write_chunk
 from tests.storage.conftest import HANGS_SECONDS, through
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -238,13 +239,17 @@ def test_sec_75_the_journal_has_room_for_the_months_to_come(connection: Connecti
     write(connection)
     tables = [
         name
+        for parent in ("audit_record", "audit_chunk", "audit_person")
         for (name,) in connection.execute(
-            "SELECT relid::text FROM pg_partition_tree('audit_record') WHERE isleaf ORDER BY 1"
+            "SELECT relid::text FROM pg_partition_tree(%s::regclass) WHERE isleaf ORDER BY 1", (parent,)
         )
     ]
     today = datetime.now(UTC)
     months = {(today.year + (today.month - 1 + ahead) // 12, (today.month - 1 + ahead) % 12 + 1) for ahead in range(3)}
-    assert set(tables) == {"audit_record_default"} | {f"audit_record_{year}_{month:02}" for year, month in months}
+    suffixes = {"default"} | {f"{year}_{month:02}" for year, month in months}
+    assert set(tables) == {
+        f"{parent}_{suffix}" for parent in ("audit_record", "audit_chunk", "audit_person") for suffix in suffixes
+    }
     assert connection.execute("SELECT count(*) FROM audit_record_default").fetchone() == (0,)
     for table in tables:
         with pytest.raises(psycopg.errors.RaiseException):
@@ -272,7 +277,7 @@ def change(connection: Connection, ticket: UUID, *, application: str | None = "u
 
 
 def records(connection: Connection) -> dict[UUID, AuditRecord]:
-    rows = connection.execute("SELECT ticket_cbss, content FROM audit_record").fetchall()
+    rows = connection.execute("SELECT ticket_cbss, content FROM audit_journal").fetchall()
     return {ticket: read_record(content.encode("utf-8")) for ticket, content in rows}
 
 
@@ -312,6 +317,21 @@ def test_sec_71_a_record_is_recovered_once(connection: Connection, make_keeper: 
     change(connection, tickets[0])
     make_keeper(recover_grace_seconds=0.0).look()
     assert len(records(connection)) == 3
+
+
+def test_sec_71_a_change_of_a_batch_that_has_its_record_needs_none(
+    connection: Connection, make_keeper: MakeKeeper
+) -> None:
+    """Changes by lines of a batch whose records are in its chunk get no other; one beside them does (SEC-71)."""
+    keys = AuditKeys({"one": (b"1" * 32, b"2" * 32)}, current="one")
+    tickets = write_chunk(connection, keys, [str(SSIN)] * 3, at=datetime.now(UTC))
+    lost = UUID(int=tickets[1].int + 1)  # of the same millisecond
+    for ticket in (*tickets, lost):
+        change(connection, ticket)
+    make_keeper(recover_grace_seconds=0.0).look()
+    found = records(connection)
+    assert set(found) == {*tickets, lost}
+    assert {ticket for ticket, record in found.items() if record.outcome.value == "UNANSWERED"} == {lost}
 
 
 def test_sec_71_a_call_that_is_still_going_on_is_left_alone(connection: Connection, make_keeper: MakeKeeper) -> None:

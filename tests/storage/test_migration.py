@@ -13,6 +13,7 @@ import pytest
 from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.domain.phonetics import phonetic_key
 from cbss_inscription.storage import migration
+from cbss_inscription.storage.chain import link_records
 from cbss_inscription.storage.migration import Migration, check_schema, make_phonetic_keys, migrate, migrations
 
 MakeDatabase = Callable[[str], str]
@@ -194,6 +195,37 @@ def test_rule_22_phonetic_keys_that_are_there_are_left(fresh_database: str, monk
     assert make_phonetic_keys(fresh_database) == 4
     kept = [name for name, key in keys_of(fresh_database).items() if key == "KEPT"]
     assert sorted(name[-1] for name in kept) == ["A", "D", "E", "F"]
+
+
+def test_sec_75_a_journal_of_a_former_version_gets_room_for_chunks(make_database: MakeDatabase) -> None:
+    """Each month of a journal at version 8 gets its partition of chunks, records stay as they are, and the month leaves
+    with all of it (SEC-75).
+    """
+    conninfo = make_database("template0")
+    with psycopg.connect(conninfo) as connection:
+        for former in migrations()[:8]:
+            connection.execute(former.sql)
+            connection.execute("INSERT INTO schema_migration VALUES (%s, %s)", (former.version, former.name))
+        connection.execute("SELECT make_audit_month('2026-03-01'), make_audit_month('2026-04-01')")
+        connection.execute(
+            "INSERT INTO audit_record (received_at, ticket_cbss, content)"
+            " VALUES ('2026-03-05', gen_random_uuid(), '{}'), ('2026-05-05', gen_random_uuid(), '{}')"
+        )
+        before = connection.execute("SELECT * FROM audit_record ORDER BY record_number").fetchall()
+    assert migrate(conninfo) == migrations()[8:]
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        assert connection.execute("SELECT * FROM audit_record ORDER BY record_number").fetchall() == before
+        connection.execute("SELECT make_audit_month('2026-05-01'), make_audit_month('2026-04-01')")
+        tables = connection.execute("SELECT relid::text FROM pg_partition_tree('audit_chunk') WHERE isleaf ORDER BY 1")
+        assert [name for (name,) in tables] == ["audit_chunk_2026_03", "audit_chunk_2026_04", "audit_chunk_default"]
+        for table in ("audit_chunk_2026_03", "audit_chunk_default"):
+            with pytest.raises(psycopg.errors.RaiseException, match="is append-only"):
+                connection.execute(f"DELETE FROM {table}")
+        assert link_records(connection) == 2
+        connection.execute("INSERT INTO audit_archive VALUES ('2026-03-01', 'file', 1, 1, %s, now())", (b"d" * 32,))
+        connection.execute("SELECT drop_audit_month('2026-03-01')")
+        assert connection.execute("SELECT to_regclass('audit_chunk_2026_03')").fetchone() == (None,)
+        assert connection.execute("SELECT count(*) FROM audit_record").fetchone() == (1,)
 
 
 def test_an_interrupted_making_of_keys_is_taken_up_again(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:

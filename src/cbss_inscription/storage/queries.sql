@@ -964,16 +964,18 @@ WITH changed AS MATERIALIZED (
       AND application_urn IS NOT NULL
       AND NOT EXISTS (SELECT FROM audit_record AS record WHERE record.ticket_cbss = change.ticket_cbss)
     ORDER BY ticket_cbss, change_number
-), recorded AS (
-    SELECT unnest(chunk.tickets) AS ticket_cbss
+), unrecorded AS (
+    SELECT ticket_cbss FROM changed
+    EXCEPT
+    SELECT unnest(chunk.tickets)
     FROM (SELECT DISTINCT first_of_millisecond(ticket_cbss) AS first FROM changed) AS moment
     JOIN audit_chunk AS chunk ON chunk.first_ticket BETWEEN moment.first AND last_of_millisecond(moment.first)
     WHERE chunk.received_at >= %(since)s::timestamptz - interval '1 day'
       AND chunk.received_at < %(until)s::timestamptz + interval '1 day'
 )
-SELECT *
+SELECT changed.*
 FROM changed
-WHERE NOT EXISTS (SELECT FROM recorded WHERE recorded.ticket_cbss = changed.ticket_cbss)
+JOIN unrecorded USING (ticket_cbss)
 ORDER BY ticket_cbss;
 
 -- name: note_audit_recovery

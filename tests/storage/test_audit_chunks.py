@@ -1,0 +1,393 @@
+"""Chunks of records in the journal: verified to the last value, found by index, archived and held as others are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from cbss_inscription.domain.errors import UsageError
+from cbss_inscription.domain.ticket_cbss import new_tickets
+from cbss_inscription.governance.audit_export import verify_export, write_line
+from cbss_inscription.governance.journal import AuditedOutcome, AuditKeys, AuditRecord, new_audit_keys, read_audit_keys
+from cbss_inscription.governance.verification import FindingKind
+from cbss_inscription.storage.archive import ArchivedMonth, archive_lines, drop_month, due_months
+from cbss_inscription.storage.chain import link_records, make_months, seal_links, write_records
+from cbss_inscription.storage.database import Database
+from cbss_inscription.storage.holds import Hold, is_held
+from cbss_inscription.storage.journal_lookup import record_of_ticket, records_of_customer_ticket, records_of_person
+from cbss_inscription.storage.journal_reading import Criteria, export_lines, search_records, verify_journal
+from cbss_inscription.storage.queries import QUERIES
+from tests.storage.chunks import write_chunk
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+KEYS: AuditKeys = read_audit_keys(new_audit_keys("one"), origin="keys")
+SSINS = ("85073003328", "17073003384", "40600000197")
+AT = datetime(2026, 3, 10, 9, tzinfo=UTC)
+LATER = AT + timedelta(minutes=1)
+RECORDS = 7
+"""One record, a chunk of three, under one seal; then a chunk of three."""
+K = FindingKind
+
+
+def of_call(at: datetime) -> tuple[datetime, AuditRecord]:
+    """A record of a call online, with its time."""
+    ticket, time = uuid4(), at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return at, AuditRecord(
+        ticket_cbss=str(ticket),
+        timestamp_receive=time,
+        timestamp_reply=time,
+        service="CBSSInscription",
+        customer_ticket="ours",
+        persons=(KEYS.seal(SSINS[0], ticket, asked=True),),
+        outcome=AuditedOutcome(value="DATA_FOUND"),
+    )
+
+
+@pytest.fixture(scope="module")
+def journal(make_database: Callable[[str], str]) -> Iterator[Connection]:
+    with psycopg.connect(make_database("template"), autocommit=True) as connection:
+        write_records(connection, [of_call(AT)])
+        write_chunk(connection, KEYS, SSINS, at=AT, customer_ticket="ours")
+        link_records(connection)
+        seal_links(connection, lambda _: None, now=AT)
+        write_chunk(connection, KEYS, SSINS, at=LATER, customer_ticket='"theirs" \n\té %s')
+        link_records(connection)
+        yield connection
+
+
+@pytest.fixture
+def connection(journal: Connection) -> Iterator[Connection]:
+    """The same journal in a transaction that is undone, and in which nothing is append-only or checked."""
+    with journal.transaction(force_rollback=True):
+        journal.execute("SET LOCAL session_replication_role = replica")
+        for name in ("tickets", "arrays"):
+            journal.execute(f"ALTER TABLE audit_chunk DROP CONSTRAINT audit_chunk_{name}_check")  # type: ignore[arg-type]
+        yield journal
+
+
+def found(connection: Connection) -> list[tuple[FindingKind, str]]:
+    verifier = verify_journal(connection, trust=None, keys=KEYS)
+    return [(finding.kind, finding.place) for finding in verifier.findings]
+
+
+def tickets(connection: Connection, at: datetime) -> list[UUID]:
+    row = connection.execute("SELECT tickets FROM audit_chunk WHERE received_at = %s", (at,)).fetchone()
+    assert row is not None
+    return list(row[0])
+
+
+def test_sec_72_chunks_that_were_left_alone_are_what_they_were(connection: Connection) -> None:
+    """The records of chunks are verified with all others, from the database and from an exported file (SEC-72)."""
+    verifier = verify_journal(connection, trust=None, keys=KEYS)
+    assert (verifier.findings, verifier.record_count, verifier.sealed_through) == ([], RECORDS, 4)
+    lines = [write_line(line) for line in export_lines(connection, since=None, until=None, now=LATER)]
+    alone = verify_export(lines, trust=None, keys=KEYS, origin="file")
+    assert (alone.findings, alone.record_count) == ([], RECORDS)
+    assert not any(ssin.encode() in line for line in lines for ssin in SSINS)
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        ("customer_tickets[2] = '\"other\"'", {K.CHANGED_RECORD}),
+        ("customer_tickets[2] = 'no JSON'", {K.CHANGED_RECORD, K.UNREADABLE_RECORD}),
+        ("response_digests[2] = sha256('other')", {K.CHANGED_RECORD}),
+        ("evidence_digests = ARRAY[NULL, sha256('other'), NULL]", {K.CHANGED_RECORD}),
+        ("other_persons[2] = '[]'", {K.CHANGED_RECORD, K.WRONG_INDEX}),
+        ("persons[2] = persons[1]", {K.CHANGED_RECORD, K.UNREADABLE_RECORD}),
+        ("form_numbers[2] = 1", {K.CHANGED_RECORD, K.UNREADABLE_RECORD}),
+        ("form_numbers[2] = 99", {K.MISSING_RECORD, K.WRONG_INDEX}),
+    ],
+)
+def test_tv_117_a_value_changed_inside_a_chunk_is_found(
+    connection: Connection, change: str, kinds: set[FindingKind]
+) -> None:
+    """Another value of one record in a chunk, or none: that record is named, and no neighbour (SEC-72, TV-117)."""
+    connection.execute(f"UPDATE audit_chunk SET {change} WHERE received_at = %s", (LATER,))  # type: ignore[arg-type]
+    place, record = "link 6", f"record {tickets(connection, LATER)[1]}"
+    assert set(found(connection)) == {(kind, record if kind is K.WRONG_INDEX else place) for kind in kinds}
+
+
+def test_tv_117_a_text_that_records_share_is_found_changed(connection: Connection) -> None:
+    """Another word in what the records of a chunk share: each of them is named, whatever is left of it (TV-117)."""
+    connection.execute(
+        "UPDATE audit_chunk SET forms[1] = replace(forms[1], 'DATA_FOUND', 'DATA_FOUNT') WHERE received_at = %s",
+        (LATER,),
+    )
+    assert found(connection) == [(K.CHANGED_RECORD, "link 5"), (K.CHANGED_RECORD, "link 7")]
+    connection.execute("UPDATE audit_chunk SET forms = %s WHERE received_at = %s", (["%z", ""], LATER))
+    assert {place for kind, place in found(connection) if kind is K.CHANGED_RECORD} == {"link 5", "link 6", "link 7"}
+
+
+def test_tv_118_a_deleted_chunk_or_record_of_one_is_found(connection: Connection) -> None:
+    """A chunk that is gone, and a record that was cut off a chunk, are named link by link (SEC-72, TV-118)."""
+    connection.execute("DELETE FROM audit_chunk WHERE received_at = %s", (AT,))
+    connection.execute("UPDATE audit_chunk SET tickets = tickets[1:2] WHERE received_at = %s", (LATER,))
+    assert [one for one in found(connection) if one[0] is not K.WRONG_INDEX] == [
+        (K.MISSING_RECORD, f"link {number}") for number in (2, 3, 4, 7)
+    ]
+
+
+def test_tv_119_an_inserted_chunk_is_found(connection: Connection) -> None:
+    """A chunk put in under a number that was passed is in no link: each of its records is named (SEC-72, TV-119)."""
+    inserted = write_chunk(connection, KEYS, SSINS, at=AT + timedelta(seconds=1))
+    connection.execute("UPDATE audit_chunk SET record_number = 1 WHERE first_ticket = %s", (inserted[0],))
+    assert sorted(found(connection)) == sorted([(K.UNCHAINED_RECORD, f"record {ticket}") for ticket in inserted])
+
+
+def test_tv_120_swapped_chunks_and_records_are_found(connection: Connection) -> None:
+    """Two chunks, or two records in one, that changed places are named (SEC-72, TV-120)."""
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "UPDATE audit_chunk SET received_at = CASE received_at WHEN %(at)s THEN %(later)s ELSE %(at)s END",
+            {"at": AT, "later": LATER},
+        )
+        kinds = [kind for kind, _ in found(connection)]
+        assert (kinds.count(K.MISSING_RECORD), kinds.count(K.UNCHAINED_RECORD)) == (6, 6)
+    connection.execute(
+        "UPDATE audit_chunk SET tickets = tickets[1:1] || tickets[3] || tickets[2] WHERE received_at = %s", (LATER,)
+    )
+    changed = [place for kind, place in found(connection) if kind is K.CHANGED_RECORD]
+    assert changed == ["link 6", "link 7"]
+
+
+@pytest.mark.parametrize("column", ["received_at", "first_ticket"])
+def test_tv_117_a_chunk_that_no_ticket_finds_is_found(connection: Connection, column: str) -> None:
+    """A chunk put under another time or another first ticket, where nobody looks, is missed (SEC-72, TV-117)."""
+    change = {"received_at": "received_at + interval '1 ms'", "first_ticket": "gen_random_uuid()"}[column]
+    connection.execute(f"UPDATE audit_chunk SET {column} = {change} WHERE received_at = %s", (LATER,))  # type: ignore[arg-type]
+    missed = [place for kind, place in found(connection) if kind is K.MISSING_RECORD]
+    assert missed == ["link 5", "link 6", "link 7"]
+
+
+TWO = new_tickets(2)
+
+
+@pytest.mark.parametrize(
+    ("first_ticket", "tickets", "count", "constraint"),
+    [
+        (TWO[1], TWO, 2, "tickets"),
+        (TWO[0], [TWO[0], UUID(int=TWO[0].int + (1 << 80))], 2, "tickets"),
+        (TWO[0], TWO[:1], 2, "arrays"),
+        (TWO[0], TWO, 1, "arrays"),
+        (TWO[0], [], 0, "record_count"),
+    ],
+)
+def test_rule_50_a_chunk_whose_records_would_not_be_found_is_refused(
+    journal: Connection, first_ticket: UUID, tickets: list[UUID], count: int, constraint: str
+) -> None:
+    """The database takes no chunk whose arrays do not match, or whose tickets are of several times (rule 50)."""
+    with pytest.raises(psycopg.errors.CheckViolation, match=f"audit_chunk_{constraint}_check"):
+        journal.execute(
+            "INSERT INTO audit_chunk (received_at, first_ticket, record_count, forms, tickets, form_numbers,"
+            " customer_tickets, persons, response_digests)"
+            " VALUES (%(at)s, %(first)s, %(count)s, '{x}', %(tickets)s, array_fill(1::smallint, ARRAY[%(count)s]),"
+            " array_fill('1'::text, ARRAY[%(count)s]), array_fill(''::bytea, ARRAY[%(count)s]),"
+            " array_fill(''::bytea, ARRAY[%(count)s]))",
+            {"at": LATER, "first": first_ticket, "count": count, "tickets": tickets},
+        )
+
+
+@pytest.mark.parametrize("table", ["audit_chunk", "audit_chunk_default"])
+@pytest.mark.parametrize("statement", ["DELETE FROM {}", "UPDATE {} SET record_number = 0", "TRUNCATE {}"])
+def test_sec_72_chunks_are_append_only(journal: Connection, table: str, statement: str) -> None:
+    """Nobody changes or removes a chunk by an ordinary statement, by the name of its partition neither (SEC-72)."""
+    with pytest.raises(psycopg.errors.RaiseException, match="is append-only"):
+        journal.execute(statement.format(table))  # type: ignore[arg-type]  # a test's own words
+
+
+# -- look-ups ----------------------------------------------------------------------------------------------------------
+
+
+async def looked_up(conninfo: str, journal: Connection) -> None:
+    """Asserts that every look-up finds the records of chunks beside the others."""
+    database = Database(conninfo, connections_max=1)
+    await database.open()
+    try:
+        first, last = tickets(journal, AT), tickets(journal, LATER)
+        for ticket in (*first, *last):
+            record = await record_of_ticket(database, ticket)
+            assert record is not None
+            assert record.ticket_cbss == str(ticket)
+        neighbour = UUID(int=last[1].int + 1)  # of the same millisecond, between the first and the last
+        assert await record_of_ticket(database, neighbour) is None
+        ours = await records_of_customer_ticket(database, "ours", since=AT, until=LATER)
+        assert {record.ticket_cbss for record in ours} > {str(ticket) for ticket in first}
+        assert len(ours) == 4
+        theirs = await records_of_customer_ticket(database, '"theirs" \n\té %s', since=AT, until=AT + timedelta(1))
+        assert [record.ticket_cbss for record in theirs] == [str(ticket) for ticket in last]
+        async with database.connection() as connection:
+            newest = await records_of_person(
+                connection, KEYS.hashes(SSINS[0]), since=None, until=None, record_count_max=4
+            )
+        assert [record.ticket_cbss for record in newest[:2]] == [str(ticket) for ticket in last[:2]]
+        assert len(newest) == 4
+    finally:
+        await database.close()
+
+
+def test_rule_50_every_look_up_finds_the_records_of_chunks(journal: Connection) -> None:
+    """By ticket, by the customer's ticket whatever is in it, and by the person asked or answered about (rule 50)."""
+    conninfo = psycopg.conninfo.make_conninfo(journal.info.dsn, password=journal.info.password)
+    asyncio.run(looked_up(conninfo, journal))
+
+
+@pytest.mark.parametrize(
+    ("criteria", "count"),
+    [
+        (Criteria(), 7),
+        (Criteria(person_hashes=KEYS.hashes(SSINS[0])), 5),
+        (Criteria(person_hashes=KEYS.hashes(SSINS[0]), since=LATER), 2),
+        (Criteria(person_hashes=KEYS.hashes(SSINS[1]), customer_ticket="ours"), 1),
+        (Criteria(person_hashes=[b"x" * 16]), 0),
+        (Criteria(since=LATER), 3),
+        (Criteria(until=LATER, customer="17/1"), 3),
+        (Criteria(application_urn="urn:app:batch"), 6),
+        (Criteria(ticket_cbss=UUID(int=7)), 0),
+    ],
+)
+def test_rule_50_a_search_finds_the_records_of_chunks(journal: Connection, criteria: Criteria, count: int) -> None:
+    """Whatever is looked for, records of chunks are found with the others, each once, the oldest first (rule 50)."""
+    records = search_records(journal, criteria)
+    assert len({record.ticket_cbss for record in records}) == len(records) == count
+    assert [record.timestamp_receive for record in records] == sorted(record.timestamp_receive for record in records)
+
+
+def test_rule_50_a_search_by_ticket_finds_one_record_of_a_chunk(journal: Connection) -> None:
+    """A ticket finds its record; with another person, time or customer it finds none (rule 50)."""
+    ticket = tickets(journal, AT)[2]
+    by_ticket = Criteria(ticket_cbss=ticket)
+    assert [record.ticket_cbss for record in search_records(journal, by_ticket)] == [str(ticket)]
+    assert len(search_records(journal, replace(by_ticket, person_hashes=KEYS.hashes(SSINS[2]), customer="17/1"))) == 1
+    for otherwise in (
+        replace(by_ticket, person_hashes=KEYS.hashes(SSINS[1])),
+        replace(by_ticket, since=LATER),
+        replace(by_ticket, customer="17/2"),
+    ):
+        assert search_records(journal, otherwise) == []
+
+
+LOOK_UPS: dict[str, dict[str, Any]] = {
+    "audit_record_of_ticket": {"ticket_cbss": UUID(int=7)},
+    "audit_records_of_person": {"hashes": [b"x" * 16], "since": None, "until": None, "row_count_max": 9},
+    "any_held_record": {"hashes": [b"x" * 16], "since": AT, "until": LATER},
+    "chained_records": {"after": 0, "last": 9, "row_count_max": 9},
+    "unrecorded_changes": {"since": AT, "until": LATER},
+    "search_audit_records": {
+        "hashes": [b"x" * 16],
+        "ticket_cbss": UUID(int=7),
+        "since": None,
+        "until": None,
+        "customer_ticket": None,
+        "application_urn": None,
+        "customer": None,
+        "row_count_max": 9,
+    },
+}
+
+
+@pytest.mark.parametrize("name", LOOK_UPS)
+def test_rule_50_what_is_looked_up_is_found_by_index(connection: Connection, name: str) -> None:
+    """However large the journal is, no look-up reads records, chunks or persons from end to end (rule 50)."""
+    connection.execute("SET LOCAL enable_seqscan = off")
+    plan = [line for (line,) in connection.execute("EXPLAIN " + QUERIES[name], LOOK_UPS[name])]  # type: ignore[arg-type]
+    assert any("Index" in line and "on audit_chunk" in line for line in plan) or name == "any_held_record"
+    assert [line for line in plan if "Seq Scan on audit_" in line and "audit_archive" not in line] == []
+    assert not any("never executed" in line for line in plan)
+    for line, condition in pairwise(plan):
+        if "Index" in line and ("on audit_chunk" in line or "on audit_record" in line):
+            assert "Cond:" in condition
+
+
+# -- months ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def month(fresh_database: str) -> Iterator[Connection]:
+    """A journal whose March has a chunk, and nothing else."""
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        make_months(connection, date(2026, 3, 1))
+        write_chunk(connection, KEYS, SSINS, at=AT)
+        yield connection
+
+
+def counts(connection: Connection) -> list[int]:
+    return [
+        int((connection.execute(f"SELECT count(*) FROM {name}").fetchone() or [0])[0])  # type: ignore[arg-type]
+        for name in ("audit_chunk_2026_03", "audit_chunk_default", "audit_chunk", "audit_person")
+    ]
+
+
+MARCH = ArchivedMonth(
+    month=date(2026, 3, 1),
+    file_name="audit-2026-03.jsonl",
+    first_sequence_number=1,
+    last_sequence_number=3,
+    digest=b"d" * 32,
+)
+
+
+def test_sec_75_a_month_of_chunks_leaves_the_database(month: Connection) -> None:
+    """A month's chunks leave, with its own partition, when all their records are in a file, not before (SEC-75)."""
+    assert counts(month) == [1, 0, 1, 4]
+    before = datetime(2026, 4, 1, tzinfo=UTC)
+    assert [due.last_sequence_number for due in due_months(month, before=before)] == [None]
+    with pytest.raises(psycopg.errors.RaiseException, match="not all records"):
+        drop_month(month, MARCH, of_call(LATER)[1], now=LATER)
+    link_records(month)
+    seal_links(month, lambda _: None, now=LATER)
+    assert [due.last_sequence_number for due in due_months(month, before=before)] == [3]
+    lines = [write_line(line) for line in archive_lines(month, former=None, last=3, now=LATER)]
+    assert verify_export(lines, trust=None, keys=KEYS, origin="file").findings == []
+    with pytest.raises(psycopg.errors.RaiseException, match="not all records"):
+        drop_month(month, replace(MARCH, last_sequence_number=2), of_call(LATER)[1], now=LATER)
+    drop_month(month, MARCH, of_call(before)[1], now=before)
+    assert month.execute("SELECT to_regclass('audit_chunk_2026_03') IS NULL").fetchone() == (True,)
+    assert month.execute("SELECT count(*) FROM audit_chunk").fetchone() == (0,)
+    assert due_months(month, before=before) == []
+    with month.transaction():
+        assert verify_journal(month, trust=None, keys=KEYS).findings == []
+
+
+def test_sec_75_a_chunk_without_a_month_keeps_it_in_the_default_one(fresh_database: str) -> None:
+    """A month of which the default partition has a chunk gets no partitions of its own (SEC-75)."""
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        write_chunk(connection, KEYS, SSINS, at=AT)
+        make_months(connection, date(2026, 3, 1))
+        tables = connection.execute(
+            "SELECT relid::text FROM pg_partition_tree('audit_chunk') WHERE isleaf ORDER BY 1"
+        ).fetchall()
+        assert tables == [("audit_chunk_2026_04",), ("audit_chunk_2026_05",), ("audit_chunk_default",)]
+        for parent in ("audit_record", "audit_person"):
+            assert connection.execute("SELECT to_regclass(%s)", (f"{parent}_2026_03",)).fetchone() == (None,)
+
+
+@pytest.mark.parametrize(
+    ("ssin", "since", "held"),
+    [(None, None, True), (SSINS[2], None, True), ("25073003304", None, False), (SSINS[2], LATER, False)],
+)
+def test_sec_75_a_hold_holds_records_of_chunks(
+    month: Connection, ssin: str | None, since: datetime | None, held: bool
+) -> None:
+    """A hold by person or by time holds a month for a record that is in a chunk (SEC-75)."""
+    hold_id = uuid4()
+    person = None if ssin is None else KEYS.seal(ssin, hold_id)
+    hold = Hold(hold_id=hold_id, person=person, since=since, reason="case 7", operator="judge", placed_at=LATER)
+    begin, end = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+    assert is_held(month, [hold], KEYS, since=begin, until=end) is held
+
+
+def test_sec_75_nothing_is_found_in_an_empty_journal(fresh_database: str) -> None:
+    """A journal without a record verifies, holds nothing, and has nothing to export (SEC-75)."""
+    with psycopg.connect(fresh_database) as connection:
+        assert verify_journal(connection, trust=None, keys=KEYS).findings == []
+        with pytest.raises(UsageError, match="nothing was received"):
+            list(export_lines(connection, since=None, until=None, now=LATER))
