@@ -175,4 +175,4 @@ def test_rule_50_lines_leave_the_records_that_calls_do(
         found_by.extend((found, ticket.bytes) for found in person_hashes(online))
         counted.update([call for call in [counted_call(online)] if call is not None])
     assert recording.chunk.found_by == found_by
-    assert recording.chunk.counted == counted
+    assert recording.chunk.counts() == counted

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -27,14 +27,12 @@ from cbss_inscription.governance.journal import (
     canonical_string,
     new_nonces,
 )
-from cbss_inscription.governance.volumes import CountedCall, counted_call
+from cbss_inscription.governance.volumes import counted_call
 from cbss_inscription.storage.audit_chunk import AuditChunk, form_of
 from cbss_inscription.usecases.record_call import Call, outcome_of, persons_of, record_of
 
 _OF_A_LINE = ("customer_ticket", "evidence_digest", "persons", "response_digest", "ticket_cbss")
 """What differs between records that are alike, in the order of the canonical text."""
-
-
 NONCES_AT_ONCE: Final = 250
 """Nonces that are made together."""
 
@@ -52,24 +50,18 @@ class LineCall(msgspec.Struct, frozen=True, kw_only=True):
     evidence: SealedRequest | None = None
 
 
-class _Kind(NamedTuple):
-    """What makes records alike, within a chunk."""
-
-    request: type[InscriptionRequest | None]
-    inscription_contexts: tuple[InscriptionContext, ...]
-    rules_version: int | None
-    access_rule: str | None
-    permission: str | None
-    outcome: AuditedOutcome
-    is_about_one: bool
-    """Whether about one person, who was asked and is current."""
-
-
-class _Alike(NamedTuple):
-    """The number of the form of records that are alike, and how their calls are counted."""
-
-    form_number: int
-    counted: CountedCall | None
+_Kind = tuple[
+    type[InscriptionRequest | None],
+    tuple[InscriptionContext, ...],
+    int | None,
+    str | None,
+    str | None,
+    AuditedOutcome,
+    bool,
+]
+"""What makes records alike, within a chunk: request, contexts, what decided (version, access rule, permission), the
+outcome, and whether they are about one person, who was asked and is current.
+"""
 
 
 class ChunkRecords:
@@ -92,7 +84,7 @@ class ChunkRecords:
         self._replied_at = replied_at
         self._request_digest = request_digest
         self.chunk = AuditChunk(received_at=received_at)
-        self._known: dict[_Kind, _Alike] = {}
+        self._form_numbers: dict[_Kind, int] = {}
         self._nonces = (nonce for _ in count() for nonce in new_nonces(NONCES_AT_ONCE))
 
     def add(self, line: LineCall) -> None:
@@ -103,7 +95,7 @@ class ChunkRecords:
             answer = ending.ssin if isinstance(ending, (ConsultResult, WriteResult)) else None
             is_about_one = answer is not None and answer.current.digits == request.ssin
         trail = line.trail
-        kind = _Kind(
+        kind = (
             type(request),
             () if request is None else contexts_named(request),
             trail.rules_version,
@@ -112,15 +104,13 @@ class ChunkRecords:
             outcome_of(ending),
             is_about_one,
         )
-        alike = self._known.get(kind)
-        if alike is None:
-            alike = self._known[kind] = self._alike(line, is_about_one=is_about_one)
-        if alike.counted is not None:
-            chunk.counted[alike.counted] += 1
+        form_number = self._form_numbers.get(kind)
+        if form_number is None:
+            form_number = self._form_numbers[kind] = self._add_form(line, is_about_one=is_about_one)
         person, others = self._persons_of(line, is_about_one=is_about_one)
         customer_ticket = None if request is None else request.information_customer.ticket_stored
         chunk.tickets.append(ticket.bytes)
-        chunk.form_numbers.append(alike.form_number)
+        chunk.form_numbers.append(form_number)
         chunk.customer_tickets.append(None if customer_ticket is None else canonical_string(customer_ticket))
         chunk.persons.append(person)
         chunk.other_persons.append(others)
@@ -141,8 +131,8 @@ class ChunkRecords:
         self.chunk.found_by.extend((bytes.fromhex(person.hash), ticket.bytes) for person in persons)
         return None, canonical_persons(persons).decode()
 
-    def _alike(self, line: LineCall, *, is_about_one: bool) -> _Alike:
-        """What all records have that are alike this line's; their form is in the chunk."""
+    def _add_form(self, line: LineCall, *, is_about_one: bool) -> int:
+        """The number of a form that the chunk has now: what all records have that are alike this line's."""
         record = record_of(
             Call(
                 ticket_cbss=line.ticket_cbss,
@@ -180,4 +170,5 @@ class ChunkRecords:
             )
         )
         self.chunk.forms.append(form)
-        return _Alike(len(self.chunk.forms), counted_call(record))
+        self.chunk.counted.append(counted_call(record))
+        return len(self.chunk.forms)

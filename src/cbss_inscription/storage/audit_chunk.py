@@ -61,7 +61,17 @@ class AuditChunk:
     """Hashes of persons, each with the ticket of a record about them."""
     evidence: list[tuple[bytes, SealedRequest]] = field(default_factory=list, repr=False)
     """Requests that are kept, by their ticket."""
-    counted: Counter[CountedCall] = field(default_factory=Counter)
+    counted: list[CountedCall | None] = field(default_factory=list)
+    """How the calls of each form are counted."""
+
+    def counts(self) -> Counter[CountedCall]:
+        """How many calls are to be counted, and how."""
+        counts: Counter[CountedCall] = Counter()
+        for number, calls in Counter(self.form_numbers).items():
+            call = self.counted[number - 1]
+            if call is not None:
+                counts[call] += calls
+        return counts
 
     def row(self) -> bytes:
         """The row for `copy_audit_chunk`."""

@@ -175,11 +175,12 @@ async def _write_records(connection: Connection, done: WorkDone) -> None:
     await _copy(connection, QUERIES["copy_audit_persons"], records.person_rows())
     if records.evidence:
         await _copy(connection, QUERIES["copy_audit_evidence"], records.evidence_rows())
-    if records.counted:
+    counts = counts_of(records.counts())
+    if counts:
         parameters = {
             "received_at": records.received_at,
             "worker": done.worker,
-            "calls": msgspec.json.encode(counts_of(records.counted)).decode("utf-8"),
+            "calls": msgspec.json.encode(counts).decode("utf-8"),
         }
         await connection.execute(QUERIES["count_calls"], parameters)
 
