@@ -41,9 +41,8 @@ def one_moment_of(conninfo: str) -> Iterator[Connection]:
             connection.read_only = True
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.execute("SET LOCAL statement_timeout = 0")
-            connection.execute(
-                "SET LOCAL jit = off"
-            )  # how many records a chunk has is overrated: it would compile in vain
+            # The planner expects a thousand times the records that chunks have: it would compile for nothing.
+            connection.execute("SET LOCAL jit = off")
             yield connection
     except psycopg.DataError as error:
         raise UsageError("a record in the journal cannot be read: `audit verify` names it") from error

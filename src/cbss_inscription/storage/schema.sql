@@ -392,7 +392,7 @@ CREATE TABLE audit_gap (
 -- governance/journal.py and governance/chain.py.
 CREATE FUNCTION link_audit_records(record_count_max integer, gap_seconds_max integer) RETURNS integer
     LANGUAGE plpgsql
-    SET jit = off  -- how many records a chunk has is overrated: it would compile in vain
+    SET jit = off  -- the planner expects far more records than chunks have: it would compile for nothing
     AS $$
 DECLARE
     chain    audit_chain;

@@ -141,7 +141,7 @@ CREATE FUNCTION audit_records_under(ticket_cbss uuid) RETURNS TABLE (received_at
 
 CREATE OR REPLACE FUNCTION link_audit_records(record_count_max integer, gap_seconds_max integer) RETURNS integer
     LANGUAGE plpgsql
-    SET jit = off  -- how many records a chunk has is overrated: it would compile in vain
+    SET jit = off  -- the planner expects far more records than chunks have: it would compile for nothing
     AS $$
 DECLARE
     chain    audit_chain;
