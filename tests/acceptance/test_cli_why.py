@@ -139,7 +139,7 @@ async def test_sec_60_a_line_of_a_batch_is_explained_like_a_call(
     keys = read_audit_keys((tmp_path / "audit-keys.toml").read_bytes(), origin="keys")
     ssins = [facade.ssin("nr_active"), facade.ssin("bis_active")]
     with psycopg.connect(facade.database) as connection:
-        tickets = write_chunk(connection, keys, ssins, at=datetime.now(UTC), customer_ticket="line 7")
+        tickets = write_chunk(connection, keys, ssins, at=datetime.now(UTC), customer_tickets=["line 7"])
     for ticket in tickets:
         (told,) = json.loads((await why(ticket, "--format", "json")).out)
         assert (told["code"], told["record"]["ticket_cbss"]) == ("MSG00000", str(ticket))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import cycle
 from typing import Any
 from uuid import UUID
 
@@ -41,27 +42,27 @@ def write_chunk(
     ssins: Sequence[str],
     *,
     at: datetime,
-    customer_ticket: str | None = None,
+    customer_tickets: Sequence[str | None] = (None,),
     customer: CustomerIdentification | None = None,
 ) -> list[UUID]:
     """The tickets of a chunk's records, which stand in the journal: of each number all lines were asked for.
 
-    Each second line is about a number that was replaced by the first one's.
+    Each second line is about a number that was replaced by the first one's. Customer tickets come again and again.
     """
     recording = ChunkRecords(
         keys, service="CBSSInscription", caller=CALLER, received_at=at, replied_at=at, request_digest="ef" * 32
     )
-    information = InformationCustomer(
-        customer_identification=customer or CustomerIdentification(sector=17, institution=1), ticket=customer_ticket
-    )
     tickets = new_tickets(len(ssins))
-    for place, (ssin, ticket) in enumerate(zip(ssins, tickets, strict=True)):
+    for place, (ssin, ticket, theirs) in enumerate(zip(ssins, tickets, cycle(customer_tickets), strict=False)):
         current = Ssin(ssins[0] if place % 2 else ssin)
         recording.add(
             LineCall(
                 ticket_cbss=ticket,
                 request=ConsultInscriptions(
-                    information_customer=information,
+                    information_customer=InformationCustomer(
+                        customer_identification=customer or CustomerIdentification(sector=17, institution=1),
+                        ticket=theirs,
+                    ),
                     legal_context=LegalContext("PCSA:SOCIAL_INQUIRY"),
                     ssin=ssin,
                     inscription_contexts=(InscriptionContext("PCSA:LIVING_WAGE"),),
