@@ -43,7 +43,7 @@ _USUAL_DECLARATIONS: Final = tuple(
 )
 _PLAIN_BEGINNING: Final = re.compile(r"(?:<\?xml version=(?:'1\.0'|\"1\.0\")[^<>?]*\?>)?")
 # Possessive: nothing is gone back to. A comment that is not closed stays outside, for libxml2 to refuse.
-_PROLOG: Final = re.compile(rf"(?:{_XML_DECLARATION.pattern})?(?:[ \t\r\n]+|<!--.*?-->)*+", re.DOTALL)
+_PROLOG: Final = re.compile(rf"(?:{_XML_DECLARATION.pattern})?(?>(?:[ \t\r\n]+|<!--.*?-->)*)", re.DOTALL)
 # To the end where there is none: what is not closed is looked for once, not from each beginning.
 _NO_TAGS: Final = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
 

@@ -41,11 +41,12 @@ from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.requests import Operation
 
 _DEPTH_OF_REQUESTS: Final = 2
-# Possessive throughout: a text that does not fit is given up at once, whatever it is.
+# Possessive throughout: a text that does not fit is given up at once, whatever it is. Of a character by `++` and `*+`,
+# of more by atomic groups: before Python 3.11.5, as in Debian 12, repeating a group possessively is wrong (gh-106052).
 _TOKEN: Final = re.compile(
     r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|(?P<doctype><!DOCTYPE)"
     r"|</(?P<end>[^\s<>/=\"']++)[ \t\r\n]*+>"
-    r"|<(?P<start>[^\s<>/=\"'!?]++)(?:[^<>\"'/]++|\"[^\"<]*+\"|'[^'<]*+'|/(?!>))*+(?P<empty>/)?>",
+    r"|<(?P<start>[^\s<>/=\"'!?]++)(?>(?:[^<>\"'/]++|\"[^\"<]*+\"|'[^'<]*+'|/(?!>))*)(?P<empty>/)?>",
     re.DOTALL,
 )
 _FILLING: Final = (
@@ -59,25 +60,25 @@ _BLANKS: Final = re.compile(_B)
 _SSIN: Final = rf"<ssin>({SSIN})</ssin>"
 _CONTEXT: Final = rf"<inscriptionContext>({CONTEXT})</inscriptionContext>"
 _BEGIN: Final = rf"<beginDate>({DAY})</beginDate>"
-_END: Final = rf"(?:<endDate>({DAY})</endDate>{_B})?+"
+_END: Final = rf"(?>(?:<endDate>({DAY})</endDate>{_B})?)"
 _PERIOD: Final = rf"<period>{_B}{_BEGIN}{_B}{_END}</period>"
 _INSCRIPTION: Final = rf"{_SSIN}{_B}<inscription>{_B}{_CONTEXT}{_B}{_PERIOD}{_B}</inscription>{_B}"
 _LEGAL_DATA: Final = (
-    rf"(<legalData>{_B}"
-    rf"(?:<name>{_B}<lastName>({TEXT_CHARACTER}{{1,{NAME_CHARS_MAX}}}+)</lastName>{_B}"
-    rf"((?:<givenName>{TEXT_CHARACTER}{{1,{NAME_CHARS_MAX}}}+</givenName>{_B}){{0,{GIVEN_NAMES_MAX}}}+)</name>{_B})?+"
-    rf"(?:<birth>{_B}<birthDate>({INCOMPLETE_DAY})</birthDate>{_B}</birth>{_B})?+"
-    rf"(?:<gender>{_B}<genderCode>([012])</genderCode>{_B}</gender>{_B})?+"
-    rf"</legalData>{_B})?+"
+    rf"(?>(<legalData>{_B}"
+    rf"(?>(?:<name>{_B}<lastName>({TEXT_CHARACTER}{{1,{NAME_CHARS_MAX}}}+)</lastName>{_B}"
+    rf"((?>(?:<givenName>{TEXT_CHARACTER}{{1,{NAME_CHARS_MAX}}}+</givenName>{_B}){{0,{GIVEN_NAMES_MAX}}}))</name>{_B})?)"
+    rf"(?>(?:<birth>{_B}<birthDate>({INCOMPLETE_DAY})</birthDate>{_B}</birth>{_B})?)"
+    rf"(?>(?:<gender>{_B}<genderCode>([012])</genderCode>{_B}</gender>{_B})?)"
+    rf"</legalData>{_B})?)"
 )
 _PLAIN: Final = re.compile(
-    rf"{_B}<request>{_B}(?:<ticket>({TEXT_CHARACTER}{{0,{TICKET_LENGTH_MAX}}}+)</ticket>{_B})?+<declaration>{_B}<"
+    rf"{_B}<request>{_B}(?>(?:<ticket>({TEXT_CHARACTER}{{0,{TICKET_LENGTH_MAX}}}+)</ticket>{_B})?)<declaration>{_B}<"
     rf"(?:insert>{_B}{_INSCRIPTION}{_LEGAL_DATA}()</insert>"
     rf"|update>{_B}{_INSCRIPTION}<newPeriod>{_B}{_BEGIN}{_B}{_END}</newPeriod>{_B}()</update>"
     rf"|delete>{_B}{_SSIN}{_B}{_CONTEXT}{_B}"
-    rf"(<period>{_B}(?:{_BEGIN}{_B})?+{_END}</period>{_B})?+()</delete>"
-    rf"|consult>{_B}{_SSIN}{_B}((?:<inscriptionContext>[^<]++</inscriptionContext>{_B}){{0,25}}+)"
-    rf"(?:{_PERIOD}{_B})?+()</consult>"
+    rf"(?>(<period>{_B}(?>(?:{_BEGIN}{_B})?){_END}</period>{_B})?)()</delete>"
+    rf"|consult>{_B}{_SSIN}{_B}((?>(?:<inscriptionContext>[^<]++</inscriptionContext>{_B}){{0,25}}))"
+    rf"(?>(?:{_PERIOD}{_B})?)()</consult>"
     rf"){_B}</declaration>{_B}</request>"
 )
 _INSERT, _UPDATE, _DELETE = 11, 18, 24

@@ -489,8 +489,8 @@ class _Lines:
 
 
 # Possessive: a line of marks alone takes neither memory nor a second try.
-_QUOTED: Final = r'"(?:[^"]++|"")*+"'
-_CSV: Final = re.compile(f'(?:{_QUOTED}|[^",]*+)(?:,(?:{_QUOTED}|[^",]*+))*+')
+_QUOTED: Final = r'"(?>(?:[^"]++|"")*)"'
+_CSV: Final = re.compile(f'(?:{_QUOTED}|[^",]*+)(?>(?:,(?:{_QUOTED}|[^",]*+))*)')
 _CSV_FIELD: Final = re.compile(f'(?:^|(?<=,))(?:{_QUOTED}|[^",]*+)(?=,|$)')
 
 
