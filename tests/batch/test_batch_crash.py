@@ -262,6 +262,9 @@ def check_everything(conninfo: str, line_count: int) -> None:
             json.loads(str(content))["ticket_cbss"] for (content,) in rows("SELECT content FROM audit_journal")
         )
         assert records == Counter(dict.fromkeys(tickets, 1))
-        assert rows("SELECT count(*) FROM audit_person") == [(line_count,)]
+        assert rows(
+            "SELECT count(*) FROM (SELECT DISTINCT unnest(person_hashes) FROM audit_chunk) AS known (hash)"
+            " CROSS JOIN audit_records_found_by(ARRAY[hash], NULL, NULL)"
+        ) == [(line_count,)]
         assert rows("SELECT count(*) FROM answered_declaration") == [(line_count,)]
         assert rows("SELECT coalesce(sum(calls), 0) FROM volume_count") == [(line_count,)]

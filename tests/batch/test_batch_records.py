@@ -111,14 +111,23 @@ def connection(make_database: Callable[[str], str]) -> Iterator[Connection]:
         yield connection
 
 
-def written_and_read(connection: Connection, chunk: AuditChunk) -> list[tuple[UUID, datetime, str]]:
-    """The records that the database gives back for this chunk, each with its ticket and time."""
+def written_and_read(
+    connection: Connection, chunk: AuditChunk
+) -> tuple[list[tuple[UUID, datetime, str]], set[tuple[bytes, UUID]]]:
+    """The records that the database gives back for this chunk, each with its ticket and time; and for each of its
+    persons' hashes the tickets that it finds.
+    """
     with connection.transaction(force_rollback=True):
         with connection.cursor() as cursor, cursor.copy(QUERIES["copy_audit_chunk"]) as copy:
             copy.write(whole([chunk.row()]))
-        return connection.execute(
+        records = connection.execute(
             "SELECT ticket_cbss, received_at, content FROM audit_journal ORDER BY record_number, place"
         ).fetchall()
+        found = connection.execute(
+            "SELECT hash, ticket_cbss FROM audit_chunk CROSS JOIN unnest(person_hashes) AS hash"
+            " CROSS JOIN audit_records_found_by(ARRAY[hash], NULL, NULL)"
+        ).fetchall()
+        return records, set(found)
 
 
 def opened(record: AuditRecord, ticket: UUID) -> list[str | None]:
@@ -151,8 +160,8 @@ def test_rule_50_lines_leave_the_records_that_calls_do(
     ]
     for line in calls:
         recording.add(line)
-    found_by, counted = [], Counter[CountedCall]()
-    read = written_and_read(connection, recording.chunk)
+    found_by, counted = set[tuple[bytes, UUID]](), Counter[CountedCall]()
+    read, found = written_and_read(connection, recording.chunk)
     for line, (ticket, received_at, content) in zip(calls, read, strict=True):
         online = record_of(
             Call(
@@ -172,7 +181,7 @@ def test_rule_50_lines_leave_the_records_that_calls_do(
         assert content.encode() == canonical(sealed_as(online, made))
         assert opened(made, line.ticket_cbss) == opened(online, line.ticket_cbss)
         assert (ticket, received_at) == (line.ticket_cbss, RECEIVED)
-        found_by.extend((found, ticket.bytes) for found in person_hashes(online))
+        found_by.update((person_hash, ticket) for person_hash in person_hashes(online))
         counted.update([call for call in [counted_call(online)] if call is not None])
-    assert recording.chunk.found_by == found_by
+    assert found == found_by
     assert recording.chunk.counts() == counted

@@ -315,7 +315,12 @@ class Works:
                 "SELECT hour, permission, application_urn, customer, legal_context, operation, calls, refused"
                 " FROM volume_count ORDER BY 2, 4, 6"
             ),
-            "found": self.rows("SELECT person_hash, count(*) FROM audit_person GROUP BY 1 ORDER BY 1"),
+            "found": self.rows(
+                "SELECT hash, count(*)"
+                " FROM (SELECT person_hash FROM audit_person UNION SELECT unnest(person_hashes) FROM audit_chunk)"
+                " AS known (hash)"
+                " CROSS JOIN audit_records_found_by(ARRAY[hash], NULL, NULL) GROUP BY 1 ORDER BY 1"
+            ),
             "records": sorted(json.dumps(record, sort_keys=True) for record in records),
         }
 

@@ -72,10 +72,6 @@ def write_chunk(
                 response_digest=bytes([place % 256]) * 32,
             )
         )
-    for query, rows in (
-        ("copy_audit_chunk", [recording.chunk.row()]),
-        ("copy_audit_persons", recording.chunk.person_rows()),
-    ):
-        with connection.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
-            copy.write(whole(rows))
+    with connection.cursor() as cursor, cursor.copy(QUERIES["copy_audit_chunk"]) as copy:
+        copy.write(whole([recording.chunk.row()]))
     return tickets

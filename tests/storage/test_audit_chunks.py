@@ -102,6 +102,8 @@ def test_sec_72_chunks_that_were_left_alone_are_what_they_were(connection: Conne
         ("response_digests[2] = sha256('other')", {K.CHANGED_RECORD}),
         ("evidence_digests = ARRAY[NULL, sha256('other'), NULL]", {K.CHANGED_RECORD}),
         ("other_persons[2] = '[]'", {K.CHANGED_RECORD, K.WRONG_INDEX}),
+        ("person_hashes = person_hashes[1:2]", {K.WRONG_INDEX}),
+        ("person_hashes = person_hashes || '\\x01'::bytea", {K.WRONG_INDEX}),
         ("persons[2] = persons[1]", {K.CHANGED_RECORD, K.UNREADABLE_RECORD}),
         ("form_numbers[2] = 1", {K.CHANGED_RECORD, K.UNREADABLE_RECORD}),
         ("form_numbers[2] = 99", {K.MISSING_RECORD, K.WRONG_INDEX}),
@@ -110,9 +112,11 @@ def test_sec_72_chunks_that_were_left_alone_are_what_they_were(connection: Conne
 def test_tv_117_a_value_changed_inside_a_chunk_is_found(
     connection: Connection, change: str, kinds: set[FindingKind]
 ) -> None:
-    """Another value of one record in a chunk, or none: that record is named, and no neighbour (SEC-72, TV-117)."""
+    """Another value of one record in a chunk, or none: that record is named, and no neighbour; what persons are found
+    by is the chunk's, which is named by its first ticket (SEC-72, TV-117).
+    """
     connection.execute(f"UPDATE audit_chunk SET {change} WHERE received_at = %s", (LATER,))  # type: ignore[arg-type]
-    place, record = "link 6", f"record {tickets(connection, LATER)[1]}"
+    place, record = "link 6", f"record {tickets(connection, LATER)[0]}"
     assert set(found(connection)) == {(kind, record if kind is K.WRONG_INDEX else place) for kind in kinds}
 
 
@@ -187,9 +191,10 @@ def test_rule_50_a_chunk_whose_records_would_not_be_found_is_refused(
     """The database takes no chunk whose arrays do not match, or whose tickets are of several times (rule 50)."""
     with pytest.raises(psycopg.errors.CheckViolation, match=f"audit_chunk_{constraint}_check"):
         journal.execute(
-            "INSERT INTO audit_chunk (received_at, first_ticket, record_count, forms, tickets, form_numbers,"
-            " customer_tickets, persons, response_digests)"
-            " VALUES (%(at)s, %(first)s, %(count)s, '{x}', %(tickets)s, array_fill(1::smallint, ARRAY[%(count)s]),"
+            "INSERT INTO audit_chunk (received_at, first_ticket, record_count, person_hashes, forms, tickets,"
+            " form_numbers, customer_tickets, persons, response_digests)"
+            " VALUES (%(at)s, %(first)s, %(count)s, '{}', '{x}', %(tickets)s,"
+            " array_fill(1::smallint, ARRAY[%(count)s]),"
             " array_fill('1'::text, ARRAY[%(count)s]), array_fill(''::bytea, ARRAY[%(count)s]),"
             " array_fill(''::bytea, ARRAY[%(count)s]))",
             {"at": LATER, "first": first_ticket, "count": count, "tickets": tickets},
@@ -299,7 +304,7 @@ def test_rule_50_what_is_looked_up_is_found_by_index(connection: Connection, nam
     """However large the journal is, no look-up reads records, chunks or persons from end to end: where an index can be
     used one is, and by a condition (rule 50).
     """
-    connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+    connection.execute("SET LOCAL enable_seqscan = off")
     plan = [line for (line,) in connection.execute("EXPLAIN " + QUERIES[name], LOOK_UPS[name])]  # type: ignore[arg-type]
     read = [
         (line, condition)
@@ -308,8 +313,7 @@ def test_rule_50_what_is_looked_up_is_found_by_index(connection: Connection, nam
     ]
     assert read != []
     for line, condition in read:
-        assert "Index" in line
-        assert "Index Cond:" in condition
+        assert ("Index" in line and "Index Cond:" in condition) or "Bitmap Heap Scan" in line
 
 
 # -- months ------------------------------------------------------------------------------------------------------------
@@ -327,7 +331,7 @@ def month(fresh_database: str) -> Iterator[Connection]:
 def counts(connection: Connection) -> list[int]:
     return [
         int((connection.execute(f"SELECT count(*) FROM {name}").fetchone() or [0])[0])  # type: ignore[arg-type]
-        for name in ("audit_chunk_2026_03", "audit_chunk_default", "audit_chunk", "audit_person")
+        for name in ("audit_chunk_2026_03", "audit_chunk_default", "audit_chunk")
     ]
 
 
@@ -342,7 +346,7 @@ MARCH = ArchivedMonth(
 
 def test_sec_75_a_month_of_chunks_leaves_the_database(month: Connection) -> None:
     """A month's chunks leave, with its own partition, when all their records are in a file, not before (SEC-75)."""
-    assert counts(month) == [1, 0, 1, 4]
+    assert counts(month) == [1, 0, 1]
     before = datetime(2026, 4, 1, tzinfo=UTC)
     assert [due.last_sequence_number for due in due_months(month, before=before)] == [None]
     with pytest.raises(psycopg.errors.RaiseException, match="not all records"):

@@ -22,7 +22,6 @@ UTILITIES = {
     "copy_answered_declarations",
     "copy_audit_chunk",
     "copy_audit_evidence",
-    "copy_audit_persons",
     "copy_chunks",
     "copy_history",
     "copy_inscriptions",

@@ -125,10 +125,10 @@ class ChunkRecords:
         if is_about_one:
             assert request is not None
             hashed, sealed = self._keys.seal_number(request.ssin, ticket, nonce=next(self._nonces))
-            self.chunk.found_by.append((hashed, ticket.bytes))
+            self.chunk.person_hashes.add(hashed)
             return hashed + sealed, None
         persons = tuple(persons_of(request, line.ending, ticket, self._keys))
-        self.chunk.found_by.extend((bytes.fromhex(person.hash), ticket.bytes) for person in persons)
+        self.chunk.person_hashes.update(bytes.fromhex(person.hash) for person in persons)
         return None, canonical_persons(persons).decode()
 
     def _add_form(self, line: LineCall, *, is_about_one: bool) -> int:

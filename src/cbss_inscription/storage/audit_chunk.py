@@ -45,6 +45,8 @@ class AuditChunk:
     """
 
     received_at: datetime
+    person_hashes: set[bytes] = field(default_factory=set, repr=False)
+    """Of all persons whom a record is about: what the chunk is found by."""
     forms: list[str] = field(default_factory=list, repr=False)
     tickets: list[bytes] = field(default_factory=list)
     form_numbers: list[int] = field(default_factory=list)
@@ -57,8 +59,6 @@ class AuditChunk:
     """Canonical texts."""
     response_digests: list[bytes] = field(default_factory=list)
     evidence_digests: list[bytes | None] = field(default_factory=list)
-    found_by: list[tuple[bytes, bytes]] = field(default_factory=list, repr=False)
-    """Hashes of persons, each with the ticket of a record about them."""
     evidence: list[tuple[bytes, SealedRequest]] = field(default_factory=list, repr=False)
     """Requests that are kept, by their ticket."""
     counted: list[CountedCall | None] = field(default_factory=list)
@@ -77,10 +77,11 @@ class AuditChunk:
         """The row for `copy_audit_chunk`."""
         return b"".join(
             (
-                row_of(11),
+                row_of(12),
                 of_moment(self.received_at),
                 of_bytes(self.tickets[0]),
                 of_integer(len(self.tickets)),
+                of_byte_strings(sorted(self.person_hashes)),
                 of_texts(self.forms),
                 of_uuids(self.tickets),
                 of_small_numbers(self.form_numbers),
@@ -91,11 +92,6 @@ class AuditChunk:
                 of_byte_strings(self.evidence_digests) if any(self.evidence_digests) else NULL,
             )
         )
-
-    def person_rows(self) -> list[bytes]:
-        """The rows for `copy_audit_persons`."""
-        begin, received_at = row_of(3), of_moment(self.received_at)
-        return [b"".join((begin, of_bytes(person), received_at, of_bytes(ticket))) for person, ticket in self.found_by]
 
     def evidence_rows(self) -> list[bytes]:
         """The rows for `copy_audit_evidence`."""

@@ -172,7 +172,6 @@ async def _write_records(connection: Connection, done: WorkDone) -> None:
     if not records.tickets:
         return
     await _copy(connection, QUERIES["copy_audit_chunk"], [records.row()])
-    await _copy(connection, QUERIES["copy_audit_persons"], records.person_rows())
     if records.evidence:
         await _copy(connection, QUERIES["copy_audit_evidence"], records.evidence_rows())
     counts = counts_of(records.counts())

@@ -144,26 +144,22 @@ def _verify_index(connection: Connection, verifier: JournalVerifier) -> None:
         cursor.itersize = READ_AT_ONCE
         cursor.execute(QUERIES["indexed_records"])
         for _, rows in groupby(cursor, key=itemgetter(0)):
-            records: list[tuple[UUID, str]] = []
+            about: dict[UUID, set[bytes]] = {}
             found_by: dict[UUID, set[bytes]] = {}
-            for _, ticket, content, person_hash in rows:
+            unreadable: set[UUID] = set()
+            for _, found_at, content, hashes in rows:
                 if content is None:
-                    found_by.setdefault(ticket, set()).add(person_hash)
+                    found_by.setdefault(found_at, set()).update(hashes)
+                    continue
+                try:
+                    record = read_record(content.encode("utf-8"))
+                except ValueError:
+                    unreadable.add(found_at)  # the chain told of it
                 else:
-                    records.append((ticket, content))
-            for ticket, content in records:
-                _verify_found(ticket, content, found_by.pop(ticket, set()), verifier)
-            for ticket in found_by:
-                verifier.find(FindingKind.WRONG_INDEX, f"record {ticket}")
-
-
-def _verify_found(ticket: UUID, content: str, found_by: set[bytes], verifier: JournalVerifier) -> None:
-    try:
-        record = read_record(content.encode("utf-8"))
-    except ValueError:
-        return  # the chain told of it
-    if set(person_hashes(record)) != found_by:
-        verifier.find(FindingKind.WRONG_INDEX, f"record {ticket}")
+                    about.setdefault(found_at, set()).update(person_hashes(record))
+            for found_at in (about.keys() | found_by.keys()) - unreadable:
+                if about.get(found_at) != found_by.get(found_at, set()):
+                    verifier.find(FindingKind.WRONG_INDEX, f"record {found_at}")
 
 
 # -- export ------------------------------------------------------------------------------------------------------------

@@ -1045,13 +1045,16 @@ FROM (
 LIMIT %(row_count_max)s::integer;
 
 -- name: indexed_records
--- Every record, and apart from it every person's hash with the ticket that it finds, in the order of their time: each kind is
--- read in it by index, or sorted where it is small, for the texts of a whole journal should not be.
-(SELECT received_at, ticket_cbss, content, NULL::bytea AS person_hash FROM audit_record ORDER BY received_at)
+-- Every record under what it is found at, its own ticket or the first one of its chunk; and apart from it the hashes that find
+-- something there. In the order of their time: each kind is read in it by index, or sorted where it is small, for the texts of a
+-- whole journal should not be.
+(SELECT received_at, ticket_cbss AS found_at, content, NULL::bytea[] AS hashes FROM audit_record ORDER BY received_at)
 UNION ALL
-(SELECT received_at, ticket_cbss, content, NULL FROM audit_chunk_record ORDER BY received_at)
+(SELECT received_at, first_ticket, content, NULL FROM audit_chunk_record ORDER BY received_at)
 UNION ALL
-(SELECT received_at, ticket_cbss, NULL, person_hash FROM audit_person ORDER BY received_at)
+(SELECT received_at, ticket_cbss, NULL, ARRAY[person_hash] FROM audit_person ORDER BY received_at)
+UNION ALL
+(SELECT received_at, first_ticket, NULL, person_hashes FROM audit_chunk ORDER BY received_at)
 ORDER BY received_at;
 
 -- name: range_of_export
@@ -1088,12 +1091,9 @@ SELECT record.content
 FROM (
     SELECT received_at, ticket_cbss, content
     FROM (
-        SELECT DISTINCT received_at, ticket_cbss
-        FROM audit_person
-        WHERE person_hash = ANY (%(hashes)s::bytea[])
-          AND (%(ticket_cbss)s::uuid IS NULL OR ticket_cbss = %(ticket_cbss)s::uuid)
-          AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
-          AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s::timestamptz)
+        SELECT received_at, ticket_cbss
+        FROM audit_records_found_by(%(hashes)s::bytea[], %(since)s::timestamptz, %(until)s::timestamptz)
+        WHERE %(ticket_cbss)s::uuid IS NULL OR ticket_cbss = %(ticket_cbss)s::uuid
     ) AS found
     CROSS JOIN LATERAL audit_record_at(received_at, ticket_cbss)
     UNION ALL
@@ -1193,9 +1193,7 @@ ORDER BY hold_number;
 -- One row, when a record of this time is about one of these, or about anybody when none are named.
 SELECT true
 WHERE EXISTS (
-        SELECT FROM audit_person
-        WHERE person_hash = ANY (%(hashes)s::bytea[])
-          AND received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
+        SELECT FROM audit_records_found_by(%(hashes)s::bytea[], %(since)s::timestamptz, %(until)s::timestamptz)
       )
    OR %(hashes)s::bytea[] IS NULL AND EXISTS (
         SELECT FROM audit_ticket
@@ -1229,11 +1227,8 @@ LIMIT %(row_count_max)s::integer;
 -- The newest records that are found by one of the hashes, each once, newest first.
 SELECT record.content
 FROM (
-    SELECT DISTINCT received_at, ticket_cbss
-    FROM audit_person
-    WHERE person_hash = ANY (%(hashes)s::bytea[])
-      AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
-      AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s::timestamptz)
+    SELECT received_at, ticket_cbss
+    FROM audit_records_found_by(%(hashes)s::bytea[], %(since)s::timestamptz, %(until)s::timestamptz)
     ORDER BY received_at DESC, ticket_cbss
     LIMIT %(row_count_max)s::integer
 ) AS found
@@ -1597,13 +1592,9 @@ COPY answered_declaration (customer, ticket, content, answer, answered_at) FROM 
 
 -- name: copy_audit_chunk
 -- The records of a chunk as a row of COPY, numbered as it comes.
-COPY audit_chunk (received_at, first_ticket, record_count, forms, tickets, form_numbers, customer_tickets, persons,
-                  other_persons, response_digests, evidence_digests)
+COPY audit_chunk (received_at, first_ticket, record_count, person_hashes, forms, tickets, form_numbers, customer_tickets,
+                  persons, other_persons, response_digests, evidence_digests)
 FROM STDIN WITH (FORMAT binary);
-
--- name: copy_audit_persons
--- Which records persons are found in, as rows of COPY.
-COPY audit_person (person_hash, received_at, ticket_cbss) FROM STDIN WITH (FORMAT binary);
 
 -- name: copy_audit_evidence
 -- Requests that are kept, as rows of COPY.

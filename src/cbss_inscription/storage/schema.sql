@@ -234,6 +234,7 @@ CREATE TABLE audit_chunk (
     first_ticket     uuid        NOT NULL,
     record_number    bigint      NOT NULL DEFAULT nextval('audit_record_number'),
     record_count     integer     NOT NULL CHECK (record_count >= 1),
+    person_hashes    bytea[]     NOT NULL,
     forms            text[]      NOT NULL,
     tickets          uuid[]      NOT NULL,
     form_numbers     smallint[]  NOT NULL,
@@ -255,6 +256,7 @@ CREATE TABLE audit_chunk (
     )
 ) PARTITION BY RANGE (received_at);
 ALTER TABLE audit_chunk
+    ALTER COLUMN person_hashes SET STORAGE EXTERNAL,
     ALTER COLUMN forms SET STORAGE EXTERNAL,
     ALTER COLUMN tickets SET STORAGE EXTERNAL,
     ALTER COLUMN form_numbers SET STORAGE EXTERNAL,
@@ -264,6 +266,7 @@ ALTER TABLE audit_chunk
     ALTER COLUMN response_digests SET STORAGE EXTERNAL,
     ALTER COLUMN evidence_digests SET STORAGE EXTERNAL;
 CREATE INDEX audit_chunk_first_ticket ON audit_chunk (first_ticket);
+CREATE INDEX audit_chunk_person_hashes ON audit_chunk USING gin (person_hashes);
 CREATE INDEX audit_chunk_record_number ON audit_chunk (record_number);
 
 -- Which records a person is in: by the keyed hash of the number, never the number itself (SEC-75).
@@ -349,6 +352,27 @@ CREATE FUNCTION audit_records_under(ticket_cbss uuid) RETURNS TABLE (received_at
         SELECT record.received_at, record.content
         FROM audit_chunk_record AS record
         WHERE record.ticket_cbss = $1 AND record.first_ticket BETWEEN first_of_millisecond($1) AND $1;
+    END;
+
+-- Which records are found by one of these hashes, of this time where it is said. By index, both kinds.
+CREATE FUNCTION audit_records_found_by(hashes bytea[], since timestamptz, until timestamptz)
+    RETURNS TABLE (received_at timestamptz, ticket_cbss uuid)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        SELECT person.received_at, person.ticket_cbss
+        FROM audit_person AS person
+        WHERE person.person_hash = ANY ($1)
+          AND ($2 IS NULL OR person.received_at >= $2) AND ($3 IS NULL OR person.received_at < $3)
+      UNION
+        SELECT chunk.received_at, record.ticket_cbss
+        FROM audit_chunk AS chunk
+        CROSS JOIN LATERAL unnest(chunk.tickets, chunk.persons, chunk.other_persons) AS record (ticket_cbss, person, other_persons)
+        WHERE chunk.person_hashes && $1
+          AND ($2 IS NULL OR chunk.received_at >= $2) AND ($3 IS NULL OR chunk.received_at < $3)
+          AND (substr(record.person, 1, 16) = ANY ($1) OR EXISTS (
+                  SELECT FROM jsonb_array_elements(record.other_persons::jsonb) AS other
+                  WHERE decode(other ->> 'hash', 'hex') = ANY ($1)
+              ));
     END;
 
 -- The chain over the audit journal (SEC-72): made in the background, a second after the records, by one process at a time.
