@@ -11,6 +11,7 @@ processor's time that httpx does, and cannot be had for blocking calls.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
@@ -167,7 +168,7 @@ class AsyncTransport:
             raise _no_reply(url.authority, error, was_sent=body.taken_by is not None) from error
         finally:
             if body.taken_by is not None and (not is_whole or body.taken_by.is_closing()):
-                body.taken_by.abort()  # aiohttp's way would wait half a minute for the other side to end TLS
+                _end(body.taken_by)  # aiohttp's way would wait half a minute for the other side to end TLS
         if any(coding != "identity" for coding in response.headers.getall("Content-Encoding", ())):
             raise ReplyUnreadable("content-encoding")
         return read_answer(
@@ -201,6 +202,11 @@ class AsyncTransport:
             max_field_size=HEADER_BYTES_MAX,
             max_headers=HEADERS_MAX,
         )
+
+
+def _end(connection: asyncio.Transport) -> None:
+    with contextlib.suppress(AttributeError):  # of one whose TLS has ended, on Debian 12's Python 3.11.2
+        connection.abort()
 
 
 class _Body(aiohttp.BytesPayload):
