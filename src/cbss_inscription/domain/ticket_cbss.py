@@ -23,7 +23,7 @@ _UUID: Final = struct.Struct("!QQ").pack
 
 def new_tickets(count: int) -> list[UUID]:
     """So many tickets, in ascending order: after the time comes their place among these, then 62 bits of chance."""
-    high = (time.time_ns() // 1_000_000) << 16 | _VERSION
+    high = _time_and_version()
     chance = struct.unpack(f"!{count}Q", secrets.token_bytes(8 * count))
     return msgspec.convert(
         [
@@ -37,5 +37,10 @@ def new_tickets(count: int) -> list[UUID]:
 def new_ticket() -> UUID:
     """A ticket: after the time come 74 bits of chance."""
     random = secrets.randbits(_COUNTER_BITS + _CHANCE_BITS)
-    high = (time.time_ns() // 1_000_000) << 16 | _VERSION | random >> _CHANCE_BITS
+    high = _time_and_version() | random >> _CHANCE_BITS
     return UUID(int=high << 64 | _VARIANT | random & (1 << _CHANCE_BITS) - 1)
+
+
+def _time_and_version() -> int:
+    """The higher 64 bits of a ticket that is made now; the last twelve of them are to be filled."""
+    return (time.time_ns() // 1_000_000) << 16 | _VERSION

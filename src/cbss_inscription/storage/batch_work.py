@@ -36,6 +36,7 @@ from cbss_inscription.storage.queries import QUERIES
 
 WORDS_KEPT: Final = 1_024
 """Contexts and operations that are made a value of COPY once for many rows."""
+_of_word: Final = lru_cache(maxsize=WORDS_KEPT)(of_text)
 _AFTER_THE_CALENDAR: Final = "10000-01-01"
 
 StoredSet = tuple[Spans, tuple[datetime, ...]]
@@ -162,9 +163,6 @@ async def write(connection: Connection, done: WorkDone) -> None:
         ]
         await _copy(connection, QUERIES["copy_answered_declarations"], rows)
     await _write_records(connection, done)
-
-
-_of_word: Final = lru_cache(maxsize=WORDS_KEPT)(of_text)
 
 
 async def _write_records(connection: Connection, done: WorkDone) -> None:

@@ -366,7 +366,8 @@ CREATE FUNCTION audit_records_found_by(hashes bytea[], since timestamptz, until 
       UNION
         SELECT chunk.received_at, record.ticket_cbss
         FROM audit_chunk AS chunk
-        CROSS JOIN LATERAL unnest(chunk.tickets, chunk.persons, chunk.other_persons) AS record (ticket_cbss, person, other_persons)
+        CROSS JOIN LATERAL unnest(chunk.tickets, chunk.persons, chunk.other_persons)
+             AS record (ticket_cbss, person, other_persons)
         WHERE chunk.person_hashes && $1
           AND ($2 IS NULL OR chunk.received_at >= $2) AND ($3 IS NULL OR chunk.received_at < $3)
           AND (substr(record.person, 1, 16) = ANY ($1) OR EXISTS (
@@ -412,8 +413,8 @@ CREATE TABLE audit_gap (
 );
 
 -- How many records were chained now: at most `record_count_max`, unless the first chunk alone has more, in the order of their
--- numbers and of their places in a chunk, and those that came late; none while another process chains. A missing number is looked for again for as long as `gap_seconds_max`. The hashes are those of
--- governance/journal.py and governance/chain.py.
+-- numbers and of their places in a chunk, and those that came late; none while another process chains. A missing number is
+-- looked for again for as long as `gap_seconds_max`. The hashes are those of governance/journal.py and governance/chain.py.
 CREATE FUNCTION link_audit_records(record_count_max integer, gap_seconds_max integer) RETURNS integer
     LANGUAGE plpgsql
     SET jit = off  -- the planner expects far more records than chunks have: it would compile for nothing

@@ -154,7 +154,8 @@ CREATE FUNCTION audit_records_found_by(hashes bytea[], since timestamptz, until 
       UNION
         SELECT chunk.received_at, record.ticket_cbss
         FROM audit_chunk AS chunk
-        CROSS JOIN LATERAL unnest(chunk.tickets, chunk.persons, chunk.other_persons) AS record (ticket_cbss, person, other_persons)
+        CROSS JOIN LATERAL unnest(chunk.tickets, chunk.persons, chunk.other_persons)
+             AS record (ticket_cbss, person, other_persons)
         WHERE chunk.person_hashes && $1
           AND ($2 IS NULL OR chunk.received_at >= $2) AND ($3 IS NULL OR chunk.received_at < $3)
           AND (substr(record.person, 1, 16) = ANY ($1) OR EXISTS (
