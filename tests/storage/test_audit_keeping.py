@@ -23,7 +23,7 @@ from cbss_inscription.governance.journal import AuditKeys, AuditRecord, new_audi
 from cbss_inscription.governance.timestamps import TimestampTrust
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.sandbox.timestamping import TimeStampAuthority, TimeStampServer
-from cbss_inscription.storage.chain import backlog_seconds, link_records, seal_links
+from cbss_inscription.storage.chain import LINKED_RECORDS_MAX, backlog_seconds, link_records, seal_links
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.journal import StoredJournal
 from tests.chaos.cutting import Cable
@@ -230,6 +230,16 @@ def test_sec_72_two_keepers_seal_once(fresh_database: str, connection: Connectio
         assert seals(connection) == []
         assert seal_links(other, lambda _: None, now=datetime.now(UTC)) is not None
     assert len(seals(connection)) == 1
+
+
+def test_sec_72_one_look_chains_all_that_came(connection: Connection, make_keeper: MakeKeeper) -> None:
+    """Chunks that no transaction takes together are all chained by one look, and not one in each second (SEC-72)."""
+    keys = read_audit_keys(new_audit_keys("one"), origin="tests")
+    size = LINKED_RECORDS_MAX // 2 + 1
+    for _ in range(2):
+        write_chunk(connection, keys, [str(SSIN)] * size, at=datetime.now(UTC))
+    make_keeper().look()
+    assert connection.execute("SELECT count(*) FROM audit_link").fetchone() == (2 * size,)
 
 
 def test_sec_75_the_journal_has_room_for_the_months_to_come(connection: Connection, make_keeper: MakeKeeper) -> None:

@@ -23,7 +23,6 @@ from cbss_inscription.governance.journal import AuditRecord, UnrecordedChange, r
 from cbss_inscription.governance.timestamps import TimestampTrust
 from cbss_inscription.storage.chain import (
     GAP_SECONDS_MAX,
-    LINKED_RECORDS_MAX,
     SEALED_LINKS_MAX,
     Sealed,
     backlog_seconds,
@@ -170,7 +169,8 @@ class JournalKeeper:
         make_months(connection, self._clock().date())
 
     def _link(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-        while link_records(connection) >= LINKED_RECORDS_MAX and not self._stopping.is_set():
+        # Whether one took all it may says nothing: chunks are taken whole, and the next one may have been too many.
+        while link_records(connection) and not self._stopping.is_set():
             pass
 
     def _seal(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
