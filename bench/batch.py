@@ -2,6 +2,7 @@
 """How fast batches become answers, from one XML file to the other, with how much memory, and what the limit was.
 
     .venv/bin/python bench/batch.py [--lines 10000 --lines 1000000] [--workers 1 --workers 2 --workers 4] [--namespaces]
+        [--kept] [--server shared_buffers=4GB]
 
 Runs the bundled PostgreSQL in a temporary directory, with a population of which a part has inscriptions, and workers as
 processes of their own, as the façade starts them; with `--namespaces` each in a network namespace, which reaches the
@@ -9,7 +10,8 @@ database over a pair of virtual interfaces, as from a host of its own (root only
 the workers work, are processes of their own, too, so that the memory of each is told. Of the lines 38 % insert, 22 %
 update, 10 % delete and 30 % consult; 10 % give legal data, and 2 % are wrong: unknown numbers, wrong check digits,
 contexts that are not granted, legal data of somebody else. CPU is read from /proc: of the workers, and of the
-database's processes.
+database's processes. With `--kept` the journal is chained and sealed meanwhile, as a service does, which the database's
+share then includes; without, that is left for later. `--server` sets the database otherwise than the bundled one is.
 
 Absolute targets are for the design's machine: what is measured is told raw and as that machine would have it, by the
 `slowness` of this one before and after each run (`slowness.py`). Ends with 1 when two workers answer fewer lines a
@@ -29,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -37,7 +39,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 from uuid import UUID, uuid4
 
@@ -46,6 +48,9 @@ from slowness import Machine
 
 from cbss_inscription.app.background import NICENESS, collect_seldom
 from cbss_inscription.app.batches import FOLLOW_SECONDS
+from cbss_inscription.app.keeping import JournalKeeper
+from cbss_inscription.app.settings import read_settings
+from cbss_inscription.app.telemetry import SupervisorLog
 from cbss_inscription.batch.answers import answers_as_they_come
 from cbss_inscription.batch.intake import BatchIntake
 from cbss_inscription.batch.limits import BatchLimits
@@ -385,6 +390,38 @@ def write_answers(conninfo: str, batch_id: UUID, path: Path) -> int:
     return asyncio.run(write())
 
 
+IS_OPEN = "SELECT true FROM batch WHERE batch_id = %(batch_id)s AND finished_at IS NULL"
+UNCHAINED = """
+SELECT coalesce(sum(record_count), 0)::integer FROM audit_chunk
+WHERE record_number > (SELECT record_number FROM audit_chain)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """How far the journal was chained and sealed behind a batch."""
+
+    late: int
+    """Records that were not chained yet when the last line was done."""
+    seconds: float
+    """From then on until they were, and sealed."""
+
+
+def keep(conninfo: str, settings: Path, batch_id: UUID) -> Kept:
+    """What became of the journal while a batch was worked on; returns when all of it is chained and sealed."""
+    with Path(os.devnull).open("wb") as unread, psycopg.connect(conninfo, autocommit=True) as connection:
+        keeper = JournalKeeper(read_settings(settings), log=SupervisorLog(unread))
+        keeper.start()
+        while connection.execute(IS_OPEN, {"batch_id": batch_id}).fetchone() is not None:
+            time.sleep(0.1)
+        began, (late,) = time.perf_counter(), connection.execute(UNCHAINED).fetchone() or (0,)
+        while connection.execute(UNCHAINED).fetchone() != (0,):
+            time.sleep(0.1)
+        keeper.finish()
+        keeper.stop()
+        return Kept(late=late, seconds=time.perf_counter() - began)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """What one batch took."""
@@ -402,6 +439,8 @@ class Figures:
     slowness: float
     idle: float
     """Seconds of all cores together, while the workers worked, in which nobody used them."""
+    keeping: tuple[Kept, Cost] | None
+    """Where the journal was kept meanwhile."""
 
     @property
     def seconds(self) -> float:
@@ -435,7 +474,16 @@ class Figures:
             f"{self.lines / self.seconds:.0f}/s in all, {self.rate:.0f}/s at work, scaled {self.scaled_rate:.0f}/s; "
             f"CPU µs a line (scaled by {self.slowness:.2f}): {micros}; "
             f"MiB: intake {self.intake.memory_mib:.0f}, a worker {self.work.memory_mib:.0f}, "
-            f"answers {self.answers.memory_mib:.0f}; limit: {self.limit()}"
+            f"answers {self.answers.memory_mib:.0f}; limit: {self.limit()}{self._kept()}"
+        )
+
+    def _kept(self) -> str:
+        if self.keeping is None:
+            return ""
+        kept, cost = self.keeping
+        return (
+            f"; journal kept meanwhile by {cost.cpu * 1e6 / self.lines:.1f} µs a line in {cost.memory_mib:.0f} MiB, "
+            f"{kept.late} records chained after the last line was done, in {kept.seconds:.1f} s"
         )
 
     def row(self) -> str:
@@ -467,7 +515,14 @@ class Bench:
     """A database with a population, and the workers that are tried on it."""
 
     def __init__(
-        self, directory: Path, server: EmbeddedServer, *, persons: int, chunk_lines: int, hosts: Hosts | None = None
+        self,
+        directory: Path,
+        server: EmbeddedServer,
+        *,
+        persons: int,
+        chunk_lines: int,
+        hosts: Hosts | None = None,
+        is_kept: bool = False,
     ) -> None:
         assert server.process_id is not None
         self._conninfo = server.connection_string
@@ -476,6 +531,7 @@ class Bench:
         self._chunk_lines = chunk_lines
         self._directory = directory
         self._hosts = hosts
+        self._is_kept = is_kept
         self._machine = Machine()
         self._settings = [
             self._write_settings(number) for number in range(1 if hosts is None else len(hosts.addresses))
@@ -507,11 +563,17 @@ class Bench:
             batch_id, intake = taken.result()
         asked.unlink()
         server_cpu, idle, began = self._server_cpu(), idle_seconds(), time.perf_counter()
-        with measured(write_answers, self._conninfo, batch_id, answered) as written:
+        with measured(write_answers, self._conninfo, batch_id, answered) as written, ExitStack() as beside:
+            kept = (
+                beside.enter_context(measured(keep, self._conninfo, self._settings[0], batch_id))
+                if self._is_kept
+                else None
+            )
             work = self._work(workers)
             server_cpu, idle = self._server_cpu() - server_cpu, idle_seconds() - idle
             counted, writing = written.result()
-        writing = replace(writing, seconds=time.perf_counter() - began)
+            writing = replace(writing, seconds=time.perf_counter() - began)
+            keeping = None if kept is None else kept.result()
         answered.unlink()
         if counted != lines:
             raise SystemExit(f"{counted} answers to {lines} lines")
@@ -524,6 +586,7 @@ class Bench:
             answers=writing,
             server_cpu=server_cpu,
             idle=idle,
+            keeping=keeping,
             slowness=(slowness + self._machine.slowness()) / 2,
         )
 
@@ -645,11 +708,13 @@ TABLE = """
 
 
 @contextmanager
-def server_for(directory: Path, hosts: Hosts | None) -> Iterator[EmbeddedServer]:
+def server_for(
+    directory: Path, hosts: Hosts | None, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[EmbeddedServer]:
     """A server with the schema, which listens where the hosts reach it, and nowhere else."""
     directory.chmod(0o711)
-    settings = {} if hosts is None else {"listen_addresses": ",".join(hosts.addresses)}
-    with EmbeddedServer(directory, settings=settings) as server:
+    listening = {} if hosts is None else {"listen_addresses": ",".join(hosts.addresses)}
+    with EmbeddedServer(directory, settings={**settings, **listening}) as server:
         if hosts is not None:
             rules_of_access = server.data_directory / "pg_hba.conf"
             said = rules_of_access.read_text(encoding="utf-8")
@@ -669,14 +734,23 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=40.0, help="of calls, alone and beside a batch")
     parser.add_argument("--chunk-lines", type=int, default=1_000)
     parser.add_argument("--namespaces", action="store_true", help="each worker in a network namespace, as on a host")
+    parser.add_argument("--kept", action="store_true", help="the journal is chained and sealed meanwhile")
+    parser.add_argument("--server", action="append", default=[], metavar="NAME=VALUE", help="a setting of PostgreSQL")
     given = parser.parse_args()
     found: list[Figures] = []
     many = given.workers or (1, 2, 4)
     with ExitStack() as held:
         hosts = held.enter_context(Hosts(max(many))) if given.namespaces else None
         directory = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="cbss-bench-")))
-        server = held.enter_context(server_for(directory, hosts))
-        bench = Bench(directory, server, persons=given.persons, chunk_lines=given.chunk_lines, hosts=hosts)
+        server = held.enter_context(server_for(directory, hosts, dict(one.split("=", 1) for one in given.server)))
+        bench = Bench(
+            directory,
+            server,
+            persons=given.persons,
+            chunk_lines=given.chunk_lines,
+            hosts=hosts,
+            is_kept=given.kept,
+        )
         bench.prepare()
         for lines in given.lines or (10_000, 1_000_000):
             for workers in many:
