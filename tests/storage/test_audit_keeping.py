@@ -23,7 +23,13 @@ from cbss_inscription.governance.journal import AuditKeys, AuditRecord, new_audi
 from cbss_inscription.governance.timestamps import TimestampTrust
 from cbss_inscription.sandbox.pki import TestPki
 from cbss_inscription.sandbox.timestamping import TimeStampAuthority, TimeStampServer
-from cbss_inscription.storage.chain import LINKED_RECORDS_MAX, backlog_seconds, link_records, seal_links
+from cbss_inscription.storage.chain import (
+    LINKED_RECORDS_MAX,
+    RECOVERED_SECONDS_MAX,
+    backlog_seconds,
+    link_records,
+    seal_links,
+)
 from cbss_inscription.storage.database import Database
 from cbss_inscription.storage.journal import StoredJournal
 from tests.chaos.cutting import Cable
@@ -276,13 +282,15 @@ def test_sec_75_a_month_that_records_came_before_stays_where_they_are(connection
 # -- what a crash left -------------------------------------------------------------------------------------------------
 
 
-def change(connection: Connection, ticket: UUID, *, application: str | None = "urn:app") -> None:
+def change(
+    connection: Connection, ticket: UUID, *, application: str | None = "urn:app", age: timedelta = timedelta()
+) -> None:
     connection.execute(
         "INSERT INTO inscription_history (ssin, customer, inscription_context, operation, before, after, changed_at,"
         " ticket_cbss, customer_ticket, legal_context, application_urn, cbe_number) VALUES (%s, '17/1',"
-        " 'PCSA:LIVING_WAGE', 'insertInscription', '{}', '{[2026-01-01,2026-02-01)}', clock_timestamp(), %s, 'mine',"
-        " 'PCSA:SOCIAL_INQUIRY', %s, '0200000013')",
-        (SSIN, ticket, application),
+        " 'PCSA:LIVING_WAGE', 'insertInscription', '{}', '{[2026-01-01,2026-02-01)}', clock_timestamp() - %s,"
+        " %s, 'mine', 'PCSA:SOCIAL_INQUIRY', %s, '0200000013')",
+        (SSIN, age, ticket, application),
     )
 
 
@@ -327,6 +335,24 @@ def test_sec_71_a_record_is_recovered_once(connection: Connection, make_keeper: 
     change(connection, tickets[0])
     make_keeper(recover_grace_seconds=0.0).look()
     assert len(records(connection)) == 3
+
+
+def test_sec_71_after_a_long_absence_the_past_is_looked_through_in_parts(
+    connection: Connection, make_keeper: MakeKeeper
+) -> None:
+    """No statement looks at more than a part of it, so that none takes too long; the next look goes on (SEC-71)."""
+    parts = 3
+    absence = timedelta(seconds=(parts - 0.5) * RECOVERED_SECONDS_MAX)
+    tickets = [uuid4(), uuid4()]
+    change(connection, tickets[0], age=absence)
+    change(connection, tickets[1])
+    connection.execute("UPDATE audit_chain SET recovered_until = clock_timestamp() - %s", (absence * 1.01,))
+    keeper = make_keeper(recover_grace_seconds=0.0)
+    keeper.look()
+    assert sorted(records(connection)) == tickets[:1]
+    for _ in range(parts - 1):
+        keeper.look()
+    assert sorted(records(connection)) == sorted(tickets)
 
 
 def test_sec_71_a_change_of_a_batch_that_has_its_record_needs_none(

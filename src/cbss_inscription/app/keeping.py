@@ -197,9 +197,11 @@ class JournalKeeper:
         def record_of(change: UnrecordedChange) -> AuditRecord:
             return record_of_change(change, keys, service=service, now=self._clock())
 
-        records = recover_records(connection, record_of, grace_seconds=self._recover_grace_seconds)
-        if records:
-            self._log.recovered(records=records)
+        recovered = recover_records(connection, record_of, grace_seconds=self._recover_grace_seconds)
+        if recovered.records:
+            self._log.recovered(records=recovered.records)
+        if recovered.is_behind:
+            self._due.pop("recovery")
 
     def _look_at_backlog(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         seconds = backlog_seconds(connection)

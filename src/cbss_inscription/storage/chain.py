@@ -24,6 +24,8 @@ LINKED_RECORDS_MAX: Final = 10_000
 """Records that one transaction chains."""
 GAP_SECONDS_MAX: Final = 900
 """How long a missing number is looked for: far longer than any transaction of ours may last."""
+RECOVERED_SECONDS_MAX: Final = 60.0
+"""Of how long a time one transaction looks at the changes: a batch makes some hundred thousand in it."""
 SEALED_LINKS_MAX: Final = 100_000
 """Links under one seal; what waits beyond them gets the next."""
 MONTHS_AHEAD: Final = 2
@@ -123,23 +125,35 @@ def backlog_seconds(connection: Connection) -> float:
 # -- effects whose call left no record ---------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What became of changes that have no record."""
+
+    records: int
+    """Written now."""
+    is_behind: bool
+    """Whether there is more of the past to look at."""
+
+
 def recover_records(
     connection: Connection, record_of: Callable[[UnrecordedChange], AuditRecord], *, grace_seconds: float
-) -> int:
-    """How many records were written now, of changes that have none and are older than `grace_seconds` (SEC-71).
+) -> Recovered:
+    """The records written now, of changes that have none and are older than `grace_seconds` (SEC-71).
 
-    Each change is looked at once, by one process; what it found missing is written in the same transaction.
+    Each change is looked at once, by one process; what it found missing is written in the same transaction. After an
+    absence the oldest `RECOVERED_SECONDS_MAX` are looked at: all of it together might take longer than a statement may.
     """
+    parameters = {"grace_seconds": grace_seconds, "recovered_seconds_max": RECOVERED_SECONDS_MAX}
     with connection.transaction():
-        row = connection.execute(QUERIES["lock_audit_recovery"], {"grace_seconds": grace_seconds}).fetchone()
+        row = connection.execute(QUERIES["lock_audit_recovery"], parameters).fetchone()
         if row is None or row[1] <= row[0]:
-            return 0
-        since, until = row
+            return Recovered(records=0, is_behind=False)
+        since, until, is_behind = row
         rows = connection.execute(QUERIES["unrecorded_changes"], {"since": since, "until": until}).fetchall()
         changes = [_read_change(*values) for values in rows]
         write_records(connection, [(change.changed_at, record_of(change)) for change in changes])
         connection.execute(QUERIES["note_audit_recovery"], {"until": until})
-    return len(changes)
+    return Recovered(records=len(changes), is_behind=is_behind)
 
 
 def _read_change(

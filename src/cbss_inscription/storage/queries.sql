@@ -947,10 +947,15 @@ SELECT extract(epoch FROM clock_timestamp() - looked_at)::double precision,
 FROM audit_chain;
 
 -- name: lock_audit_recovery
--- Until when every change has its record, and until when that can be said now; no row while another process is at it.
-SELECT recovered_until, clock_timestamp() - make_interval(secs => %(grace_seconds)s::double precision)
-FROM audit_chain
-FOR UPDATE SKIP LOCKED;
+-- Until when every change has its record, until when that can be said next, and whether there is more to be said then; no row
+-- while another process is at it.
+SELECT chain.recovered_until, least(part.until, past.until), part.until < past.until
+FROM audit_chain AS chain
+CROSS JOIN LATERAL (
+    SELECT chain.recovered_until + make_interval(secs => %(recovered_seconds_max)s::double precision) AS until
+) AS part
+CROSS JOIN (SELECT clock_timestamp() - make_interval(secs => %(grace_seconds)s::double precision) AS until) AS past
+FOR UPDATE OF chain SKIP LOCKED;
 
 -- name: unrecorded_changes
 -- What declarations changed in this time, in no record of the journal: of each ticket its first change. Chunks are looked
