@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,10 +13,14 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from cbss_inscription.domain.customer import TICKET_LENGTH_MAX, CustomerIdentification, InformationCustomer
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.ticket_cbss import new_tickets
-from cbss_inscription.governance.audit_export import verify_export, write_line
+from cbss_inscription.governance.audit_export import records_of_export, verify_export, write_line
+from cbss_inscription.governance.chain import CHAIN_START
 from cbss_inscription.governance.journal import AuditedOutcome, AuditKeys, AuditRecord, new_audit_keys, read_audit_keys
 from cbss_inscription.governance.verification import FindingKind
 from cbss_inscription.storage.archive import ArchivedMonth, archive_lines, drop_month, due_months
@@ -37,7 +42,7 @@ RECORDS = 7
 K = FindingKind
 
 
-def of_call(at: datetime) -> tuple[datetime, AuditRecord]:
+def of_call(at: datetime, *, customer_ticket: str | None = "ours") -> tuple[datetime, AuditRecord]:
     """A record of a call online, with its time."""
     ticket, time = uuid4(), at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
     return at, AuditRecord(
@@ -45,7 +50,7 @@ def of_call(at: datetime) -> tuple[datetime, AuditRecord]:
         timestamp_receive=time,
         timestamp_reply=time,
         service="CBSSInscription",
-        customer_ticket="ours",
+        customer_ticket=customer_ticket,
         persons=(KEYS.seal(SSINS[0], ticket, asked=True),),
         outcome=AuditedOutcome(value="DATA_FOUND"),
     )
@@ -280,6 +285,74 @@ def test_rule_50_a_search_by_ticket_finds_one_record_of_a_chunk(journal: Connect
         assert search_records(journal, otherwise) == []
 
 
+async def records_under(conninfo: str, customer_tickets: set[str]) -> dict[str, tuple[AuditRecord, ...]]:
+    """What `why` reads by each of these tickets, and how a person's report reads all of them."""
+    database = Database(conninfo, connections_max=1)
+    await database.open()
+    try:
+        found = {
+            ticket: await records_of_customer_ticket(database, ticket, since=AT, until=LATER)
+            for ticket in customer_tickets
+        }
+        async with database.connection() as connection:
+            told = await records_of_person(
+                connection, KEYS.hashes(SSINS[0]), since=None, until=None, record_count_max=1_000
+            )
+        assert {record.ticket_cbss for records in found.values() for record in records} <= {
+            record.ticket_cbss for record in told
+        }
+        return found
+    finally:
+        await database.close()
+
+
+@settings(deadline=None, max_examples=15)
+@given(customer_tickets=st.lists(st.text(max_size=32), min_size=1, max_size=9))
+@example(customer_tickets=["\x00", "\\u0000", "\x1f", '"', '","customer_ticket":"\x00', "\x7f\x85\u2028\ufffe\uffff"])
+def test_rule_50_no_ticket_of_a_caller_hides_a_record(module_database: str, customer_tickets: list[str]) -> None:
+    """Whatever text a caller's ticket is, each record that has it is found by it, and by all else that is looked for,
+    is verified and exported: no ticket makes another record unreadable (rule 50, SEC-72).
+    """
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("TRUNCATE audit_record, audit_chunk, audit_person, audit_link, audit_gap")
+        connection.execute("UPDATE audit_chain SET sequence_number = 0, chain_hash = %s", (CHAIN_START,))
+        own = [of_call(AT, customer_ticket=ticket) for ticket in customer_tickets]
+        write_records(connection, own)
+        of_chunk = write_chunk(
+            connection, KEYS, SSINS[:1] * len(customer_tickets), at=AT, customer_tickets=customer_tickets
+        )
+        link_records(connection)
+        expected: dict[str, set[str]] = {}
+        for customer_ticket, (_, record), ticket in zip(customer_tickets, own, of_chunk, strict=True):
+            expected.setdefault(customer_ticket, set()).update((record.ticket_cbss, str(ticket)))
+        for customer_ticket, found in asyncio.run(records_under(module_database, set(expected))).items():
+            assert {record.ticket_cbss for record in found} == expected[customer_ticket]
+            searched = search_records(connection, Criteria(customer_ticket=customer_ticket))
+            assert {record.ticket_cbss for record in searched} == expected[customer_ticket]
+        assert len(search_records(connection, Criteria(application_urn="urn:app:batch"))) == len(of_chunk)
+        assert len(search_records(connection, Criteria(customer="17/1"))) == len(of_chunk)
+        assert len(search_records(connection, Criteria(person_hashes=KEYS.hashes(SSINS[0])))) == 2 * len(of_chunk)
+        with connection.transaction():
+            assert verify_journal(connection, trust=None, keys=KEYS).findings == []
+        lines = [write_line(line) for line in export_lines(connection, since=None, until=None, now=LATER)]
+    read = records_of_export(lines, origin="file")
+    assert Counter(record.customer_ticket for record in read) == Counter(2 * customer_tickets)
+
+
+def test_rule_49_a_search_takes_a_ticket_as_the_caller_sent_it(journal: Connection) -> None:
+    """A ticket of 36 characters that is no UUID is found though 32 of it are kept; its beginning alone finds nothing
+    (rules 49, 50).
+    """
+    with journal.transaction(force_rollback=True):
+        sent = "a ticket of thirty-six characters \xe9!"
+        kept = InformationCustomer(customer_identification=CustomerIdentification(sector=1, institution=2), ticket=sent)
+        write_records(journal, [of_call(LATER, customer_ticket=kept.ticket_stored)])
+        assert len(sent) == TICKET_LENGTH_MAX
+        assert len(search_records(journal, Criteria(customer_ticket=sent))) == 1
+        assert search_records(journal, Criteria(customer_ticket=sent[:31])) == []
+
+
 LOOK_UPS: dict[str, dict[str, Any]] = {
     "audit_record_of_ticket": {"ticket_cbss": UUID(int=7)},
     "audit_records_of_person": {"hashes": [b"x" * 16], "since": None, "until": None, "row_count_max": 9},
@@ -291,9 +364,7 @@ LOOK_UPS: dict[str, dict[str, Any]] = {
         "ticket_cbss": UUID(int=7),
         "since": None,
         "until": None,
-        "customer_ticket": None,
-        "application_urn": None,
-        "customer": None,
+        "members": [],
         "row_count_max": 9,
     },
 }

@@ -23,7 +23,7 @@ from cbss_inscription.cli.arguments import (
 )
 from cbss_inscription.cli.database import with_database
 from cbss_inscription.cli.exit_codes import ExitCode
-from cbss_inscription.domain.customer import TICKET_STORED_LENGTH_MAX, is_uuid
+from cbss_inscription.domain.customer import is_uuid, stored_ticket
 from cbss_inscription.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ async def _records(database: Database, ticket: str, since: datetime, until: date
         record = await record_of_ticket(database, UUID(ticket))
         if record is not None:
             return (record,)
-    stored = ticket if is_uuid(ticket) else ticket[:TICKET_STORED_LENGTH_MAX]
-    return await records_of_customer_ticket(database, stored, since=since, until=until)
+    return await records_of_customer_ticket(database, stored_ticket(ticket), since=since, until=until)
 
 
 def _time(since: datetime | None, until: datetime | None, *, now: datetime) -> tuple[datetime, datetime]:

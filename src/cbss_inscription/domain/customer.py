@@ -69,11 +69,8 @@ class InformationCustomer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ticket_stored(self) -> str | None:
-        """The ticket as it is kept: whole when it is a UUID, else its first 32 characters (rule 49)."""
-        ticket = self.ticket
-        if ticket is None or len(ticket) <= TICKET_STORED_LENGTH_MAX or is_uuid(ticket):
-            return ticket
-        return ticket[:TICKET_STORED_LENGTH_MAX]
+        """The ticket as it is kept."""
+        return None if self.ticket is None else stored_ticket(self.ticket)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,3 +85,10 @@ class InformationCbss:
 def is_uuid(text: str) -> bool:
     """Whether `text` is a UUID as CommonV3's UUIDType spells it: 36 characters, with hyphens."""
     return re.fullmatch(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", text) is not None
+
+
+def stored_ticket(ticket: str) -> str:
+    """A customer's ticket as it is kept: whole when it is a UUID, else its first 32 characters (rule 49)."""
+    if len(ticket) <= TICKET_STORED_LENGTH_MAX or is_uuid(ticket):
+        return ticket
+    return ticket[:TICKET_STORED_LENGTH_MAX]

@@ -156,6 +156,14 @@ def canonical_string(text: str) -> str:
     return _ENCODER.encode(text).decode("utf-8")
 
 
+def canonical_member(name: str, text: str) -> str:
+    """What stands in the canonical text of each record with this string under this name, and of no other one.
+
+    The quotes of a string within are escaped, and no two things in a record have one name but `version`.
+    """
+    return f'"{name}":{canonical_string(text)}'
+
+
 def read_record(text: bytes) -> AuditRecord:
     """The record that a canonical text is. Raises ValueError when it is none, or not in its canonical form."""
     try:

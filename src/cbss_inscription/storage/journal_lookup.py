@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from cbss_inscription.domain.errors import UsageError
-from cbss_inscription.governance.journal import AuditRecord, canonical_string, read_record
+from cbss_inscription.governance.journal import AuditRecord, canonical_member, canonical_string, read_record
 from cbss_inscription.storage.database import Connection, Database, Row
 from cbss_inscription.storage.queries import QUERIES
 
@@ -32,8 +32,8 @@ async def records_of_customer_ticket(
     rows = await database.rows(
         "audit_records_of_customer_ticket",
         {
-            "customer_ticket": ticket,
             "customer_ticket_text": canonical_string(ticket),
+            "member": canonical_member("customer_ticket", ticket),
             "since": since,
             "until": until,
             "row_count_max": RECORDS_OF_TICKET_MAX,

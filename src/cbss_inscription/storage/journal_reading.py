@@ -16,11 +16,12 @@ from uuid import UUID
 
 import psycopg
 
+from cbss_inscription.domain.customer import stored_ticket
 from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.domain.period import timestamp
 from cbss_inscription.governance.audit_export import Line, Manifest, line_of_link, line_of_seal
 from cbss_inscription.governance.chain import CHAIN_START
-from cbss_inscription.governance.journal import AuditKeys, AuditRecord, person_hashes, read_record
+from cbss_inscription.governance.journal import AuditKeys, AuditRecord, canonical_member, person_hashes, read_record
 from cbss_inscription.governance.timestamps import TimestampTrust
 from cbss_inscription.governance.verification import FINDINGS_MAX, FindingKind, JournalVerifier, Link, Seal
 from cbss_inscription.storage.chain import Connection, write_records
@@ -204,6 +205,15 @@ class Criteria:
     since: datetime | None = None
     until: datetime | None = None
 
+    def members(self) -> list[str]:
+        """What stands in the text of each record that fits."""
+        said = {
+            "application_urn": self.application_urn,
+            "customer": self.customer,
+            "customer_ticket": None if self.customer_ticket is None else stored_ticket(self.customer_ticket),
+        }
+        return [canonical_member(name, text) for name, text in said.items() if text is not None]
+
 
 def search_records(
     connection: Connection, criteria: Criteria, *, record_count_max: int = FOUND_RECORDS_MAX
@@ -212,9 +222,7 @@ def search_records(
     parameters: dict[str, Any] = {
         "hashes": None if criteria.person_hashes is None else list(criteria.person_hashes),
         "ticket_cbss": criteria.ticket_cbss,
-        "customer_ticket": criteria.customer_ticket,
-        "application_urn": criteria.application_urn,
-        "customer": criteria.customer,
+        "members": criteria.members(),
         "since": criteria.since,
         "until": criteria.until,
         "row_count_max": record_count_max,

@@ -1092,6 +1092,7 @@ LEFT JOIN audit_link AS ending ON ending.sequence_number = whole.last;
 
 -- name: search_audit_records
 -- The records that fit all that is said, oldest first: those of persons and of a ticket by index, else all of the time are read.
+-- Members are looked for as they stand in the canonical text: jsonb does not take every string that JSON has.
 SELECT record.content
 FROM (
     SELECT received_at, ticket_cbss, content
@@ -1112,9 +1113,7 @@ FROM (
 ) AS record
 WHERE (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
   AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s::timestamptz)
-  AND (%(customer_ticket)s::text IS NULL OR content::jsonb ->> 'customer_ticket' = %(customer_ticket)s::text)
-  AND (%(application_urn)s::text IS NULL OR content::jsonb ->> 'application_urn' = %(application_urn)s::text)
-  AND (%(customer)s::text IS NULL OR content::jsonb ->> 'customer' = %(customer)s::text)
+  AND NOT EXISTS (SELECT FROM unnest(%(members)s::text[]) AS member WHERE strpos(content, member) = 0)
 ORDER BY received_at, ticket_cbss
 LIMIT %(row_count_max)s::integer;
 
@@ -1210,14 +1209,14 @@ WHERE EXISTS (
 SELECT content FROM audit_records_under(%(ticket_cbss)s::uuid);
 
 -- name: audit_records_of_customer_ticket
--- The records under a customer's ticket in a time, the first first. Only those chunks are read whole that have the ticket,
--- which is given as its JSON text, too.
+-- The records under a customer's ticket in a time, the first first: the ticket as a JSON text, and as the member of a record's
+-- text that it is. Only those chunks are read whole that have the ticket.
 SELECT content
 FROM (
     SELECT received_at, ticket_cbss, content
     FROM audit_record
     WHERE received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
-      AND content::jsonb ->> 'customer_ticket' = %(customer_ticket)s::text
+      AND strpos(content, %(member)s::text) > 0
     UNION ALL
     SELECT received_at, ticket_cbss, content
     FROM audit_chunk_record
