@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -212,6 +213,214 @@ def test_sec_72_chunks_are_append_only(journal: Connection, table: str, statemen
     """Nobody changes or removes a chunk by an ordinary statement, by the name of its partition neither (SEC-72)."""
     with pytest.raises(psycopg.errors.RaiseException, match="is append-only"):
         journal.execute(statement.format(table))  # type: ignore[arg-type]  # a test's own words
+
+
+# -- whatever is done to chunks ----------------------------------------------------------------------------------------
+
+
+class Within:
+    """What look-ups ask of a `Database` and of its connections, within the transaction of a test."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def row(self, query: str, parameters: dict[str, object]) -> tuple[Any, ...] | None:
+        """See `Database.row`."""
+        return self._connection.execute(QUERIES[query], parameters).fetchone()
+
+    async def rows(self, query: str, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
+        """See `Database.rows`."""
+        return self._connection.execute(QUERIES[query], parameters).fetchall()
+
+    async def execute(self, query: Any, parameters: dict[str, object]) -> Within:
+        """See `psycopg.AsyncConnection.execute`; the cursor is this one."""
+        self._found = self._connection.execute(query, parameters).fetchall()
+        return self
+
+    async def fetchall(self) -> list[tuple[Any, ...]]:
+        """See `psycopg.AsyncCursor.fetchall`."""
+        return self._found
+
+
+LAST = " WHERE received_at = (SELECT max(received_at) FROM audit_chunk)"
+OF_RECORDS = ("tickets", "form_numbers", "customer_tickets", "persons", "other_persons", "response_digests")
+
+
+def set_all(value: str) -> str:
+    """What sets each array of a chunk's records so."""
+    return ", ".join(f"{column} = {value.format(column)}" for column in OF_RECORDS)
+
+
+def copied(to: str) -> str:
+    """What puts the last chunk into the journal once more, as a chunk of this time and first ticket."""
+    columns = ", ".join(("record_count", "person_hashes", "forms", *OF_RECORDS))
+    return (
+        f"INSERT INTO audit_chunk (received_at, first_ticket, {columns}) SELECT {to}, {columns} FROM audit_chunk{LAST}"
+    )
+
+
+HIDDEN_PERSONS = f"""
+    UPDATE audit_chunk AS chunk
+    SET form_numbers = '{{1,2,3}}', persons = '{{NULL,NULL,NULL}}', other_persons = '{{NULL,NULL,NULL}}', forms = ARRAY(
+        SELECT concat_ws(U&'\\001F', part[1], part[2], part[3], '', '', part[4], part[6], part[8])
+        FROM (
+            SELECT place, regexp_match(
+                content,
+                '(.*"customer_ticket":)".*"(,"decision".*"evidence_digest":)null(.*"response_digest":")()([0-9a-f]+)'
+                || '(".*"ticket_cbss":")([-0-9a-f]+)(".*)'
+            ) AS part
+            FROM audit_chunk_record AS record
+            WHERE record.first_ticket = chunk.first_ticket
+        ) AS taken
+        ORDER BY place
+    ){LAST}
+"""
+"""Texts as they were, their persons in the forms, where no look-up reads them."""
+
+CHAIN = "SELECT link_audit_records(10000, 900)"
+CHANGED, MISSING, UNREADABLE = "changed record: link", "missing record: link", "unreadable record: link"
+REPEATED, WRONG, UNCHAINED = "repeated record: link", "wrong index: record", "unchained record: record"
+SEALED = "exchanged number: link"
+
+DEEDS: dict[str, tuple[str, str]] = {
+    "nothing": ("", ""),
+    "two records changed places, whole": (set_all("{0}[1:1] || {0}[3] || {0}[2]"), ""),
+    "the first two changed places, whole": (
+        set_all("{0}[2:2] || {0}[1] || {0}[3]") + ", first_ticket = tickets[2]",
+        f"{WRONG} 5",
+    ),
+    "a record dropped": (set_all("{0}[1:2]") + ", record_count = 2", f"{MISSING} 7, {WRONG} 5"),
+    "the first one dropped": (
+        set_all("{0}[2:3]") + ", record_count = 2, first_ticket = tickets[2]",
+        f"{MISSING} 5",
+    ),
+    "one ticket for another": ("tickets[3] = tickets[2]", f"{MISSING} 7, {REPEATED} 6, {CHANGED} 6, {SEALED} 6"),
+    "another first ticket of the millisecond": ("first_ticket = tickets[3]", f"{WRONG} 5, {WRONG} 6"),
+    "another millisecond": (
+        "received_at = received_at + interval '1 ms'",
+        ", ".join(f"{MISSING} {number}, {UNCHAINED} {number}" for number in (5, 6, 7)),
+    ),
+    "no time": (
+        "received_at = 'infinity'",
+        ", ".join(f"{MISSING} {number}, {UNCHAINED} {number}" for number in (5, 6, 7)),
+    ),
+    "a number of before": ("record_number = -5", ""),
+    "no records": (
+        set_all("'{{}}'") + ", person_hashes = '{}', forms = '{}', record_count = 0",
+        f"{MISSING} 5, {MISSING} 6, {MISSING} 7, {WRONG} 5",
+    ),
+    "arrays of different length": (
+        "persons = persons[1:1], response_digests = response_digests || response_digests, form_numbers[3] = NULL",
+        f"{MISSING} 7, {WRONG} 5",
+    ),
+    "arrays of two dimensions": ("tickets = ARRAY[tickets], person_hashes = ARRAY[person_hashes, person_hashes]", ""),
+    "no ticket": ("tickets[2] = NULL", f"{MISSING} 6, unchained record: record without a ticket"),
+    "no form": ("forms[1] = NULL", f"{CHANGED} 5, {UNREADABLE} 5, {CHANGED} 7, {UNREADABLE} 7"),
+    "no form number": ("form_numbers[2] = NULL", f"{MISSING} 6, {WRONG} 5"),
+    "no digest": ("response_digests[2] = NULL", f"{CHANGED} 6"),
+    "no hash": ("person_hashes = person_hashes || NULL::bytea", f"{WRONG} 5"),
+    "a form that nobody has": ("form_numbers[2] = -1", f"{MISSING} 6, {WRONG} 5"),
+    "a form of one piece": ("forms[1] = '{'", f"{CHANGED} 5, {UNREADABLE} 5, {CHANGED} 7, {UNREADABLE} 7"),
+    "half a surrogate": ("customer_tickets[2] = '\"\\ud800\"'", f"{CHANGED} 6, {UNREADABLE} 6"),
+    "persons that are no JSON": ("other_persons[2] = 'no JSON'", f"{CHANGED} 6, {UNREADABLE} 6"),
+    "persons with NUL": ("other_persons[2] = '[\"\\u0000\"]'", f"{CHANGED} 6, {UNREADABLE} 6"),
+    "a hash that is none": (
+        "other_persons[2] = replace(other_persons[2], 'hash\":\"', 'hash\":\"\u00e9')",
+        f"{CHANGED} 6, {SEALED} 6",
+    ),
+    "persons within the forms": (HIDDEN_PERSONS, f"{WRONG} 5, {WRONG} 6, {WRONG} 7"),
+    "another ticket's column": (
+        (
+            "forms = ARRAY(SELECT replace(one, '\"customer_ticket\":', '\"customer_ticket\":' || customer_tickets[1])"
+            " FROM unnest(forms) AS one), customer_tickets = ARRAY['', '', '']"
+        ),
+        f"{WRONG} 5, {WRONG} 6, {WRONG} 7",
+    ),
+    "deleted": (f"DELETE FROM audit_chunk{LAST}", f"{MISSING} 5, {MISSING} 6, {MISSING} 7"),
+    "copied to another time": (
+        f"{copied('received_at + interval $$1 s$$, first_ticket')}; {CHAIN}",
+        ", ".join(f"misplaced record: link {number}" for number in (8, 9, 10)),
+    ),
+    "copied to the same time": (
+        (
+            f"{copied('received_at, tickets[2]')};"
+            " UPDATE audit_chunk SET record_number = 1 WHERE first_ticket = tickets[2]"
+        ),
+        f"{REPEATED} 5, {REPEATED} 6, {REPEATED} 7, {WRONG} 5",
+    ),
+    "copied as single records": (
+        (
+            "INSERT INTO audit_record (received_at, ticket_cbss, record_number, content)"
+            f" SELECT received_at, ticket_cbss, 1, content FROM audit_chunk_record{LAST} AND place = 1"
+        ),
+        f"{REPEATED} 5",
+    ),
+    "numbered anew": (
+        f"UPDATE audit_chunk SET record_number = record_number + 100{LAST}; {CHAIN}",
+        f"{REPEATED} 8, {REPEATED} 9, {REPEATED} 10",
+    ),
+    "a single record numbered anew": (
+        f"UPDATE audit_record SET record_number = record_number + 100; {CHAIN}",
+        f"{REPEATED} 8",
+    ),
+    "all chained anew": (
+        f"UPDATE audit_chain SET record_number = 0; {CHAIN}",
+        ", ".join(f"{REPEATED} {number}" for number in range(8, 15)),
+    ),
+    "no state of the chain": ("DELETE FROM audit_chain", "truncated: the state of the chain"),
+}
+"""What is done to the last chunk, its records 5 to 7, or by statements of their own; and all that is found then."""
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_tv_117_to_120_whatever_is_done_to_a_chunk_is_named(connection: Connection, deed: str) -> None:
+    """Whoever has all rights in the database stops no verification by what he makes of a chunk: it names what it found,
+    and nothing else. Each record that it does not name is found by its ticket and person, and no look-up fails but by
+    saying that a record cannot be read (SEC-72, rule 50, TV-117, TV-118, TV-119, TV-120).
+    """
+    connection.execute("ALTER TABLE audit_chunk DROP CONSTRAINT audit_chunk_record_count_check")
+    own = dict(connection.execute("SELECT sequence_number, ticket_cbss FROM audit_link").fetchall())
+    done, expected = DEEDS[deed]
+    if done:
+        connection.execute(f"UPDATE audit_chunk SET {done}{LAST}" if done[:1].islower() else done)  # type: ignore[arg-type]
+    own |= dict(connection.execute("SELECT sequence_number, ticket_cbss FROM audit_link").fetchall())
+    places = {f"record {ticket}": f"record {number}" for number, ticket in own.items() if number <= RECORDS}
+    findings = {f"{kind}: {places.get(place, place)}" for kind, place in found(connection)}
+    assert findings == {finding for finding in expected.split(", ") if finding}
+    named = {ticket for number, ticket in own.items() if any(one.endswith(f" {number}") for one in findings)}
+    if f"{WRONG} 5" in findings:  # of the chunk, by its first ticket
+        named |= {own[5], own[6], own[7]}
+    reached = asyncio.run(reach(connection, sorted(set(own.values()))))
+    assert {str(ticket) for ticket in own.values()} - {str(ticket) for ticket in named} <= reached
+
+
+async def reach(connection: Connection, tickets: list[UUID]) -> set[str]:
+    """The tickets of the records that every look-up finds, if it does not say that one cannot be read."""
+    within: Any = Within(connection)
+    reached = set[str]()
+    for ticket in tickets:
+        with suppress(UsageError):
+            record = await record_of_ticket(within, ticket)
+            searched = search_records(connection, Criteria(ticket_cbss=ticket))
+            if record is not None and record in searched:
+                reached.add(record.ticket_cbss)
+    by_person = set[str]()
+    for ssin in SSINS:
+        hashes = KEYS.hashes(ssin)
+        try:
+            told = await records_of_person(within, hashes, since=None, until=None, record_count_max=100)
+            searched = search_records(connection, Criteria(person_hashes=hashes))
+        except UsageError:
+            return reached
+        assert {record.ticket_cbss for record in told} == {record.ticket_cbss for record in searched}
+        by_person.update(record.ticket_cbss for record in told)
+    for criteria in (Criteria(), Criteria(customer="17/1"), Criteria(customer_ticket="ours")):
+        with suppress(UsageError):
+            search_records(connection, criteria)
+    with suppress(UsageError):
+        await records_of_customer_ticket(within, "ours", since=AT, until=LATER)
+    list(export_lines(connection, since=None, until=None, now=LATER))
+    return reached & by_person
 
 
 # -- look-ups ----------------------------------------------------------------------------------------------------------

@@ -365,7 +365,7 @@ def test_tv_117_to_124_whatever_is_done_to_an_exported_file_is_found(lines: list
     rehashed = with_values(lines[2], record=changed, record_hash=record_hash(changed.encode()).hex())
     assert named([*lines[:2], rehashed, *lines[3:]])[0] == (K.BROKEN_LINK, "link 2")
     assert named([*lines[:2], *lines[3:]])[0] == (K.MISSING_LINK, "link 2")
-    assert named([*lines[:3], lines[2], *lines[3:]])[0][1] == "link 3"
+    assert named([*lines[:3], lines[2], *lines[3:]]) == [(K.REPEATED_RECORD, "link 2")]
     assert named([lines[0], lines[2], lines[1], *lines[3:]])[0] == (K.MISSING_LINK, "link 1")
     assert named(lines[:-1]) == [(K.TRUNCATED, "link 7")]
     assert (K.BROKEN_SEAL, "seal 4-6") in named([*lines[:7], *lines[8:]])

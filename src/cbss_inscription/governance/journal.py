@@ -244,7 +244,7 @@ class AuditKeys:
             digits = key.seal.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], ticket.bytes).decode()
         except (InvalidTag, binascii.Error, ValueError):
             raise ValueError("a sealed number does not open") from None
-        if not hmac.compare_digest(_hash(key, digits).hex(), person.hash):
+        if not hmac.compare_digest(_hash(key, digits).hex().encode(), person.hash.encode()):
             raise ValueError("a sealed number is found by another's hash")
         return digits
 

@@ -7,7 +7,7 @@ file, and needs neither the service nor its word (SEC-72). What it finds are val
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -32,6 +32,8 @@ class FindingKind(StrEnum):
     """Chained, and not there any more."""
     UNCHAINED_RECORD = "unchained record"
     """There, and never chained though its turn is past: it was put in later."""
+    REPEATED_RECORD = "repeated record"
+    """There more than once, or chained more than once."""
     MISPLACED_RECORD = "misplaced record"
     """Found under another ticket or time than its own."""
     UNREADABLE_RECORD = "unreadable record"
@@ -39,7 +41,7 @@ class FindingKind(StrEnum):
     EXCHANGED_NUMBER = "exchanged number"
     """A person's number that does not open under its ticket, or is found by another's hash."""
     WRONG_INDEX = "wrong index"
-    """A search by person does not find it, or finds it for somebody else."""
+    """A search does not find it, or finds it for somebody else."""
     MISSING_LINK = "missing link"
     """A sequence number that is not there."""
     BROKEN_LINK = "broken link"
@@ -137,14 +139,10 @@ class JournalVerifier:
     def read_link(self, link: Link) -> None:
         """Nothing; the next link was looked at, with its record."""
         number, place = link.sequence_number, f"link {link.sequence_number}"
-        if number != self._number + 1:
-            self.find(FindingKind.MISSING_LINK, _range("link", self._number + 1, number - 1))
-        elif chain_hash(self.chain_hash, number, link.record_hash) != link.chain_hash:
-            self.find(FindingKind.BROKEN_LINK, place)
-        # From here on what this link says is held against the next: one break is named once.
-        self._number, self.chain_hash = number, link.chain_hash
-        self._tree.append(link.record_hash)
-        self.record_count += 1
+        if number == self._number and self.record_count > 0:
+            self.find(FindingKind.REPEATED_RECORD, place, str(link.ticket_cbss or ""))
+        else:
+            self._follow(link, place)
         if link.content is None and link.is_archived:
             self.archived_count += 1
             return
@@ -154,6 +152,17 @@ class JournalVerifier:
         if record_hash(link.content.encode("utf-8")) != link.record_hash:
             self.find(FindingKind.CHANGED_RECORD, place, str(link.ticket_cbss or ""))
         self._read_record(link, place)
+
+    def _follow(self, link: Link, place: str) -> None:
+        number = link.sequence_number
+        if number != self._number + 1:
+            self.find(FindingKind.MISSING_LINK, _range("link", self._number + 1, number - 1))
+        elif chain_hash(self.chain_hash, number, link.record_hash) != link.chain_hash:
+            self.find(FindingKind.BROKEN_LINK, place)
+        # From here on what this link says is held against the next: one break is named once.
+        self._number, self.chain_hash = number, link.chain_hash
+        self._tree.append(link.record_hash)
+        self.record_count += 1
 
     def _read_record(self, link: Link, place: str) -> None:
         assert link.content is not None
@@ -242,6 +251,8 @@ def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("no time zone")
+    if not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError("no time of ours")  # nor one that can be reckoned with
     return moment.astimezone(UTC)
 
 

@@ -21,7 +21,14 @@ from cbss_inscription.domain.errors import TemporarilyUnavailable, UsageError
 from cbss_inscription.domain.period import timestamp
 from cbss_inscription.governance.audit_export import Line, Manifest, line_of_link, line_of_seal
 from cbss_inscription.governance.chain import CHAIN_START
-from cbss_inscription.governance.journal import AuditKeys, AuditRecord, canonical_member, person_hashes, read_record
+from cbss_inscription.governance.journal import (
+    AuditKeys,
+    AuditRecord,
+    canonical_member,
+    canonical_string,
+    person_hashes,
+    read_record,
+)
 from cbss_inscription.governance.timestamps import TimestampTrust
 from cbss_inscription.governance.verification import FINDINGS_MAX, FindingKind, JournalVerifier, Link, Seal
 from cbss_inscription.storage.chain import Connection, write_records
@@ -132,10 +139,14 @@ def verify_journal(connection: Connection, *, trust: TimestampTrust | None, keys
         else:
             verifier.read_seal(part)
     row = connection.execute(QUERIES["end_of_chain"]).fetchone()
-    assert row is not None
-    verifier.end(*row, said_by="the state of the chain")
+    if row is None:
+        verifier.find(FindingKind.TRUNCATED, "the state of the chain")
+    else:
+        verifier.end(*row, said_by="the state of the chain")
+    for number, ticket in connection.execute(QUERIES["repeated_records"], {"row_count_max": FINDINGS_MAX}):
+        verifier.find(FindingKind.REPEATED_RECORD, f"link {number}", str(ticket))
     for (ticket,) in connection.execute(QUERIES["unchained_records"], {"row_count_max": FINDINGS_MAX}):
-        verifier.find(FindingKind.UNCHAINED_RECORD, f"record {ticket}")
+        verifier.find(FindingKind.UNCHAINED_RECORD, f"record {ticket or 'without a ticket'}")
     _verify_index(connection, verifier)
     return verifier
 
@@ -148,19 +159,29 @@ def _verify_index(connection: Connection, verifier: JournalVerifier) -> None:
             about: dict[UUID, set[bytes]] = {}
             found_by: dict[UUID, set[bytes]] = {}
             unreadable: set[UUID] = set()
-            for _, found_at, content, hashes in rows:
+            for _, found_at, content, ticket, customer_ticket, persons, hashes in rows:
                 if content is None:
                     found_by.setdefault(found_at, set()).update(hashes)
                     continue
                 try:
                     record = read_record(content.encode("utf-8"))
+                    about.setdefault(found_at, set()).update(person_hashes(record))
                 except ValueError:
                     unreadable.add(found_at)  # the chain told of it
-                else:
-                    about.setdefault(found_at, set()).update(person_hashes(record))
+                    continue
+                if ticket is not None and not (
+                    ticket >= found_at and _is_found_by(record, customer_ticket=customer_ticket, persons=persons)
+                ):
+                    verifier.find(FindingKind.WRONG_INDEX, f"record {ticket}")
             for found_at in (about.keys() | found_by.keys()) - unreadable:
                 if about.get(found_at) != found_by.get(found_at, set()):
                     verifier.find(FindingKind.WRONG_INDEX, f"record {found_at}")
+
+
+def _is_found_by(record: AuditRecord, *, customer_ticket: str | None, persons: str) -> bool:
+    """Whether the columns of a chunk by which its records are searched say the same as this record's text."""
+    own = None if record.customer_ticket is None else canonical_string(record.customer_ticket)
+    return own == customer_ticket and all(canonical_member("hash", one.hash) in persons for one in record.persons)
 
 
 # -- export ------------------------------------------------------------------------------------------------------------

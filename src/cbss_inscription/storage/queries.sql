@@ -988,7 +988,8 @@ ORDER BY ticket_cbss;
 UPDATE audit_chain SET recovered_until = %(until)s::timestamptz;
 
 -- name: chained_records
--- The links of a range, each with its record, in their order. A chunk is read once for all links to its records.
+-- The links of a range, each with its record, in their order: more than once, where that is there more than once. A chunk is
+-- read once for all links to its records. A time that Python does not have is given as one that no record has.
 WITH link AS MATERIALIZED (
     SELECT sequence_number, record_hash, chain_hash, ticket_cbss, received_at
     FROM audit_link
@@ -997,7 +998,7 @@ WITH link AS MATERIALIZED (
     LIMIT %(row_count_max)s::integer
 ), record AS (
     SELECT received_at, ticket_cbss, content
-    FROM link
+    FROM (SELECT DISTINCT received_at, ticket_cbss FROM link) AS place
     JOIN audit_record AS record USING (received_at, ticket_cbss)
     UNION ALL
     SELECT record.*
@@ -1010,7 +1011,8 @@ WITH link AS MATERIALIZED (
         OFFSET 0  -- by index, a chunk after the other: as a join it might read them all
     ) AS record
 )
-SELECT link.sequence_number, link.record_hash, link.chain_hash, record.content, link.ticket_cbss, link.received_at,
+SELECT link.sequence_number, link.record_hash, link.chain_hash, record.content, link.ticket_cbss,
+       least(greatest(link.received_at, '0001-01-02Z'), '9999-12-30Z'),
        EXISTS (
            SELECT FROM audit_archive AS archive
            WHERE archive.month = date_trunc('month', link.received_at AT TIME ZONE 'UTC')::date
@@ -1049,17 +1051,38 @@ FROM (
 ) AS unchained
 LIMIT %(row_count_max)s::integer;
 
+-- name: repeated_records
+-- Records that were chained more than once, each with the last link to it.
+SELECT max(sequence_number), ticket_cbss
+FROM audit_link
+GROUP BY received_at, ticket_cbss
+HAVING count(*) > 1
+LIMIT %(row_count_max)s::integer;
+
 -- name: indexed_records
 -- Every record under what it is found at, its own ticket or the first one of its chunk; and apart from it the hashes that find
--- something there. In the order of their time: each kind is read in it by index, or sorted where it is small, for the texts of a
--- whole journal should not be.
-(SELECT received_at, ticket_cbss AS found_at, content, NULL::bytea[] AS hashes FROM audit_record ORDER BY received_at)
-UNION ALL
-(SELECT received_at, first_ticket, content, NULL FROM audit_chunk_record ORDER BY received_at)
-UNION ALL
-(SELECT received_at, ticket_cbss, NULL, ARRAY[person_hash] FROM audit_person ORDER BY received_at)
-UNION ALL
-(SELECT received_at, first_ticket, NULL, person_hashes FROM audit_chunk ORDER BY received_at)
+-- something there. A record of a chunk comes with what else it is found by: its ticket, its customer's, and its persons' hashes.
+-- In the order of their time: each kind is read in it by index, or sorted where it is small, for the texts of a whole journal
+-- should not be. Times as chained_records gives them; arrays of hashes as they are searched, of one dimension.
+SELECT least(greatest(received_at, '0001-01-02Z'), '9999-12-30Z'), found_at, content, ticket_cbss, customer_ticket, persons,
+       hashes
+FROM (
+    (SELECT received_at, ticket_cbss AS found_at, content, NULL::uuid AS ticket_cbss, NULL::text AS customer_ticket,
+            NULL::text AS persons, NULL::bytea[] AS hashes
+     FROM audit_record
+     ORDER BY received_at)
+    UNION ALL
+    (SELECT received_at, first_ticket, content, ticket_cbss, customer_ticket,
+            concat('"hash":"', encode(person_hash, 'hex'), '"', other_persons), NULL
+     FROM audit_chunk_record
+     ORDER BY received_at)
+    UNION ALL
+    (SELECT received_at, ticket_cbss, NULL, NULL, NULL, NULL, ARRAY[person_hash] FROM audit_person ORDER BY received_at)
+    UNION ALL
+    (SELECT received_at, first_ticket, NULL, NULL, NULL, NULL, ARRAY(SELECT unnest(person_hashes))
+     FROM audit_chunk
+     ORDER BY received_at)
+) AS found
 ORDER BY received_at;
 
 -- name: range_of_export
@@ -1096,12 +1119,8 @@ LEFT JOIN audit_link AS ending ON ending.sequence_number = whole.last;
 SELECT record.content
 FROM (
     SELECT received_at, ticket_cbss, content
-    FROM (
-        SELECT received_at, ticket_cbss
-        FROM audit_records_found_by(%(hashes)s::bytea[], %(since)s::timestamptz, %(until)s::timestamptz)
-        WHERE %(ticket_cbss)s::uuid IS NULL OR ticket_cbss = %(ticket_cbss)s::uuid
-    ) AS found
-    CROSS JOIN LATERAL audit_record_at(received_at, ticket_cbss)
+    FROM audit_records_found_by(%(hashes)s::bytea[], %(since)s::timestamptz, %(until)s::timestamptz)
+    WHERE %(ticket_cbss)s::uuid IS NULL OR ticket_cbss = %(ticket_cbss)s::uuid
     UNION ALL
     SELECT received_at, %(ticket_cbss)s::uuid, content
     FROM audit_records_under(%(ticket_cbss)s::uuid)
@@ -1229,15 +1248,10 @@ LIMIT %(row_count_max)s::integer;
 
 -- name: audit_records_of_person
 -- The newest records that are found by one of the hashes, each once, newest first.
-SELECT record.content
-FROM (
-    SELECT received_at, ticket_cbss
-    FROM audit_records_found_by(%(hashes)s::bytea[], %(since)s::timestamptz, %(until)s::timestamptz)
-    ORDER BY received_at DESC, ticket_cbss
-    LIMIT %(row_count_max)s::integer
-) AS found
-CROSS JOIN LATERAL audit_record_at(received_at, ticket_cbss) AS record
-ORDER BY received_at DESC, ticket_cbss;
+SELECT content
+FROM audit_records_found_by(%(hashes)s::bytea[], %(since)s::timestamptz, %(until)s::timestamptz)
+ORDER BY received_at DESC, ticket_cbss
+LIMIT %(row_count_max)s::integer;
 
 -- name: numbers_of_person
 -- Every number of the person who bears or bore a number: the current one first, and whether the replacements end there.

@@ -305,7 +305,8 @@ SELECT chunk.record_number, record.place, chunk.received_at, chunk.first_ticket,
            form.pieces[6], encode(record.response_digest, 'hex'),
            form.pieces[7], record.ticket_cbss,
            form.pieces[8]
-       ) AS content
+       ) AS content,
+       chunk.person_hashes, substr(record.person, 1, 16) AS person_hash, record.other_persons
 FROM audit_chunk AS chunk
 CROSS JOIN LATERAL unnest(
     chunk.tickets, chunk.form_numbers, chunk.customer_tickets, chunk.evidence_digests, chunk.persons, chunk.other_persons,
@@ -329,19 +330,7 @@ SELECT record_number, received_at, ticket_cbss FROM audit_record
 UNION ALL
 SELECT record_number, received_at, unnest(tickets) FROM audit_chunk;
 
--- The record of this time and ticket; those under this ticket, whatever their time. By index, both.
-CREATE FUNCTION audit_record_at(received_at timestamptz, ticket_cbss uuid) RETURNS TABLE (content text)
-    LANGUAGE sql STABLE PARALLEL SAFE
-    BEGIN ATOMIC
-        SELECT record.content
-        FROM audit_record AS record
-        WHERE record.received_at = $1 AND record.ticket_cbss = $2
-      UNION ALL
-        SELECT record.content
-        FROM audit_chunk_record AS record
-        WHERE record.received_at = $1 AND record.ticket_cbss = $2
-          AND record.first_ticket BETWEEN first_of_millisecond($2) AND $2;
-    END;
+-- The records under this ticket, whatever their time. By index, both kinds.
 CREATE FUNCTION audit_records_under(ticket_cbss uuid) RETURNS TABLE (received_at timestamptz, content text)
     LANGUAGE sql STABLE PARALLEL SAFE
     BEGIN ATOMIC
@@ -354,25 +343,28 @@ CREATE FUNCTION audit_records_under(ticket_cbss uuid) RETURNS TABLE (received_at
         WHERE record.ticket_cbss = $1 AND record.first_ticket BETWEEN first_of_millisecond($1) AND $1;
     END;
 
--- Which records are found by one of these hashes, of this time where it is said. By index, both kinds.
+-- The records about one of the persons of these hashes, of this time where it is said. By index, both kinds; of a chunk that has
+-- such a record all are read, and nothing is parsed: whatever was done to one of them, the others are found.
 CREATE FUNCTION audit_records_found_by(hashes bytea[], since timestamptz, until timestamptz)
-    RETURNS TABLE (received_at timestamptz, ticket_cbss uuid)
+    RETURNS TABLE (received_at timestamptz, ticket_cbss uuid, content text)
     LANGUAGE sql STABLE PARALLEL SAFE
     BEGIN ATOMIC
-        SELECT person.received_at, person.ticket_cbss
-        FROM audit_person AS person
-        WHERE person.person_hash = ANY ($1)
-          AND ($2 IS NULL OR person.received_at >= $2) AND ($3 IS NULL OR person.received_at < $3)
-      UNION
-        SELECT chunk.received_at, record.ticket_cbss
-        FROM audit_chunk AS chunk
-        CROSS JOIN LATERAL unnest(chunk.tickets, chunk.persons, chunk.other_persons)
-             AS record (ticket_cbss, person, other_persons)
-        WHERE chunk.person_hashes && $1
-          AND ($2 IS NULL OR chunk.received_at >= $2) AND ($3 IS NULL OR chunk.received_at < $3)
-          AND (substr(record.person, 1, 16) = ANY ($1) OR EXISTS (
-                  SELECT FROM jsonb_array_elements(record.other_persons::jsonb) AS other
-                  WHERE decode(other ->> 'hash', 'hex') = ANY ($1)
+        SELECT record.received_at, record.ticket_cbss, record.content
+        FROM (
+            SELECT DISTINCT person.received_at, person.ticket_cbss
+            FROM audit_person AS person
+            WHERE person.person_hash = ANY ($1)
+              AND ($2 IS NULL OR person.received_at >= $2) AND ($3 IS NULL OR person.received_at < $3)
+        ) AS found
+        JOIN audit_record AS record USING (received_at, ticket_cbss)
+      UNION ALL
+        SELECT record.received_at, record.ticket_cbss, record.content
+        FROM audit_chunk_record AS record
+        WHERE record.person_hashes && $1
+          AND ($2 IS NULL OR record.received_at >= $2) AND ($3 IS NULL OR record.received_at < $3)
+          AND (record.person_hash = ANY ($1) OR EXISTS (
+                  SELECT FROM unnest($1) AS hash
+                  WHERE strpos(record.other_persons, '"hash":"' || encode(hash, 'hex') || '"') > 0
               ));
     END;
 
