@@ -359,6 +359,7 @@ DEEDS: dict[str, tuple[str, str]] = {
         f"UPDATE audit_chunk SET record_number = record_number + 100{LAST}; {CHAIN}",
         f"{REPEATED} 8, {REPEATED} 9, {REPEATED} 10",
     ),
+    "numbered anew, not chained yet": (f"record_number = {1 << 40}", f"{REPEATED} 5, {REPEATED} 6, {REPEATED} 7"),
     "a single record numbered anew": (
         f"UPDATE audit_record SET record_number = record_number + 100; {CHAIN}",
         f"{REPEATED} 8",

@@ -1052,11 +1052,17 @@ FROM (
 LIMIT %(row_count_max)s::integer;
 
 -- name: repeated_records
--- Records that were chained more than once, each with the last link to it.
+-- Records that were chained more than once, or would be at the next look, each with the last link to it.
 SELECT max(sequence_number), ticket_cbss
-FROM audit_link
+FROM (
+    SELECT sequence_number, received_at, ticket_cbss FROM audit_link
+    UNION ALL
+    SELECT NULL, received_at, ticket_cbss
+    FROM audit_ticket
+    WHERE record_number > (SELECT record_number FROM audit_chain)
+) AS chained
 GROUP BY received_at, ticket_cbss
-HAVING count(*) > 1
+HAVING count(*) > 1 AND count(sequence_number) > 0
 LIMIT %(row_count_max)s::integer;
 
 -- name: indexed_records
