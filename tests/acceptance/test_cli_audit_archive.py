@@ -187,6 +187,57 @@ def test_sec_75_a_month_that_is_not_sealed_stays(settings: Path, command: Comman
     assert ticket in tickets(fresh_database)
 
 
+def found_tickets(command: Command, settings: Path, *criteria: object) -> list[str]:
+    """The tickets of the calls that a search finds, the looks of operators left out."""
+    done = command("audit", "search", "--settings", settings, "--format", "json", *criteria)
+    return [record["ticket_cbss"] for record in json.loads(done.out) if record["look"] is None]
+
+
+def test_rule_50_a_search_finds_what_left_the_database(settings: Path, command: Command, fresh_database: str) -> None:
+    """Whatever is looked for is found in archive files as it was in the database before, oldest first, each record
+    once, when that is asked for; and that they were read is recorded (rules 50, 51).
+    """
+    time = ("--from", f"{month(8):%Y-%m-%d}", "--until", f"{month(7):%Y-%m-%d}")
+    looks = [(), ("--customer", "17/1", *time), ("--limit", "3")]
+    looks += [("--ticket", ticket) for ticket in found_tickets(command, settings, *time)[1:2]]
+    before = [found_tickets(command, settings, "--ssin", SSIN, *look) for look in looks]
+    assert list(map(len, before)) == [8, 2, 3, 1]
+    command("audit", "hold", "add", "--settings", settings, "--reason", "case 7", *HELD_PERSON)
+    assert len(archived(command, settings)) == 2  # the held month stays, and is in the file of the next one, too
+    assert len(found_tickets(command, settings, "--ssin", SSIN)) == 4
+    assert [found_tickets(command, settings, "--ssin", SSIN, *look, "--archived") for look in looks] == before
+    command("audit", "hold", "release", 1, "--settings", settings)
+    assert len(archived(command, settings)) == 1
+    assert found_tickets(command, settings, "--ssin", SSIN, "--archived") == before[0]
+    with psycopg.connect(fresh_database) as connection:
+        row = connection.execute("SELECT content FROM audit_record ORDER BY record_number DESC LIMIT 1").fetchone()
+    assert row is not None
+    look = read_record(row[0].encode("utf-8")).look
+    assert look is not None
+    assert look.criteria == ("archived=True",)
+
+
+def test_sec_75_a_search_reads_no_file_but_those_that_were_written(settings: Path, command: Command) -> None:
+    """A file of the time that is gone, or not what was archived, ends the search in a sentence; others are not asked
+    for, nor those whose time was over (SEC-75).
+    """
+    search = ("audit", "search", "--settings", settings, "--archived")
+    assert len(archived(command, settings)) == 3
+    file = settings.parent / "archive" / f"audit-{month(8):%Y-%m}.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"OK", b"NO"))
+    assert f"{file.name} is not the file that was written" in command(*search).sentence
+    file.unlink()
+    assert f"{file.name}: No such file" in command(*search).sentence
+    assert command(*search, "--from", f"{month(7):%Y-%m}-01").exit_code == 0
+    assert command(*search, "--until", f"{month(9):%Y-%m-%d}").exit_code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archiving, "KEPT_YEARS", 0)
+        assert command("audit", "expire", "--settings", settings).exit_code == 0
+    assert len(found_tickets(command, settings, "--archived")) == 2
+    settings.write_text(settings.read_text(encoding="utf-8").partition("[audit.archive]")[0], encoding="utf-8")
+    assert "has no [audit.archive]" in command(*search).sentence
+
+
 def archived(command: Command, settings: Path) -> list[str]:
     """The months that `audit archive` moved now."""
     return [line.partition(":")[0] for line in command("audit", "archive", "--settings", settings).out.splitlines()]

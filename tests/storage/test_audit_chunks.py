@@ -475,8 +475,11 @@ def test_rule_50_every_look_up_finds_the_records_of_chunks(journal: Connection) 
     ],
 )
 def test_rule_50_a_search_finds_the_records_of_chunks(journal: Connection, criteria: Criteria, count: int) -> None:
-    """Whatever is looked for, records of chunks are found with the others, each once, the oldest first (rule 50)."""
+    """Whatever is looked for, records of chunks are found with the others, each once, the oldest first: those that
+    would be found in an archive file (rule 50).
+    """
     records = search_records(journal, criteria)
+    assert records == [record for record in search_records(journal, Criteria()) if criteria.fit(record)]
     assert len({record.ticket_cbss for record in records}) == len(records) == count
     assert [record.timestamp_receive for record in records] == sorted(record.timestamp_receive for record in records)
 

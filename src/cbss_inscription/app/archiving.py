@@ -1,4 +1,7 @@
-"""Archive files of the audit journal: written, verified and signed before a month leaves the database (SEC-75)."""
+"""Archive files of the audit journal: written, verified and signed before a month leaves the database (SEC-75).
+
+They are searched with what is online, and deleted when their time is over.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +30,7 @@ from cbss_inscription.governance.verification import FindingKind, JournalVerifie
 from cbss_inscription.storage.archive import (
     ArchivedMonth,
     DueMonth,
+    archive_files_between,
     archive_lines,
     archived_months,
     drop_month,
@@ -33,7 +39,7 @@ from cbss_inscription.storage.archive import (
 )
 from cbss_inscription.storage.database import bounded
 from cbss_inscription.storage.holds import Hold, active_holds, is_held
-from cbss_inscription.storage.journal_reading import one_moment_of
+from cbss_inscription.storage.journal_reading import Criteria, one_moment_of, search_records
 
 _SIGNED: Final = b"cbss-inscription audit archive\x00"
 """What a signature is over, before the digest of the file."""
@@ -190,13 +196,45 @@ def expire_files(
 def _is_held_file(path: Path, held: list[Hold], keys: AuditKeys) -> bool:
     if not held:
         return False
+    for record in _records_of(path):
+        received_at, hashes = datetime.fromisoformat(record.timestamp_receive), list(person_hashes(record))
+        if any(hold.covers(received_at, hashes, keys) for hold in held):
+            return True
+    return False
+
+
+def _records_of(path: Path) -> Iterator[AuditRecord]:
     with path.open("rb") as opened:
         lines = iter(lambda: opened.readline(LINE_BYTES_MAX + 1), b"")
-        for record in records_of_export(lines, origin=str(path)):
-            received_at, hashes = datetime.fromisoformat(record.timestamp_receive), list(person_hashes(record))
-            if any(hold.covers(received_at, hashes, keys) for hold in held):
-                return True
-    return False
+        yield from records_of_export(lines, origin=str(path))
+
+
+def search_with_archives(
+    settings: Settings, archive: Archive, criteria: Criteria, *, record_count_max: int
+) -> list[AuditRecord]:
+    """The records that fit, in the database and in archive files of their time, oldest first, at most so many.
+
+    Each file is held against its digest before it is read. Raises `UsageError` for one that is not there, or another.
+    """
+    with one_moment_of(settings.database) as connection:
+        online = search_records(connection, criteria, record_count_max=record_count_max)
+        files = archive_files_between(connection, since=criteria.since, until=criteria.until)
+    archived = islice(_archived_records(Path(archive.directory), files, criteria), record_count_max)
+    # A month that stays in the database may be in a later one's file, too.
+    found = {record.ticket_cbss: record for record in (*archived, *online)}
+    return sorted(found.values(), key=attrgetter("timestamp_receive", "ticket_cbss"))[:record_count_max]
+
+
+def _archived_records(directory: Path, files: Iterable[tuple[str, bytes]], criteria: Criteria) -> Iterator[AuditRecord]:
+    for name, digest in files:
+        path = directory / name
+        try:
+            is_ours = _digest_of(path) == digest
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}") from error
+        if not is_ours:
+            raise UsageError(f"{path} is not the file that was written: `audit verify` names it")
+        yield from filter(criteria.fit, _records_of(path))
 
 
 def check_archives(

@@ -208,6 +208,9 @@ def search(
     ] = None,
     since: From = None,
     until: Until = None,
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Look into archive files, too: each of the time is read to its end.")
+    ] = False,
     numbers: Annotated[
         bool, typer.Option("--numbers", help="Show the numbers of persons, as far as their keys are there.")
     ] = False,
@@ -216,6 +219,7 @@ def search(
     output: Output = OutputFormat.TEXT,
 ) -> None:
     """Look for records, oldest first; that somebody looked, and for what, is recorded before anything is shown."""
+    from cbss_inscription.app.archiving import search_with_archives
     from cbss_inscription.storage.journal_reading import Criteria, one_moment_of, record_look, search_records
     from cbss_inscription.usecases.record_look import Look, record_of_look
 
@@ -231,8 +235,13 @@ def search(
         since=read_since(since),
         until=read_until(until),
     )
-    with one_moment_of(described.database) as connection:
-        found = search_records(connection, criteria, record_count_max=limit)
+    if not archived:
+        with one_moment_of(described.database) as connection:
+            found = search_records(connection, criteria, record_count_max=limit)
+    elif described.audit.archive is not None:
+        found = search_with_archives(described, described.audit.archive, criteria, record_count_max=limit)
+    else:
+        raise UsageError(f"{settings} has no [audit.archive]")
     said = {
         "ticket": ticket,
         "customer_ticket": customer_ticket,
@@ -240,6 +249,7 @@ def search(
         "customer": customer,
         "from": since,
         "until": until,
+        "archived": archived or None,
     }
     look = record_of_look(
         Look.SEARCH,

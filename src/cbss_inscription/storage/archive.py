@@ -54,6 +54,14 @@ def archived_months(connection: Connection) -> list[ArchivedMonth]:
     ]
 
 
+def archive_files_between(
+    connection: Connection, *, since: datetime | None, until: datetime | None
+) -> list[tuple[str, bytes]]:
+    """The files, each with its digest, in which records of this time are that were archived, in their order."""
+    parameters = {"since": since, "until": until}
+    return connection.execute(QUERIES["archive_files_between"], parameters).fetchall()
+
+
 def due_months(connection: Connection, *, before: datetime) -> list[DueMonth]:
     """The months that ended before then and are in the database, in their order.
 

@@ -24,6 +24,7 @@ from cbss_inscription.governance.chain import CHAIN_START
 from cbss_inscription.governance.journal import (
     AuditKeys,
     AuditRecord,
+    canonical,
     canonical_member,
     canonical_string,
     person_hashes,
@@ -234,6 +235,18 @@ class Criteria:
             "customer_ticket": None if self.customer_ticket is None else stored_ticket(self.customer_ticket),
         }
         return [canonical_member(name, text) for name, text in said.items() if text is not None]
+
+    def fit(self, record: AuditRecord) -> bool:
+        """Whether a record that is not in the database is looked for, by the same."""
+        if self.ticket_cbss is not None and record.ticket_cbss != str(self.ticket_cbss):
+            return False
+        if self.person_hashes is not None and set(self.person_hashes).isdisjoint(person_hashes(record)):
+            return False
+        received_at = datetime.fromisoformat(record.timestamp_receive)
+        if (self.since and received_at < self.since) or (self.until and received_at >= self.until):
+            return False
+        text = canonical(record).decode("utf-8")
+        return all(member in text for member in self.members())
 
 
 def search_records(

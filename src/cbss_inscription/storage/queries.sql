@@ -1161,6 +1161,20 @@ SELECT month, file_name, first_sequence_number, last_sequence_number, digest,
 FROM audit_archive AS archive
 ORDER BY last_sequence_number, month;
 
+-- name: archive_files_between
+-- The archive files that have links to what was received in this time, in their order; deleted ones are left out.
+SELECT archive.file_name, archive.digest
+FROM audit_archive AS archive
+JOIN (
+    SELECT min(sequence_number) AS first, max(sequence_number) AS last
+    FROM audit_link
+    WHERE received_at >= coalesce(%(since)s::timestamptz, '-infinity')
+      AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
+) AS received ON archive.first_sequence_number <= received.last AND archive.last_sequence_number >= received.first
+WHERE NOT EXISTS (SELECT FROM audit_expired AS expired WHERE expired.file_name = archive.file_name)
+GROUP BY archive.file_name, archive.digest
+ORDER BY max(archive.last_sequence_number);
+
 -- name: months_to_archive
 -- The months in partitions of their own that ended before then, in their order. The link that the file of each ends with:
 -- the last under the seal over its last record; NULL while not all its records are chained and sealed.
