@@ -130,6 +130,24 @@ def test_sec_72_a_number_that_never_comes_is_given_up(connection: Connection) ->
     assert check(connection) == [written]
 
 
+def test_sec_72_a_number_that_was_never_drawn_ends_no_chain(connection: Connection) -> None:
+    """A record under a number far above all others is not chained, and what comes after it is, as ever: nobody turns
+    the chain off by one row (SEC-72).
+    """
+    written, other = write(connection), write_chunk(connection, KEYS, SSINS, at=NOW)
+    connection.execute("SET session_replication_role = replica")
+    connection.execute("UPDATE audit_chunk SET record_number = %s", (1 << 62,))
+    connection.execute("RESET session_replication_role")
+    connection.execute(INSERT.replace("nextval('audit_record_number')", str(1 << 61)), (NOW, uuid4(), "{}"))
+    connection.execute("SET statement_timeout = '5s'")
+    assert link_records(connection) == 1
+    then = write(connection)
+    assert link_records(connection, gap_seconds_max=0) == 1
+    assert check(connection) == [written, then]
+    assert not set(other) & set(check(connection))
+    connection.execute("SET statement_timeout = 0")
+
+
 def test_sec_72_only_one_process_chains_at_a_time(connection: Connection, module_database: str) -> None:
     """While one process chains, another finds nothing to do and does not wait (SEC-72)."""
     written = write(connection)

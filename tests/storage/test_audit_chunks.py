@@ -356,12 +356,23 @@ DEEDS: dict[str, tuple[str, str]] = {
         f"{REPEATED} 5",
     ),
     "numbered anew": (
-        f"UPDATE audit_chunk SET record_number = record_number + 100{LAST}; {CHAIN}",
+        f"UPDATE audit_chunk SET record_number = nextval('audit_record_number'){LAST}; {CHAIN}",
         f"{REPEATED} 8, {REPEATED} 9, {REPEATED} 10",
     ),
-    "numbered anew, not chained yet": (f"record_number = {1 << 40}", f"{REPEATED} 5, {REPEATED} 6, {REPEATED} 7"),
+    "numbered anew, not chained yet": (f"record_number = {1 << 62}", f"{REPEATED} 5, {REPEATED} 6, {REPEATED} 7"),
+    "numbered as nothing is": (
+        f"UPDATE audit_chunk SET record_number = {1 << 62}{LAST}; {CHAIN}",
+        f"{REPEATED} 5, {REPEATED} 6, {REPEATED} 7",
+    ),
+    "added under a number that was never drawn": (
+        (
+            "INSERT INTO audit_record (received_at, ticket_cbss, record_number, content)"
+            f" VALUES (now(), '{UUID(int=7)}', {1 << 62}, '{{}}'); {CHAIN}"
+        ),
+        f"unchained record: record {UUID(int=7)}",
+    ),
     "a single record numbered anew": (
-        f"UPDATE audit_record SET record_number = record_number + 100; {CHAIN}",
+        f"UPDATE audit_record SET record_number = nextval('audit_record_number'); {CHAIN}",
         f"{REPEATED} 8",
     ),
     "all chained anew": (

@@ -1039,12 +1039,14 @@ LIMIT %(row_count_max)s::integer;
 SELECT sequence_number, chain_hash FROM audit_chain;
 
 -- name: unchained_records
--- Records whose turn to be chained is past, and which never were. As sets: a search for each would read all links of a chunk.
+-- Records whose turn to be chained is past, or never comes, and which never were. As sets: a search for each would read all links
+-- of a chunk.
 SELECT ticket_cbss
 FROM (
     SELECT received_at, ticket_cbss
     FROM audit_ticket AS record
-    WHERE record_number <= (SELECT record_number FROM audit_chain)
+    WHERE (record_number <= (SELECT record_number FROM audit_chain)
+           OR record_number > (SELECT last_value FROM audit_record_number))
       AND NOT EXISTS (SELECT FROM audit_gap AS gap WHERE gap.record_number = record.record_number)
     EXCEPT
     SELECT received_at, ticket_cbss FROM audit_link

@@ -413,6 +413,7 @@ CREATE FUNCTION link_audit_records(record_count_max integer, gap_seconds_max int
     AS $$
 DECLARE
     chain    audit_chain;
+    drawn    bigint;  -- numbers above it are nobody's: were one followed, what is drawn later would never be chained
     record   record;
     number   bigint;
     former   bytea;
@@ -427,6 +428,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
+    SELECT last_value INTO drawn FROM audit_record_number;
     number := chain.sequence_number;
     former := chain.chain_hash;
     -- A loop does what follows from the link before, and nothing else: a statement for each record costs ten times as much.
@@ -447,11 +449,11 @@ BEGIN
                         SELECT record_number, record_count, sum(record_count) OVER (ORDER BY record_number) AS total
                         FROM (
                             (SELECT record_number, 1 AS record_count FROM audit_record
-                             WHERE record_number > chain.record_number
+                             WHERE record_number > chain.record_number AND record_number <= drawn
                              ORDER BY record_number LIMIT record_count_max)
                             UNION ALL
                             (SELECT record_number, record_count FROM audit_chunk
-                             WHERE record_number > chain.record_number
+                             WHERE record_number > chain.record_number AND record_number <= drawn
                              ORDER BY record_number LIMIT record_count_max)
                         ) AS arrived
                     ) AS counted
