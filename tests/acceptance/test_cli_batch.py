@@ -137,7 +137,8 @@ def test_folder_takes_signed_files_and_refuses_others(
     service: BatchService, command: Command, process: Command, stranger: str, tmp_path: Path
 ) -> None:
     """A file that is put into `in` with its manifest is taken, and one that was changed is refused; an operator who
-    asks by its name is told how it stands at any time (SEC-39, rule 38).
+    asks by its name is told how it stands at any time, also by the status with which each command ends: 2 for a file
+    that was refused (SEC-39, rule 38, decision 6).
     """
     settings = ("--settings", service.settings)
     file = tmp_path / "april.csv"
@@ -153,13 +154,14 @@ def test_folder_takes_signed_files_and_refuses_others(
     assert (refusal["code"], refusal["reason"]) == ("SOA-03007", "manifest-file")
     asked = command("batch", "status", file.name, *settings)
     assert (asked.exit_code, asked.out.splitlines()[0].split()) == (
-        0,
+        2,
         ["refused", "april.csv:", str(service.folder / "refused" / "april.csv.refused.json"), "says", "why"],
     )
     assert "SOA-03007 manifest-file: the file is not the one that was signed" in asked.out
+    assert command("batch", "status", file.name, *settings, "--format", "json").exit_code == 2
     assert command("batch", "watch", file.name, *settings).exit_code == 2
     fetched = command("batch", "fetch", file.name, tmp_path / "answers.csv", *settings)
-    assert (fetched.exit_code, "it was refused" in fetched.err) == (1, True)
+    assert (fetched.exit_code, "it was refused" in fetched.err) == (2, True)
     canceled = command("batch", "cancel", file.name, *settings)
     assert (canceled.exit_code, "it is no batch (refused)" in canceled.err) == (2, True)
     asked = command("batch", "status", "may.csv", *settings)

@@ -159,6 +159,7 @@ def resume(file: BatchFile, *, profile: ProfileFile = None) -> None:
     print_state(Console(), state)
     if state.get("state") not in _FINISHED:
         sys.stdout.write(f"next: cbss-inscription batch watch {file}\n")
+    raise typer.Exit(_exit_code_of(state))
 
 
 @batch.command()
@@ -177,6 +178,7 @@ def status(
         print_json(state)
     else:
         print_state(Console(), state)
+    raise typer.Exit(_exit_code_of(state))
 
 
 @batch.command("list")
@@ -239,8 +241,7 @@ def watch(
         svg.write_text(
             plot_of(f"Batch {state.get('sequence_number', which)}: lines answered a second", points), "utf-8"
         )
-    if "refusal" in state:
-        raise typer.Exit(ExitCode.REJECTED)
+    raise typer.Exit(_exit_code_of(state))
 
 
 @batch.command()
@@ -511,10 +512,15 @@ def _standing(name: str, settings: Settings) -> Standing | None:
         raise UsageError(f"{settings.batch.directory}: {error.strerror}; ask as the service's account") from error
 
 
+def _exit_code_of(state: dict[str, Any]) -> ExitCode:
+    """The status with which a command ends that tells how a batch stands: refused it never gets any further."""
+    return ExitCode.REJECTED if "refusal" in state else ExitCode.DONE
+
+
 def _no_answers(state: dict[str, Any]) -> NoReturn:
     why = "it was refused" if "refusal" in state else f"not all are there yet: {state.get('state')}"
     sys.stderr.write(f"cbss-inscription: there are no answers, for {why}; `batch status` says more\n")
-    raise typer.Exit(ExitCode.NOTHING_FOUND)
+    raise typer.Exit(ExitCode.REJECTED if "refusal" in state else ExitCode.NOTHING_FOUND)
 
 
 def _write_answers(which: str, file: Path, settings: Path, form: BatchFormat) -> None:
