@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from cbss_inscription.domain.batch import BatchLegalData, BatchLine
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.requests import Operation
+from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import (
     AccessRules,
     AgreedVolume,
@@ -24,7 +25,7 @@ from cbss_inscription.governance.access import (
     Visibility,
     VolumeWindow,
 )
-from tests.batch.works import Works, plain, told
+from tests.batch.works import SometimesAway, Works, plain, told
 from tests.repertory.office import (
     AID,
     DEBT,
@@ -185,6 +186,10 @@ permissions = st.fixed_dictionaries(
 )
 
 
+async def nothing() -> None:
+    """Nothing; all that is asked is there."""
+
+
 @dataclass(frozen=True)
 class Offices:
     """The same office twice: one asks online, one sends batches."""
@@ -250,6 +255,57 @@ def test_rule_37_lanes_keep_the_order_of_what_is_said_of_one_person(
     works_alike(offices, before, file, FIRST_RULES, GROUND, chunk_lines=chunk_lines, lanes=lanes)
 
 
+THREE_NUMBERS = numbered(
+    [line(3, INSERT, (0, 0)), line(1, CONSULT), line(3, CONSULT), line(4, DELETE), line(1, CONSULT)]
+)
+"""What is said of one person by three numbers."""
+
+
+@example(before=[], file=THREE_NUMBERS, chunk_lines=1, lanes=1, outages=[({ssin_of(3)}, 1, False)])
+@example(before=[], file=THREE_NUMBERS, chunk_lines=9, lanes=1, outages=[({ssin_of(3)}, 1, False)])
+@given(
+    before=st.lists(lines, max_size=8).map(without_tickets),
+    file=st.lists(lines, max_size=25).map(numbered).map(without_tickets),
+    chunk_lines=st.integers(1, 4),
+    lanes=st.integers(1, 5),
+    outages=st.lists(
+        st.tuples(st.sets(st.sampled_from(NUMBERS[:-2]).map(Ssin.parse), max_size=6), st.integers(1, 4), st.booleans()),
+        min_size=1,
+        max_size=4,
+    ),
+)
+@settings(deadline=None, max_examples=EXAMPLES // 2)
+def test_rule_37_sources_that_are_away_for_a_time_change_no_answer(
+    offices: Offices,
+    before: list[BatchLine],
+    file: list[BatchLine],
+    chunk_lines: int,
+    lanes: int,
+    outages: list[tuple[set[Ssin], int, bool]],
+) -> None:
+    """Whichever numbers nobody can say anything about for a time, the batch is answered as online when all can be: what
+    is said of one person stays in order, by whichever of its numbers it is said (rules 20, 37, 54).
+    """
+    works = offices.batch
+    works.files = away = SometimesAway(works.persons)
+
+    async def go_on() -> None:
+        for numbers, chunks, is_time_to_try_again in outages:
+            away.away = numbers
+            if is_time_to_try_again:
+                works.try_again()
+            for _ in range(chunks):
+                await works.worker.work()
+        away.away = set()
+        await works.work()
+        works.try_again()
+
+    try:
+        works_alike(offices, before, file, FIRST_RULES, GROUND, chunk_lines=chunk_lines, lanes=lanes, first=go_on)
+    finally:
+        works.files = None
+
+
 def works_alike(
     offices: Offices,
     before: list[BatchLine],
@@ -259,6 +315,7 @@ def works_alike(
     *,
     chunk_lines: int,
     lanes: int,
+    first: Callable[[], Awaitable[None]] = nothing,
 ) -> None:
     """Nothing; online and in a batch the file got the same answers and left the same behind."""
 
@@ -270,7 +327,10 @@ def works_alike(
         await works.online(before, sender=OTHER)
         works.rules = rules
         if works is offices.batch:
-            got = [told(answer) for answer in await works.batch(file, legal_context=legal_context)]
+            submitted = works.submit(file, legal_context=legal_context)
+            await first()
+            await works.work()
+            got = [told(answer) for answer in await works.answers(submitted.batch_id)]
         else:
             got = [plain(ending) for ending in await works.online(file, legal_context=legal_context)]
         state = works.state()

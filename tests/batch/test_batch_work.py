@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,7 +16,7 @@ from msgspec.structs import replace
 
 from cbss_inscription.batch import engine, plain_lines
 from cbss_inscription.batch.answers import answers_as_they_come
-from cbss_inscription.batch.files import Chain, FilesOneByOne, FilesTogether
+from cbss_inscription.batch.files import FilesOneByOne
 from cbss_inscription.domain.batch import BatchLegalData, BatchLine, BatchState
 from cbss_inscription.domain.errors import (
     ContentViolation,
@@ -34,7 +33,7 @@ from cbss_inscription.domain.requests import Operation
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.repertory import embedded
 from cbss_inscription.storage.batches import StoredBatches
-from tests.batch.works import Works, consultation, digest_of, header, insertion
+from tests.batch.works import SometimesAway, Works, consultation, digest_of, header, insertion
 from tests.repertory.office import (
     CALLER,
     GROUND,
@@ -496,23 +495,6 @@ async def test_a_cancellation_waits_for_who_has_lines_in_hand(works: Works) -> N
 # -- what is wrong with one line
 
 
-@dataclass
-class SometimesAway:
-    """Registers of which some numbers cannot be asked about."""
-
-    registers: FilesTogether
-    away: set[Ssin] = field(default_factory=set)
-    after: Callable[[], None] = lambda: None
-
-    async def chains_of(self, ssins: Collection[Ssin], *, hops_max: int) -> Mapping[Ssin, Chain]:
-        """See `FilesTogether.chains_of`."""
-        chains: dict[Ssin, Chain] = dict(await self.registers.chains_of(ssins, hops_max=hops_max))
-        for ssin in self.away & chains.keys():
-            chains[ssin] = RepertoryUnavailable("away")
-        self.after()
-        return chains
-
-
 async def test_lines_whose_source_is_away_wait_and_the_others_do_not(works: Works) -> None:
     """A line whose source does not answer waits, and so does what comes later about the same person; the others of its
     chunk are answered. When the source is back each is done once, in order (rule 54).
@@ -535,7 +517,7 @@ async def test_lines_whose_source_is_away_wait_and_the_others_do_not(works: Work
     assert (status.state, status.lines_answered, status.lines_waiting) == (BatchState.RUNNING, 2, 2)
     assert works.rows("SELECT count(*) FROM audit_journal") == [(2,)]
     away.away.clear()
-    works.behind.execute("UPDATE batch_lane SET not_before = NULL")
+    works.try_again()
     assert await works.work() == 1
     answers = await works.answers(submitted.batch_id)
     assert [answer.code for answer in answers] == ["MSG00000"] * 4
@@ -543,6 +525,60 @@ async def test_lines_whose_source_is_away_wait_and_the_others_do_not(works: Work
     assert len(answers[3].result.inscriptions) == 1
     assert lines_written(works) == 3
     assert (await works.status(submitted.batch_id)).state is BatchState.DONE
+
+
+async def test_no_line_waits_that_needs_no_source(works: Works) -> None:
+    """While a source is away a batch goes on to its end: of all its blocks only the lines that ask the source wait, and
+    what is said of the same persons later. When it is back these are done in the order of the file (rule 54).
+    """
+    works.chunk_lines, works.lanes = 2, 3
+    works.files = away = SometimesAway(works.persons, {ssin_of(1), ssin_of(2), ssin_of(3)})
+    submitted = works.submit(days(40, persons=10))
+    await works.work()
+    status = await works.status(submitted.batch_id)
+    assert (status.state, status.lines_answered, status.lines_waiting) == (BatchState.RUNNING, 28, 12)
+    assert lines_written(works) == 28
+    blocks = works.rows("SELECT DISTINCT block FROM batch_chunk WHERE waiting IS NOT NULL")
+    assert len(blocks) > 3, "the lines that wait are all over the file"
+    assert await works.answers(submitted.batch_id) == [], "answers are told in the order of the file, and line 1 waits"
+
+    away.away = {ssin_of(2)}
+    works.try_again()
+    await works.work()
+    away.away.clear()
+    assert await works.work() == 0, "it is too early to try again"
+    works.try_again()
+    await works.work()
+    status = await works.status(submitted.batch_id)
+    assert (status.state, status.lines_answered, status.lines_waiting) == (BatchState.DONE, 40, 0)
+    assert [answer.line.number for answer in await works.answers(submitted.batch_id)] == list(range(1, 41))
+    history = works.rows("SELECT array_agg(upper(after) ORDER BY change_number) FROM inscription_history GROUP BY ssin")
+    assert len(history) == 10
+    assert all(len(ends) == 4 and ends == sorted(ends) for (ends,) in history)
+
+
+async def test_a_canceled_batch_answers_what_waits_before_its_cut(works: Works) -> None:
+    """Who cancels while a source is away gets the same clean cut: what waits before it is answered when the source is
+    back, and only then the batch is canceled; nothing after it was touched (rules 37, 54).
+    """
+    works.chunk_lines, works.lanes = 1, 2
+    works.files = away = SometimesAway(works.persons, {ssin_of(2)})
+    submitted = works.submit(days(40, persons=20))
+    for _ in range(8):
+        await works.worker.work()
+    waiting = (await works.status(submitted.batch_id)).lines_waiting
+    await works.batches.cancel(submitted.batch_id)
+    await works.work()
+    status = await works.status(submitted.batch_id)
+    assert status.cut_after is not None
+    assert (waiting, status.state) == (1, BatchState.CANCELING)
+    assert status.lines_answered == lines_written(works) == status.cut_after - 1 < 20
+    away.away.clear()
+    works.try_again()
+    await works.work()
+    status = await works.status(submitted.batch_id)
+    assert (status.state, status.lines_answered) == (BatchState.CANCELED, status.cut_after)
+    assert lines_written(works) == status.cut_after
 
 
 async def test_lines_whose_source_stays_away_are_answered_in_the_end(works: Works) -> None:
@@ -553,7 +589,7 @@ async def test_lines_whose_source_stays_away_are_answered_in_the_end(works: Work
     submitted = works.submit(days(2, persons=2, first=1))
     for _ in range(2):
         await works.work()
-        works.behind.execute("UPDATE batch_lane SET not_before = NULL")
+        works.try_again()
     answers = await works.answers(submitted.batch_id)
     assert [answer.code for answer in answers] == ["MSG00000", OutcomeCode.SOURCE_UNREACHABLE]
     assert (await works.status(submitted.batch_id)).state is BatchState.DONE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import TracebackType
@@ -15,12 +15,12 @@ from msgspec.structs import replace
 
 from cbss_inscription.batch.answers import answers
 from cbss_inscription.batch.engine import ChunkWorker
-from cbss_inscription.batch.files import FilesTogether
+from cbss_inscription.batch.files import Chain, FilesTogether
 from cbss_inscription.batch.intake import BatchIntake
 from cbss_inscription.batch.request import request_of
 from cbss_inscription.domain.batch import BatchHeader, BatchLine, BatchParty, BatchStatus, Submitted
 from cbss_inscription.domain.customer import CustomerIdentification
-from cbss_inscription.domain.errors import CbssInscriptionError, SchemaViolation
+from cbss_inscription.domain.errors import CbssInscriptionError, RepertoryUnavailable, SchemaViolation
 from cbss_inscription.domain.exchange import Caller, Exchange, Trail
 from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.domain.requests import (
@@ -31,6 +31,7 @@ from cbss_inscription.domain.requests import (
     UpdateInscription,
 )
 from cbss_inscription.domain.results import InscriptionResult
+from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.governance.access import AccessRules
 from cbss_inscription.governance.journal import AuditKeys
 from cbss_inscription.governance.volumes import VolumeMeter
@@ -105,6 +106,23 @@ class KeysGiven:
     def current(self) -> AuditKeys:
         """See `AuditKeysSource.current`."""
         return KEYS
+
+
+@dataclass
+class SometimesAway:
+    """Registers of which some numbers cannot be asked about."""
+
+    registers: FilesTogether
+    away: set[Ssin] = field(default_factory=set)
+    after: Callable[[], None] = lambda: None
+
+    async def chains_of(self, ssins: Collection[Ssin], *, hops_max: int) -> Mapping[Ssin, Chain]:
+        """See `FilesTogether.chains_of`."""
+        chains: dict[Ssin, Chain] = dict(await self.registers.chains_of(ssins, hops_max=hops_max))
+        for ssin in self.away & chains.keys():
+            chains[ssin] = RepertoryUnavailable("away")
+        self.after()
+        return chains
 
 
 def header(
@@ -272,6 +290,10 @@ class Works:
             )
             await self.journal.write(record_of(call, KEYS), received_at=NOW)
         return endings
+
+    def try_again(self) -> None:
+        """Nothing; it is time to try what waits for a source."""
+        self.behind.execute("UPDATE batch_lane SET retry_at = clock_timestamp()")
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What stands in the tables."""

@@ -5,8 +5,8 @@ case that it would go through online, or where it is plain to the same end by a 
 order of the file, over what is in hand (`repertory.in_hand`); and what they did is written together. Whoever is killed
 in between has done nothing.
 
-Nothing that is wrong with one line holds up another: one whose source is away waits and is tried again, one that cannot
-be written is found by halving the chunk, and is answered as a defect.
+Nothing that is wrong with one line holds up another: one whose source is away is left behind and tried again, with what
+is said of the same person later; one that cannot be written is found by halving the chunk, and is answered as a defect.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ from cbss_inscription.storage.batches import (
     ChunkAnswers,
     ClaimedChunk,
     StoredBatches,
+    ends_of,
+    numbers_waiting,
     write_answers,
 )
 from cbss_inscription.storage.database import OUTAGES, Connection
@@ -166,23 +168,26 @@ class ChunkWorker:
             answers = [None if answer is None else Answered.of(answer) for answer in before]
         pending = [place for place, answer in enumerate(answers) if answer is None]
         turn = _Turn(worker=self, connection=connection, claimed=claimed)
+        if claimed.follows_waiting:
+            await turn.find_waiting(lines)
         for place, answer in zip(pending, await turn.answers_to([lines[place] for place in pending]), strict=True):
             answers[place] = answer
-        missing = answers.count(None)
+        waiting = [line for line, answer in zip(lines, answers, strict=True) if answer is None]
         may_finish_batch = await write_answers(
             connection,
             claimed,
             ChunkAnswers(
                 packed_answers=pack_answers(pack_answer(None) if one is None else one.packed for one in answers),
-                lines_answered=len(answers) - missing,
+                lines_answered=len(answers) - len(waiting),
                 outcomes=_outcomes(lines, answers),
+                waiting=turn.numbers_of(waiting),
                 wait_seconds=min(WAIT_SECONDS_FIRST * 2**claimed.attempts, WAIT_SECONDS_MAX),
             ),
         )
         return Worked(
             batch_id=claimed.batch_id,
-            lines_answered=len(pending) - missing,
-            lines_waiting=missing,
+            lines_answered=len(pending) - len(waiting),
+            lines_waiting=len(waiting),
             may_finish_batch=may_finish_batch,
         )
 
@@ -230,6 +235,29 @@ class _Turn:
         self._now = worker.clock()
         self._rules = _DecisionsInHand(worker.rules.current())
         self._keys = worker.audit_keys.current()
+        self._waiting: set[int] = set()
+        """Of whom a line before waits: what is said of a person later must not be done earlier."""
+        self._ends: dict[int, int] | None = None
+        """Of the numbers of the chunk that were replaced, where that ends; known from the first on that waits."""
+
+    async def find_waiting(self, lines: Sequence[BatchLine]) -> None:
+        """Nothing; of whom lines of earlier chunks wait, lines of this one will, too."""
+        await self._find_ends(lines)
+        self._waiting = await numbers_waiting(self._connection, self._claimed, self.numbers_of(lines))
+
+    def numbers_of(self, lines: Sequence[BatchLine]) -> set[int]:
+        """The numbers of some lines, and those at which their replacements end, as far as they are to be known."""
+        numbers = {ssin.number for line in lines if (ssin := _parsed(line.ssin)) is not None}
+        return numbers | {self._ends[number] for number in numbers & self._ends.keys()} if self._ends else numbers
+
+    async def _find_ends(self, lines: Sequence[BatchLine]) -> None:
+        if self._ends is None:
+            self._ends = await ends_of(self._connection, self.numbers_of(lines), hops_max=self._worker.hops_max)
+
+    def _waits(self, ssin: Ssin | None) -> bool:
+        if ssin is None or not self._waiting:
+            return False
+        return ssin.number in self._waiting or (self._ends or {}).get(ssin.number) in self._waiting
 
     async def answers_to(self, lines: Sequence[BatchLine]) -> list[Answered | None]:
         """The answer to each line; None for one that waits. What was done for it is in the transaction."""
@@ -273,6 +301,7 @@ class _Turn:
         try:
             said.request = request_of(line, self._header)
             said.ssin = _parsed(said.request.ssin)
+            said.waits = self._waits(said.ssin)
         except ValueError:
             said.ending = ContentViolation("batch-line")
         return said
@@ -284,7 +313,7 @@ class _Turn:
         """
         worker, chains = self._worker, dict[Ssin, Chain]()
         ends, moved = dict[Ssin, Ssin](), dict[Ssin, Ssin]()
-        wanted = {said.ssin for said in asked if said.ssin is not None}
+        wanted = {said.ssin for said in asked if said.ssin is not None and not said.waits}
         for _ in range(worker.hops_max + 1):
             if not wanted:
                 break
@@ -300,7 +329,9 @@ class _Turn:
     async def _fetch_lines(self, asked: Sequence[_Said], files: _Files) -> LinesInHand:
         """The lines of all persons, those that are to change and their tickets locked. Raises `_Moved`."""
         connection, key = self._connection, self._customer.key
-        declared = [(said.request, said.ssin) for said in asked if isinstance(said.request, WriteRequest)]
+        declared = [
+            (said.request, said.ssin) for said in asked if isinstance(said.request, WriteRequest) and not said.waits
+        ]
         tickets = {ticket for request, _ in declared if (ticket := request.information_customer.ticket)}
         changing = {number for _, ssin in declared if (number := files.end_of(ssin)) is not None}
         changed_at = await lock(connection, customer=key, tickets=tickets, ssins=changing)
@@ -385,12 +416,11 @@ class _Turn:
             hops_max=worker.hops_max,
         )
         is_patient = self._claimed.attempts < worker.attempts_max
-        waiting: set[str] = set()
         for said in asked:
             request = said.request
             if request is None:
                 continue
-            if request.ssin in waiting:  # what is said of a person later must not be done earlier
+            if self._waits(said.ssin):
                 said.waits = True
                 continue
             volumes.begin()
@@ -415,7 +445,8 @@ class _Turn:
             except Exception as error:  # noqa: BLE001  # a defect that one line meets is that line's alone
                 worker.log.line_failed(batch_id=self._claimed.batch_id, line=said.line.number, error=error)
             if is_patient and _is_source_away(said.ending):
-                waiting.add(request.ssin)
+                await self._find_ends([one.line for one in asked])
+                self._waiting |= self.numbers_of([said.line])
                 volumes.give_back_last()
                 said.waits = True
         volumes.count_rest()

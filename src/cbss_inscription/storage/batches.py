@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +18,7 @@ from cbss_inscription.domain.customer import CustomerIdentification
 from cbss_inscription.domain.errors import ContentViolation, SequenceViolation, TemporarilyUnavailable
 from cbss_inscription.domain.exchange import Caller
 from cbss_inscription.domain.legal_context import LegalContext
+from cbss_inscription.storage.array_text import array_of_numbers
 from cbss_inscription.storage.database import APPLICATION_NAME, BoundedConnection, Connection, Database, bounded
 from cbss_inscription.storage.queries import QUERIES
 
@@ -177,6 +178,8 @@ class ClaimedChunk:
     block: int
     attempts: int
     """How often some of its lines had to wait for a source."""
+    follows_waiting: bool
+    """Whether lines of an earlier chunk of its lane wait for a source."""
     packed_lines: bytes = field(repr=False)
     packed_answers: bytes | None = field(repr=False)
     header: BatchHeader
@@ -191,14 +194,16 @@ class ChunkAnswers:
     packed_answers: bytes = field(repr=False)
     lines_answered: int
     outcomes: tuple[OutcomeCount, ...]
+    waiting: Collection[int] = field(repr=False)
+    """The numbers of the lines that wait."""
     wait_seconds: float
-    """How long lines that wait do so."""
+    """How long they do so."""
 
 
 async def write_answers(connection: Connection, claimed: ClaimedChunk, answers: ChunkAnswers) -> bool:
     """Whether the batch may be finished when the transaction commits; then the chunk has these answers.
 
-    Its lane goes on, or is at its end, or perhaps at the cut.
+    Its lane goes on, also where lines of the chunk wait; or is at its end, or perhaps at the cut.
     """
     outcomes = [(outcome.code, outcome.lines, outcome.first_lines) for outcome in answers.outcomes]
     parameters = {
@@ -208,12 +213,32 @@ async def write_answers(connection: Connection, claimed: ClaimedChunk, answers: 
         "answers": answers.packed_answers,
         "lines_answered": answers.lines_answered,
         "outcomes": msgspec.json.encode(outcomes).decode("utf-8"),
+        "waiting": array_of_numbers(answers.waiting) if answers.waiting else None,
+        "attempts": claimed.attempts + 1,
         "wait_seconds": answers.wait_seconds,
     }
     row = await (await connection.execute(QUERIES["answer_chunk"], parameters)).fetchone()
     assert row is not None
     may_be_finished: bool = row[0]
     return may_be_finished
+
+
+async def ends_of(connection: Connection, numbers: Collection[int], *, hops_max: int) -> dict[int, int]:
+    """For those of some numbers that were replaced, the number at which the replacements end."""
+    parameters = {"ssins": array_of_numbers(numbers), "hops_max": hops_max}
+    return dict(await (await connection.execute(QUERIES["numbers_that_carry_on"], parameters)).fetchall())
+
+
+async def numbers_waiting(connection: Connection, claimed: ClaimedChunk, numbers: Collection[int]) -> set[int]:
+    """Those of some numbers of which a line in an earlier chunk of the lane waits for its source."""
+    parameters = {
+        "batch_id": claimed.batch_id,
+        "lane": claimed.lane,
+        "block": claimed.block,
+        "numbers": array_of_numbers(numbers),
+    }
+    cursor = await connection.execute(QUERIES["numbers_waiting"], parameters)
+    return {number for (number,) in await cursor.fetchall()}
 
 
 class StoredBatches:
@@ -322,7 +347,7 @@ class StoredBatches:
             if row is None:
                 yield None
                 return
-            batch_id, lane, block, attempts, lines, answers, header, *caller, digest, _ = row
+            batch_id, lane, block, attempts, follows_waiting, lines, answers, header, *caller, digest, _ = row
             cut = await (await connection.execute(QUERIES["cut_of_batch"], {"batch_id": batch_id})).fetchone()
             if cut is None or (cut[0] is not None and block > cut[0]):
                 yield None  # canceled between the two statements
@@ -335,6 +360,7 @@ class StoredBatches:
                     lane=lane,
                     block=block,
                     attempts=attempts,
+                    follows_waiting=follows_waiting,
                     packed_lines=lines,
                     packed_answers=answers,
                     header=read_header(header),

@@ -1394,9 +1394,11 @@ SELECT DISTINCT ON (asked) asked, ssin FROM chain ORDER BY asked, hop DESC;
 -- name: claim_lane
 -- The next chunk that nobody works on, its lane locked until the transaction ends; no row when there is none. Batches take
 -- turns: first the one of which nothing was done for the longest time, so that a small one never waits behind a large one.
--- A lane is at most two blocks ahead of the slowest that does not wait for a source: the cut of a batch that is canceled stands
+-- Of a lane it is the next, or the first that has lines whose source was away, when it is time to try those again.
+-- A lane is at most two blocks ahead of the slowest that is not let be for a time: the cut of a batch that is canceled stands
 -- behind the last block that anybody began, and answers are read in the order of the file. The transaction may be silent then.
-SELECT lane.batch_id, lane.lane, chunk.block, lane.attempts, chunk.lines, chunk.answers, batch.header,
+SELECT lane.batch_id, lane.lane, chunk.block, CASE chunk.block WHEN lane.next_block THEN 0 ELSE lane.attempts END,
+       coalesce(lane.waiting_block < chunk.block, false), chunk.lines, chunk.answers, batch.header,
        batch.application_urn, batch.cbe_number, batch.environment, batch.certificate, batch.digest,
        set_config('idle_in_transaction_session_timeout', %(silent_milliseconds)s::text, true)
 FROM batch
@@ -1406,12 +1408,15 @@ CROSS JOIN LATERAL (
     FROM batch_lane WHERE batch_lane.batch_id = batch.batch_id
 ) AS latest
 JOIN batch_lane AS lane ON lane.batch_id = batch.batch_id
-JOIN batch_chunk AS chunk ON chunk.batch_id = lane.batch_id AND chunk.lane = lane.lane AND chunk.block = lane.next_block
+JOIN batch_chunk AS chunk
+  ON chunk.batch_id = lane.batch_id AND chunk.lane = lane.lane
+ AND chunk.block = CASE WHEN lane.retry_at <= statement_timestamp() THEN coalesce(lane.waiting_block, lane.next_block)
+                        ELSE lane.next_block END
 WHERE batch.state IN ('running', 'canceling')
   AND (lane.not_before IS NULL OR lane.not_before <= clock_timestamp())
-  AND (batch.cut_after_block IS NULL OR lane.next_block <= batch.cut_after_block)
-  AND lane.next_block <= latest.slowest_block + 2
-ORDER BY latest.worked_at NULLS FIRST, batch.submitted_at, lane.next_block, lane.lane
+  AND (batch.cut_after_block IS NULL OR chunk.block <= batch.cut_after_block)
+  AND (latest.slowest_block IS NULL OR chunk.block <= latest.slowest_block + 2)
+ORDER BY latest.worked_at NULLS FIRST, batch.submitted_at, chunk.block, lane.lane
 LIMIT 1
 FOR UPDATE OF lane SKIP LOCKED;
 
@@ -1420,25 +1425,42 @@ FOR UPDATE OF lane SKIP LOCKED;
 -- cancellation that waited for no lane is seen, and one that is to come waits for this one.
 SELECT cut_after_block FROM batch WHERE batch_id = %(batch_id)s::uuid;
 
+-- name: numbers_waiting
+-- Those of some numbers of which a line in an earlier chunk of a lane waits for its source.
+SELECT DISTINCT number
+FROM batch_chunk
+CROSS JOIN unnest(waiting) AS number
+WHERE batch_id = %(batch_id)s::uuid AND lane = %(lane)s::integer AND block < %(block)s::integer
+  AND number = ANY (%(numbers)s::bigint[]);
+
 -- name: answer_chunk
--- One row; the chunk has these answers, and its lane goes on: with the next block when all lines are answered, else with the
--- same one after a time. Whether the batch may be finished then: the lane is at its end, or there is a cut.
+-- One row; the chunk has these answers, and its lane goes on. Lines that wait for a source are tried again after a time, the
+-- oldest chunk of the lane first. Whether the batch may be finished then: the lane is at its end, or there is a cut.
 WITH answered AS (
     UPDATE batch_chunk
     SET answers = %(answers)s::bytea, lines_answered = %(lines_answered)s::integer, outcomes = %(outcomes)s::jsonb,
-        answered_at = clock_timestamp()
+        waiting = %(waiting)s::bigint[], answered_at = clock_timestamp()
     WHERE batch_id = %(batch_id)s::uuid AND lane = %(lane)s::integer AND block = %(block)s::integer
-    RETURNING lines_answered = line_count AS is_complete
+    RETURNING waiting IS NOT NULL AS waits
 )
 UPDATE batch_lane AS lane
-SET next_block = CASE WHEN answered.is_complete
-                      THEN (SELECT min(block) FROM batch_chunk AS later
-                            WHERE later.batch_id = lane.batch_id AND later.lane = lane.lane
-                              AND later.block > %(block)s::integer)
-                      ELSE lane.next_block END,
-    attempts = CASE WHEN answered.is_complete THEN 0 ELSE lane.attempts + 1 END,
-    not_before = CASE WHEN answered.is_complete THEN NULL
-                      ELSE clock_timestamp() + make_interval(secs => %(wait_seconds)s::double precision) END,
+SET next_block = CASE lane.next_block
+                     WHEN %(block)s::integer THEN (SELECT min(block) FROM batch_chunk AS later
+                                                   WHERE later.batch_id = lane.batch_id AND later.lane = lane.lane
+                                                     AND later.block > %(block)s::integer)
+                     ELSE lane.next_block END,
+    waiting_block = CASE WHEN answered.waits THEN least(lane.waiting_block, %(block)s::integer)
+                         WHEN lane.waiting_block = %(block)s::integer
+                         THEN (SELECT min(block) FROM batch_chunk AS later
+                               WHERE later.batch_id = lane.batch_id AND later.lane = lane.lane
+                                 AND later.block > %(block)s::integer AND later.waiting IS NOT NULL)
+                         ELSE lane.waiting_block END,
+    attempts = CASE WHEN answered.waits AND coalesce(lane.waiting_block >= %(block)s::integer, true)
+                    THEN %(attempts)s::integer ELSE lane.attempts END,
+    retry_at = CASE WHEN answered.waits AND coalesce(lane.waiting_block >= %(block)s::integer, true)
+                    THEN clock_timestamp() + make_interval(secs => %(wait_seconds)s::double precision)
+                    ELSE lane.retry_at END,
+    not_before = NULL,
     worked_at = clock_timestamp()
 FROM answered
 WHERE lane.batch_id = %(batch_id)s::uuid AND lane.lane = %(lane)s::integer
@@ -1457,8 +1479,9 @@ SET state = CASE state WHEN 'canceling' THEN 'canceled' ELSE 'done' END, finishe
 WHERE state IN ('running', 'canceling')
   AND NOT EXISTS (
       SELECT FROM batch_lane AS lane
-      WHERE lane.batch_id = batch.batch_id AND lane.next_block IS NOT NULL
-        AND (batch.cut_after_block IS NULL OR lane.next_block <= batch.cut_after_block)
+      WHERE lane.batch_id = batch.batch_id AND least(lane.next_block, lane.waiting_block) IS NOT NULL
+        AND (batch.cut_after_block IS NULL
+             OR least(lane.next_block, lane.waiting_block) <= batch.cut_after_block)
   )
 RETURNING batch_id;
 
@@ -1483,15 +1506,11 @@ SELECT lane FROM batch_lane WHERE batch_id = %(batch_id)s::uuid ORDER BY lane FO
 -- name: batch_status
 -- How a batch is going; no row when there is none. Outcomes: of each chunk an array of [code, lines, [first lines]].
 SELECT batch.header, batch.digest, batch.application_urn, batch.cbe_number, batch.state, batch.line_count,
-       batch.cut_after, batch.submitted_at, batch.finished_at, done.lines_answered, done.began_at,
-       (SELECT coalesce(sum(chunk.line_count - chunk.lines_answered), 0)::bigint
-        FROM batch_lane AS lane
-        JOIN batch_chunk AS chunk ON chunk.batch_id = lane.batch_id AND chunk.lane = lane.lane
-                                 AND chunk.block = lane.next_block
-        WHERE lane.batch_id = batch.batch_id AND lane.attempts > 0)
+       batch.cut_after, batch.submitted_at, batch.finished_at, done.lines_answered, done.began_at, done.lines_waiting
 FROM batch
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(lines_answered), 0)::bigint AS lines_answered, min(answered_at) AS began_at
+    SELECT coalesce(sum(lines_answered), 0)::bigint AS lines_answered, min(answered_at) AS began_at,
+           coalesce(sum(line_count - lines_answered) FILTER (WHERE waiting IS NOT NULL), 0)::bigint AS lines_waiting
     FROM batch_chunk AS chunk
     WHERE chunk.batch_id = batch.batch_id
 ) AS done
@@ -1518,7 +1537,7 @@ ORDER BY lines DESC, code;
 
 -- name: batch_reach
 -- The state of a batch, and the first of its blocks that is not answered whole, if there is one; no row when there is none.
-SELECT state, (SELECT min(next_block) FROM batch_lane WHERE batch_lane.batch_id = batch.batch_id)
+SELECT state, (SELECT min(least(next_block, waiting_block)) FROM batch_lane WHERE batch_lane.batch_id = batch.batch_id)
 FROM batch
 WHERE batch_id = %(batch_id)s::uuid;
 

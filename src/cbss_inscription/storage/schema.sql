@@ -662,19 +662,23 @@ CREATE INDEX batch_unfinished ON batch (batch_id) WHERE state IN ('running', 'ca
 
 -- The lanes of a batch. All lines about one person are in one lane, and its blocks are worked on one after the other, so that
 -- what is said of one person is done in the order of the file. Whoever has the row locked works on next_block, and commits
--- what came of it together with the row's change: NULL when the lane is at its end.
+-- what came of it together with the row's change: NULL when the lane is at its end. Lines whose source is away are left behind:
+-- waiting_block is the first with some of them, which were tried so many times (attempts), and are to be again at retry_at.
 CREATE TABLE batch_lane (
-    batch_id   uuid        NOT NULL REFERENCES batch ON DELETE CASCADE,
-    lane       integer     NOT NULL,
-    next_block integer,
-    attempts   integer     NOT NULL DEFAULT 0,
-    not_before timestamptz,
-    worked_at  timestamptz,
+    batch_id      uuid        NOT NULL REFERENCES batch ON DELETE CASCADE,
+    lane          integer     NOT NULL,
+    next_block    integer,
+    attempts      integer     NOT NULL DEFAULT 0,
+    not_before    timestamptz,
+    worked_at     timestamptz,
+    waiting_block integer,
+    retry_at      timestamptz,
     PRIMARY KEY (batch_id, lane)
 ) WITH (fillfactor = 50);
 
 -- Chunks: the lines that one block of the file has in one lane, and their answers (batch/chunk.py says how they are packed, so
 -- that the database does not try again). A block is some thousand lines, dealt out to the lanes; none may be without lines.
+-- Waiting: the numbers of the lines whose source is away; NULL where none is.
 CREATE TABLE batch_chunk (
     batch_id       uuid        NOT NULL REFERENCES batch ON DELETE CASCADE,
     lane           integer     NOT NULL,
@@ -686,6 +690,7 @@ CREATE TABLE batch_chunk (
     lines_answered integer     NOT NULL DEFAULT 0,
     outcomes       jsonb       NOT NULL DEFAULT '[]',
     answered_at    timestamptz,
+    waiting        bigint[],
     PRIMARY KEY (batch_id, lane, block),
     CHECK (lines_answered <= line_count)
 );
