@@ -11,13 +11,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from lxml import etree
 
 from cbss_inscription.batch.csv_lines import COLUMNS
+from cbss_inscription.batch.remote import RemoteBatch
 from cbss_inscription.client.transport import tls_context
+from cbss_inscription.domain.batch import BatchStatus
+from cbss_inscription.storage.batches import StoredBatches
 from tests.acceptance.conftest import Command
 from tests.conftest import START_SECONDS_MAX, RunningSandbox, free_port, stop_process
 
@@ -84,10 +89,42 @@ def _rows(ssin: str) -> str:
     return text.getvalue()
 
 
+def requests_of(command: Command, *arguments: str | Path) -> list[str]:
+    """What a command asks of the listener."""
+    asked: list[str] = []
+    send = RemoteBatch._send
+
+    def counted(remote: RemoteBatch, method: str, *said: Any, **more: Any) -> httpx.Response:
+        asked.append(method)
+        return send(remote, method, *said, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RemoteBatch, "_send", counted)
+        assert command(*arguments).exit_code == 0
+    return asked
+
+
+def statuses_asked(command: Command, *arguments: str | Path) -> int:
+    """How often a command asks the database how a whole batch stands."""
+    asked: list[UUID] = []
+    status = StoredBatches.status
+
+    async def counted(stored: StoredBatches, batch_id: UUID) -> BatchStatus | None:
+        asked.append(batch_id)
+        return await status(stored, batch_id)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StoredBatches, "status", counted)
+        assert command(*arguments).exit_code == 0
+    return len(asked)
+
+
 def test_batch_goes_from_a_file_to_its_answers(
     service: BatchService, command: Command, process: Command, stranger: str, tmp_path: Path
 ) -> None:
-    """Submitted, taken in, worked on and fetched, a batch is answered line by line, and again so (rules 37, 38)."""
+    """Submitted, taken in, worked on and fetched, a batch is answered line by line, and again so; who looks how it
+    stands asks for that once (rules 37, 38).
+    """
     file, profile = tmp_path / "march.csv", ("--profile", service.profile)
     file.write_text(_rows(stranger), encoding="utf-8")
     checked = command("batch", "check", file, "--format", "json")
@@ -112,6 +149,8 @@ def test_batch_goes_from_a_file_to_its_answers(
     assert "done" in watched.out
     assert "3 of 3 lines answered" in watched.out
     assert etree.parse(plot).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert requests_of(command, "batch", "status", file, *profile) == ["POST"]
+    assert statuses_asked(command, "batch", "status", file, "--settings", service.settings) == 1
     canceled = command("batch", "cancel", file, *profile)
     assert (canceled.exit_code, "nothing was canceled" in canceled.err) == (1, True)
     assert taken.wait(timeout=START_SECONDS_MAX) == 0

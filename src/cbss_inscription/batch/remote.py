@@ -80,9 +80,11 @@ class RemoteBatch:
     def _open(self) -> None:
         signed = sign_manifest(self._manifest, signer=self._signer, now=self._clock())
         headers = {"content-type": "text/xml; charset=utf-8"}
-        self.state = _read(self._send("POST", f"{names.BATCH_PATH}/batches", content=signed, headers=headers))
-        self._path = f"{names.BATCH_PATH}/batches/{self.state['upload']}"
-        self._headers = {"authorization": f"Bearer {self.state['token']}"}
+        said = _read(self._send("POST", f"{names.BATCH_PATH}/batches", content=signed, headers=headers))
+        self._path = f"{names.BATCH_PATH}/batches/{said['upload']}"
+        self._headers = {"authorization": f"Bearer {said['token']}"}
+        self.state = {name: value for name, value in said.items() if name not in {"path", "token"}}
+        """How it stood when it was asked last, and be it by being opened."""
 
     def __enter__(self) -> Self:
         return self

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cbss_inscription.batch.standing import Standing
     from cbss_inscription.client.profile import Profile
     from cbss_inscription.contract.batch import Manifest
-    from cbss_inscription.domain.batch import BatchHeader
+    from cbss_inscription.domain.batch import BatchHeader, BatchStatus
     from cbss_inscription.storage.batches import StoredBatches
     from cbss_inscription.storage.database import Database
 
@@ -173,7 +173,7 @@ def status(
     """How does a batch stand? Lines answered, and outcomes with the first lines of each."""
     from cbss_inscription.cli.batch_tables import print_state
 
-    state = _asked(which, profile, settings, look=lambda remote: remote.look())
+    state = _asked(which, profile, settings)
     if output is OutputFormat.JSON:
         print_json(state)
     else:
@@ -229,7 +229,7 @@ def watch(
             is_told = settings is not None or "result" in state or "refusal" in state
             return state.get("state") in _FINISHED and is_told
 
-        state = _asked(which, profile, settings, look=lambda remote: remote.look(), until=looked)
+        state = _asked(which, profile, settings, until=looked)
     print_state(Console(), state)
     if svg is not None:
         if points[0][1] == points[-1][1] and (seconds := seconds_of(state)) is not None:
@@ -249,10 +249,7 @@ def cancel(which: Which, *, profile: ProfileFile = None, settings: OperatorSetti
     """Stop a batch: what is begun is finished, nothing else begins, and the last line that is answered is told."""
     from cbss_inscription.cli.batch_tables import print_state
 
-    async def stop(stored: StoredBatches, batch_id: UUID) -> None:
-        await stored.cancel(batch_id)
-
-    state = _asked(which, profile, settings, look=lambda remote: remote.cancel(), first=stop)
+    state = _asked(which, profile, settings, cancels=True)
     print_state(Console(), state)
     if state.get("state") == "done":
         sys.stderr.write("cbss-inscription: nothing was canceled: the batch was at its end before\n")
@@ -275,7 +272,7 @@ def fetch(
     from cbss_inscription.batch.remote import RemoteBatch
 
     with RemoteBatch(_profile(profile), _read_manifest(Path(which))) as remote:
-        state = remote.look()
+        state = remote.state
         if "result" not in state:
             _no_answers(state)
         size = remote.fetch(file)
@@ -413,27 +410,12 @@ def _asked(
     profile: Path | None,
     settings: Path | None,
     *,
-    look: Callable[[Any], dict[str, Any]],
-    first: Callable[[StoredBatches, UUID], Any] | None = None,
+    cancels: bool = False,
     until: Callable[[dict[str, Any]], bool] = lambda _: True,
 ) -> dict[str, Any]:
     """How a batch stands, looked at again until `until` says that it is enough: at its service, or in the database."""
     if settings is None:
-        from cbss_inscription.batch.remote import ATTEMPTS_MAX, RemoteBatch
-        from cbss_inscription.client.errors import ServiceUnreachable
-
-        with RemoteBatch(_profile(profile), _read_manifest(Path(which))) as remote:
-            failures = 0
-            while True:
-                try:
-                    if until(state := look(remote)):
-                        return state
-                    failures = 0
-                except ServiceUnreachable:  # for a while, and it was reached a moment ago
-                    failures += 1
-                    if failures >= ATTEMPTS_MAX:
-                        raise
-                time.sleep(LOOK_SECONDS * 2**failures)
+        return _asked_remotely(which, profile, cancels=cancels, until=until)
     import asyncio
 
     from cbss_inscription.cli.database import with_database
@@ -441,11 +423,11 @@ def _asked(
 
     async def work(said: Settings, database: Database) -> dict[str, Any]:
         stored = StoredBatches(database)
-        if first is not None:
+        if cancels:
             batch_id = (state := await _state_of(stored, which, said)).get("batch")
             if batch_id is None:
                 raise UsageError(f"{which}: it is no batch ({state['state']}), so that there is nothing to cancel")
-            await first(stored, UUID(batch_id))
+            await stored.cancel(UUID(batch_id))
         while True:
             if until(state := await _state_of(stored, which, said)):
                 return state
@@ -454,37 +436,58 @@ def _asked(
     return with_database(settings, work)
 
 
+def _asked_remotely(
+    which: str, profile: Path | None, *, cancels: bool, until: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    from cbss_inscription.batch.remote import ATTEMPTS_MAX, RemoteBatch
+    from cbss_inscription.client.errors import ServiceUnreachable
+
+    with RemoteBatch(_profile(profile), _read_manifest(Path(which))) as remote:
+        state = remote.cancel() if cancels else remote.state
+        failures = 0
+        while not until(state):
+            time.sleep(LOOK_SECONDS * 2**failures)
+            try:
+                state, failures = remote.look(), 0
+            except ServiceUnreachable:  # for a while, and it was reached a moment ago
+                failures += 1
+                if failures >= ATTEMPTS_MAX:
+                    raise
+        return state
+
+
 async def _state_of(stored: StoredBatches, which: str, settings: Settings) -> dict[str, Any]:
     """How a batch stands, or a file that is none yet, or never will be. Raises `UsageError` when there is neither."""
     from cbss_inscription.rest.batches import status_as_json
 
     said: dict[str, Any] = {}
-    batch_id = await _known(stored, which)
-    if batch_id is None and "#" not in which:
+    status = await _known(stored, which)
+    if status is None and "#" not in which:
         standing = _standing(Path(which).name, settings)
         if standing is None:
             raise UsageError(f"there is no batch {which}, and no file of that name in the folder for batches")
-        said, batch_id = {"state": standing.state, "file": standing.name, "where": str(standing.where)}, standing.batch
+        said = {"state": standing.state, "file": standing.name, "where": str(standing.where)}
         if standing.refusal is not None:
             said["refusal"] = to_builtins(standing.refusal)
-    status = None if batch_id is None else await stored.status(batch_id)
-    if status is not None:
-        return said | status_as_json(status)
-    if not said or batch_id is not None:
+        if standing.batch is None:
+            return said
+        status = await stored.status(standing.batch)
+    if status is None:
         raise UsageError(f"there is no batch {which}")
-    return said
+    return said | status_as_json(status)
 
 
-async def _known(stored: StoredBatches, which: str) -> UUID | None:
+async def _known(stored: StoredBatches, which: str) -> BatchStatus | None:
     """The batch that is meant by an id, by SENDER#NUMBER, or by a file beside which lies the manifest that was sent."""
     from cbss_inscription.domain.customer import CustomerIdentification, InvalidCustomer
 
     with suppress(ValueError):
-        return UUID(which)
+        return await stored.status(UUID(which))
     sender, is_numbered, number = which.rpartition("#")
     try:
         if is_numbered and number.isascii() and number.isdigit():
-            return await stored.find(CustomerIdentification.of_key(sender), int(number))
+            batch_id = await stored.find(CustomerIdentification.of_key(sender), int(number))
+            return None if batch_id is None else await stored.status(batch_id)
     except InvalidCustomer as error:
         raise UsageError(f"{which}: {error}") from error
     try:
@@ -495,7 +498,7 @@ async def _known(stored: StoredBatches, which: str) -> UUID | None:
     batch_id = await stored.find(header.sender.organization_identification, header.sequence_number)
     status = None if batch_id is None else await stored.status(batch_id)
     # A file that was refused for its number has that of another one.
-    return batch_id if status is not None and status.digest.hex() == manifest.file.sha256 else None
+    return status if status is not None and status.digest.hex() == manifest.file.sha256 else None
 
 
 def _standing(name: str, settings: Settings) -> Standing | None:

@@ -1517,23 +1517,27 @@ CROSS JOIN LATERAL (
 WHERE batch.batch_id = %(batch_id)s::uuid;
 
 -- name: batch_outcomes
--- How many lines of a batch ended with each code, the most first, and the numbers of the first of them.
-WITH outcome AS MATERIALIZED (
-    SELECT part ->> 0 AS code, (part ->> 1)::bigint AS lines, part -> 2 AS first_lines
+-- How many lines of a batch ended with each code, the most first, and the numbers of the first of them. Who follows a batch asks this
+-- every second: the lines are looked for in the order of the blocks, and only until there are enough.
+WITH counted AS (
+    SELECT part ->> 0 AS code, sum((part ->> 1)::bigint)::bigint AS lines,
+           min(block) AS first_block, max(block) AS last_block
     FROM batch_chunk
     CROSS JOIN jsonb_array_elements(outcomes) AS part
     WHERE batch_id = %(batch_id)s::uuid
+    GROUP BY 1
 )
-SELECT code, sum(lines)::bigint AS lines,
+SELECT counted.code, counted.lines,
        ARRAY(SELECT line::bigint
-             FROM outcome AS one
-             CROSS JOIN jsonb_array_elements_text(one.first_lines) AS line
-             WHERE one.code = outcome.code
-             ORDER BY line::bigint
-             LIMIT %(first_lines)s::integer)
-FROM outcome
-GROUP BY code
-ORDER BY lines DESC, code;
+             FROM batch_chunk
+             CROSS JOIN jsonb_array_elements(outcomes) AS part
+             CROSS JOIN jsonb_array_elements_text(part -> 2) AS line
+             WHERE batch_id = %(batch_id)s::uuid AND block BETWEEN counted.first_block AND counted.last_block
+               AND outcomes @> jsonb_build_array(jsonb_build_array(counted.code)) AND part ->> 0 = counted.code
+             ORDER BY block, line::bigint
+             LIMIT least(%(first_lines)s::integer, counted.lines))
+FROM counted
+ORDER BY counted.lines DESC, counted.code;
 
 -- name: batch_reach
 -- The state of a batch, and the first of its blocks that is not answered whole, if there is one; no row when there is none.
