@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 from uuid import UUID
@@ -212,18 +212,18 @@ def watch(
     svg: Annotated[Path | None, typer.Option(help="Where to write the throughput while it was watched (SVG).")] = None,
 ) -> None:
     """Follow a batch to its end: a bar with rate and remaining time, then the outcomes."""
-    from cbss_inscription.cli.batch_tables import plot_of, print_state, progress_of_lines, seconds_of
+    from cbss_inscription.cli.batch_tables import print_state, progress_of_lines
 
     if settings is None:
         _profile(profile)  # before there is a bar
-    console, began = Console(stderr=True), time.monotonic()
-    points: list[tuple[float, int]] = []
+    console, began, began_at = Console(stderr=True), time.monotonic(), datetime.now(UTC)
+    points: list[tuple[datetime, int]] = []
     with progress_of_lines(console) as progress:
         task = progress.add_task("answered", total=None)
 
         def looked(state: dict[str, Any]) -> bool:
             lines, answered = state.get("lines"), state.get("answered", 0)
-            points.append((time.monotonic() - began, answered))
+            points.append((began_at + timedelta(seconds=time.monotonic() - began), answered))
             progress.update(task, completed=answered, total=lines, description=str(state.get("state", "?")))
             # At a service the answers are a file, which is there a moment after the last of them.
             is_told = settings is not None or "result" in state or "refusal" in state
@@ -232,15 +232,7 @@ def watch(
         state = _asked(which, profile, settings, until=looked)
     print_state(Console(), state)
     if svg is not None:
-        if points[0][1] == points[-1][1] and (seconds := seconds_of(state)) is not None:
-            points = [
-                (0.0, 0),
-                (seconds / 2, state["answered"] // 2),
-                (seconds, state["answered"]),
-            ]  # all that is known
-        svg.write_text(
-            plot_of(f"Batch {state.get('sequence_number', which)}: lines answered a second", points), "utf-8"
-        )
+        svg.write_text(_plot_of(state, points), encoding="utf-8")
     raise typer.Exit(_exit_code_of(state))
 
 
@@ -513,6 +505,17 @@ def _standing(name: str, settings: Settings) -> Standing | None:
         return None
     except OSError as error:
         raise UsageError(f"{settings.batch.directory}: {error.strerror}; ask as the service's account") from error
+
+
+def _plot_of(state: dict[str, Any], points: list[tuple[datetime, int]]) -> str:
+    """The throughput as it was watched; of a batch that was at its end before, all that is known: its average."""
+    from cbss_inscription.cli.batch_plot import plot
+    from cbss_inscription.cli.batch_tables import seconds_of, state_line
+
+    if points[0][1] == points[-1][1] and seconds_of(state) is not None:
+        ends = (datetime.fromisoformat(state[name]).astimezone(UTC) for name in ("began_at", "finished_at"))
+        points = list(zip(ends, (0, state["answered"]), strict=True))
+    return plot("Lines answered a second", state_line(state).plain, points)
 
 
 def _exit_code_of(state: dict[str, Any]) -> ExitCode:

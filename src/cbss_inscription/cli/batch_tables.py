@@ -1,11 +1,9 @@
-"""How a batch stands, for people: progress, a table of outcomes, and throughput as a plot."""
+"""How a batch stands, for people: progress, and a table of outcomes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from html import escape
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -17,12 +15,6 @@ from rich.text import Text
 from cbss_inscription.client.dialect import one_line
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 
-WIDTH: Final = 960
-"""Of the plot, in pixels, as all measures below."""
-HEIGHT: Final = 320
-MARGIN: Final = 64
-STEPS: Final = 4
-"""Lines that the plot is divided by, upwards."""
 _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "answers-forgotten": "it was answered before, too long ago for the answers to be kept",
@@ -41,7 +33,6 @@ _AT: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Where a file of the folder is, and what it waits for."""
 _MEND: Final = "mend the file, see `batch check`, and send it again with the same number"
-_CURVE, _LINE, _TEXT = "#0072b2", "#cccccc", "#222222"
 
 
 class _Rate(ProgressColumn):
@@ -74,6 +65,16 @@ def progress_of_lines(console: Console) -> Progress:
 
 def print_state(console: Console, state: dict[str, Any]) -> None:
     """Nothing; how the batch stands is on the console: state, counts, and outcomes with the first lines of each."""
+    console.print(state_line(state), highlight=False)
+    if state.get("refusal"):
+        refusal = state["refusal"]
+        console.print(Text(one_line(_refusal_text(refusal))), highlight=False)
+    if state.get("outcomes"):
+        print_outcomes(console, state["outcomes"])
+
+
+def state_line(state: dict[str, Any]) -> Text:
+    """How the batch stands, in a line: state, counts, and at the end time and rate."""
     head = Text.assemble((one_line(str(state.get("state", "?"))), "bold"))
     if "sequence_number" in state:
         head.append(f"  batch {state['sequence_number']} of {one_line(str(state['sender']))}")
@@ -92,12 +93,7 @@ def print_state(console: Console, state: dict[str, Any]) -> None:
             head.append(f"  all of its {grouped(size)} bytes are there, and it is taken in when its turn comes")
         else:
             head.append(f"  {grouped(there)} of {grouped(size)} bytes are there")
-    console.print(head, highlight=False)
-    if state.get("refusal"):
-        refusal = state["refusal"]
-        console.print(Text(one_line(_refusal_text(refusal))), highlight=False)
-    if state.get("outcomes"):
-        print_outcomes(console, state["outcomes"])
+    return head
 
 
 def _refusal_text(refusal: dict[str, Any]) -> str:
@@ -131,36 +127,3 @@ def _words(code: str) -> str:
         return CATALOGUE[OutcomeCode(code)].texts["en"]
     except ValueError:
         return ""
-
-
-def plot_of(title: str, points: Sequence[tuple[float, int]]) -> str:
-    """An SVG of lines answered a second, over the seconds at which they were counted: (second, lines by then)."""
-    pairs = [
-        (later, (lines - before) / (later - earlier))
-        for (earlier, before), (later, lines) in pairwise(points)
-        if later > earlier
-    ]
-    seconds = max((second for second, _ in pairs), default=1.0) or 1.0
-    most = max((rate for _, rate in pairs), default=1.0) or 1.0
-    wide, high = WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN
-    bottom = HEIGHT - MARGIN
-    rows = [_text(MARGIN, MARGIN / 2, title, size=16)]
-    for step in range(STEPS + 1):
-        y = bottom - high * step / STEPS
-        rows.append(f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{y:.1f}" y2="{y:.1f}" stroke="{_LINE}"/>')
-        rows.append(_text(MARGIN - 6, y + 4, f"{most * step / STEPS:.0f}", anchor="end"))
-    rows.append(_text(WIDTH - MARGIN, bottom + 20, f"{seconds:.0f} s", anchor="end"))
-    rows.append(_text(MARGIN, bottom + 20, "lines a second"))
-    curve = " ".join(
-        f"{MARGIN + wide * second / seconds:.1f},{bottom - high * rate / most:.1f}" for second, rate in pairs
-    )
-    rows.append(f'<polyline points="{curve}" fill="none" stroke="{_CURVE}" stroke-width="2"/>')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'role="img" font-family="sans-serif" fill="{_TEXT}">\n<title>{escape(title)}</title>\n'
-        f'<rect width="100%" height="100%" fill="#ffffff"/>\n' + "\n".join(rows) + "\n</svg>\n"
-    )
-
-
-def _text(x: float, y: float, words: str, *, size: int = 12, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{escape(words)}</text>'
