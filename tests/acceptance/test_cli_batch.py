@@ -128,7 +128,10 @@ def test_batch_goes_from_a_file_to_its_answers(
     file, profile = tmp_path / "march.csv", ("--profile", service.profile)
     file.write_text(_rows(stranger), encoding="utf-8")
     checked = command("batch", "check", file, "--format", "json")
-    assert (checked.exit_code, json.loads(checked.out)["outcomes"][0]["first_lines"]) == (3, [2])
+    (outcome,) = json.loads(checked.out)["outcomes"]
+    assert (checked.exit_code, outcome["first_lines"]) == (3, [2])
+    assert outcome["reasons"] == ["declaration/insert/ssin: pattern"]
+    assert command("batch", "check", file).out.endswith("line 2: declaration/insert/ssin: pattern\n")
     submitted = command("batch", "submit", file, *profile, "--sequence-number", "1")
     assert submitted.exit_code == 0, submitted.err
     assert "waiting" in submitted.out
@@ -148,6 +151,7 @@ def test_batch_goes_from_a_file_to_its_answers(
     assert watched.exit_code == 0
     assert "done" in watched.out
     assert "3 of 3 lines answered" in watched.out
+    assert watched.out.endswith(f"next: cbss-inscription batch fetch {file} march.answers.csv\n")
     assert etree.parse(plot).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert requests_of(command, "batch", "status", file, *profile) == ["POST"]
     assert statuses_asked(command, "batch", "status", file, "--settings", service.settings) == 1

@@ -84,6 +84,11 @@ def test_mark_and_empty_lines_are_passed_over() -> None:
     assert [line.number for line in lines] == [1, 2]
 
 
+def test_names_of_columns_may_be_quoted() -> None:
+    """Quotes are allowed around the names of the columns as around any field: some programs quote all (RFC 4180)."""
+    assert read_csv(f'"operation";"ssin"\r\n"consult";"{SSIN}"\r\n') == read_csv(f"operation;ssin\nconsult;{SSIN}\n")
+
+
 def test_line_with_other_columns_is_refused_alone() -> None:
     """A line with fields too many or too few says nothing certain: it alone is refused (rule 37)."""
     lines = read_csv(f"operation,ssin\nconsult,{SSIN},x\nconsult\nconsult,{SSIN}\n")
@@ -95,6 +100,7 @@ _WRONG_FILES = {
     "no declaration": (f"{_HEAD}\n".encode(), "schema", 1),
     "an unknown column": (f"{_HEAD},more\n".encode(), "csv-columns", 1),
     "a column twice": (b"operation,ssin,ssin\n", "csv-columns", 1),
+    "a quote in a name of a column": (b'operation,"ssin"x\n', "csv-columns", 1),
     "no operation": (b"ssin\n123\n", "csv-columns", 1),
     "not UTF-8": (f"{_HEAD}\n{_LINE}".encode() + b"\xe9,", "encoding", 3),
     "UTF-16": (f"{_HEAD}\n{_LINE}".encode("utf-16"), "encoding", 1),

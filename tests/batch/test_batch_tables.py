@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from cbss_inscription.batch import csv_lines, text, xml_lines
+from cbss_inscription.cli.batch_reasons import what_is_wrong
 from cbss_inscription.cli.batch_tables import print_state
 
 
@@ -20,7 +24,15 @@ from cbss_inscription.cli.batch_tables import print_state
         ),
         (
             {"code": "SOA-03001", "reason": "not-well-formed", "line": 8, "declaration": 2},
-            "SOA-03001 not-well-formed, line 8, declaration 2: mend the file",
+            "SOA-03001 not-well-formed, line 8, declaration 2: mend the file (the XML is broken there), see",
+        ),
+        (
+            {"code": "SOA-03007", "reason": "sequence-used", "expected_sequence_number": 2},
+            "SOA-03007 sequence-used: the sender's next batch is number 2: another file had this one",
+        ),
+        (
+            {"code": "SOA-03001", "reason": "csv-columns", "line": 1},
+            "SOA-03001 csv-columns, line 1: mend the file (the",
         ),
         ({"code": "SOA-03007", "reason": "manifest-file"}, "SOA-03007 manifest-file: the file is not the one"),
         ({"code": "SOA-01001", "reason": None}, "SOA-01001: the certificate"),
@@ -34,6 +46,15 @@ def test_refusal_says_what_to_do(refusal: dict[str, Any], told: str) -> None:
     lines = console.file.getvalue().splitlines()
     assert lines[0] == "refused"
     assert lines[1].startswith(told)
+
+
+def test_each_reason_has_words() -> None:
+    """Whatever a file is refused for when it is read is told in words, not only by the name of it (rule 37)."""
+    sources = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (csv_lines, text, xml_lines)]
+    raised = re.compile(r'(?:MalformedMessage|WsiViolation|SchemaViolation|_rejected)\("([a-z-]+)"')
+    reasons = {reason for source in sources for reason in raised.findall(source)} - {"comment"}  # that is one line's
+    assert {"csv-columns", "doctype", "encoding", "not-well-formed", "schema", "truncated"} <= reasons
+    assert [reason for reason in sorted(reasons) if not what_is_wrong(reason)] == []
 
 
 def told(state: dict[str, Any]) -> str:

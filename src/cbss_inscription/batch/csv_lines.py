@@ -17,14 +17,19 @@ from operator import itemgetter
 from typing import Final
 
 from cbss_inscription import names
-from cbss_inscription.batch.limits import BatchLimits
+from cbss_inscription.batch.limits import BatchLimits, Refusing
 from cbss_inscription.batch.shapes import CONTEXT, DAY, INCOMPLETE_DAY, NAME_CHARS_MAX, SSIN, TEXT_CHARACTER
 from cbss_inscription.batch.text import TextPieces
 from cbss_inscription.contract.batch import OPERATIONS, GivenTexts, read_batch_line, request_of
 from cbss_inscription.contract.schema import batch_schema
 from cbss_inscription.domain.batch import BatchHeader, BatchLegalData, BatchLine
 from cbss_inscription.domain.customer import TICKET_LENGTH_MAX
-from cbss_inscription.domain.errors import ContentViolation, FileRejected, MalformedMessage, SchemaViolation
+from cbss_inscription.domain.errors import (
+    ContentViolation,
+    FileRejected,
+    MalformedMessage,
+    SchemaViolation,
+)
 from cbss_inscription.domain.legal_data import GIVEN_NAMES_MAX
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.requests import Operation
@@ -63,8 +68,11 @@ class CsvLines:
     Raises `FileRejected`, at the making or at any line, for a file that is wrong as a whole.
     """
 
-    def __init__(self, pieces: TextPieces, limits: BatchLimits, header: BatchHeader) -> None:
+    def __init__(
+        self, pieces: TextPieces, limits: BatchLimits, header: BatchHeader, *, refusing: Refusing | None = None
+    ) -> None:
         self.header = header
+        self._refusing = refusing
         self._pieces = pieces
         self._limits = limits
         self._line = 0
@@ -74,7 +82,7 @@ class CsvLines:
         self._texts = self._lines_of_text()
         first = next(self._texts, "").rstrip("\r\n")
         self._delimiter = ";" if ";" in first else ","
-        columns = first.split(self._delimiter)
+        columns = self._names_in(first)
         if len(set(columns)) < len(columns) or not REQUIRED_COLUMNS <= set(columns) <= set(COLUMNS):
             raise self._rejected("csv-columns", is_in_head=True)
         self._column_count = len(columns)
@@ -99,13 +107,20 @@ class CsvLines:
             if self._number > self._limits.line_count_max:
                 raise self._rejected("lines")
             if len(row) != column_count:
-                yield BatchLine(number=self._number, refused=SchemaViolation.code)
+                fields = f"{len(row)} fields, and the first line has {column_count}"
+                yield self._refused(SchemaViolation("schema", (fields,)), None)
                 continue
             row.append("")
             cells = in_order(row)
             yield _plain_line(cells, self._number) or self._line_of(cells)
         if not self._number:  # a batch without a declaration is none
             raise FileRejected(SchemaViolation("schema", ("*: content",)), line=self._line)
+
+    def _names_in(self, first: str) -> list[str]:
+        try:
+            return next(csv.reader([first], delimiter=self._delimiter, strict=True), [])
+        except csv.Error:
+            raise self._rejected("csv-columns", is_in_head=True) from None
 
     def _lines_of_text(self) -> Iterator[str]:
         """The lines of text, ends included. Raises `FileRejected` for one that makes its row too long."""
@@ -128,7 +143,9 @@ class CsvLines:
     def _line_of(self, cells: tuple[str, ...]) -> BatchLine:
         """The line that the fields spell, judged by the schema."""
         ticket, word, ssin, contexts, begin, end, new_begin, new_end, last_name, given_names, birth, gender = cells
-        refused = SchemaViolation.code
+        error: SchemaViolation | ContentViolation = SchemaViolation(
+            "schema", ("operation: none of " + ", ".join(OPERATIONS),)
+        )
         if word in OPERATIONS:
             given = GivenTexts(
                 ticket=ticket,
@@ -148,9 +165,14 @@ class CsvLines:
                 root = request_of(self.header, given)
                 batch_schema().validate(root, names.BATCH_REQUEST)
                 return read_batch_line(root[-1][0], number=self._number)
-            except (SchemaViolation, ContentViolation) as error:
-                refused = error.code
-        return BatchLine(number=self._number, ticket=ticket if _ticket(ticket) else None, refused=refused)
+            except (SchemaViolation, ContentViolation) as violation:
+                error = violation
+        return self._refused(error, ticket if _ticket(ticket) else None)
+
+    def _refused(self, error: SchemaViolation | ContentViolation, ticket: str | None) -> BatchLine:
+        if self._refusing is not None:
+            self._refusing(self._number, error)
+        return BatchLine(number=self._number, ticket=ticket, refused=error.code)
 
     def _rejected(self, reason: str, *, is_in_head: bool = False) -> FileRejected:
         return FileRejected(MalformedMessage(reason), line=self._line, number=None if is_in_head else self._number + 1)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
 
+from cbss_inscription.domain.errors import MessageRejected
 from cbss_inscription.xml_limits import XmlLimits
+
+Refusing = Callable[[int, MessageRejected], None]
+"""Who is told how a line breaks the contract, by its number."""
 
 
 class BatchLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

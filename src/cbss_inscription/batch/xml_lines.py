@@ -21,7 +21,7 @@ from lxml import etree
 from lxml.etree import _Element
 
 from cbss_inscription import names, safe_xml
-from cbss_inscription.batch.limits import BatchLimits
+from cbss_inscription.batch.limits import BatchLimits, Refusing
 from cbss_inscription.batch.shapes import CONTEXT, DAY, INCOMPLETE_DAY, NAME_CHARS_MAX, SSIN, TEXT_CHARACTER
 from cbss_inscription.batch.text import TextPieces
 from cbss_inscription.contract.batch import read_batch_header, read_batch_line
@@ -95,8 +95,9 @@ class XmlLines:
     Raises `FileRejected`, at the making or at any line, for a file that is wrong as a whole.
     """
 
-    def __init__(self, pieces: TextPieces, limits: BatchLimits) -> None:
+    def __init__(self, pieces: TextPieces, limits: BatchLimits, *, refusing: Refusing | None = None) -> None:
         self._limits = limits
+        self._refusing = refusing
         self._xml_limits = limits.xml
         self._incoming = iter(pieces)
         self._buffer = ""
@@ -184,15 +185,18 @@ class XmlLines:
             self._position -= len(piece)
             raise self._rejected(error) from None
         requests = root[-1]
+        refused: MessageRejected
         try:
             batch_schema().validate(root, names.BATCH_REQUEST)
             (request,) = requests.iterchildren("request")
             if next(request.iter(etree.Comment), None) is None:
                 return read_batch_line(request, number=number)
-            refused = WsiViolation.code  # as a comment in the Body of a message (SEC-20)
+            refused = WsiViolation("comment")  # as in the Body of a message (SEC-20)
         except (SchemaViolation, ContentViolation) as error:
-            refused = error.code
-        return BatchLine(number=number, ticket=_ticket_of(requests), refused=refused)
+            refused = error
+        if self._refusing is not None:
+            self._refusing(number, refused)
+        return BatchLine(number=number, ticket=_ticket_of(requests), refused=refused.code)
 
     def _check_end(self) -> None:
         """Nothing, when what follows the last declaration ends the file as it should. Raises `FileRejected`."""

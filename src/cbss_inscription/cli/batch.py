@@ -34,6 +34,10 @@ KSZ: Final = "0244640631"
 """To whom batches are sent unless somebody else is named: KSZ's CBE number."""
 LOOK_SECONDS: Final = 1.0
 """How often a batch that is watched is looked at."""
+FIRST_LINES: Final = 5
+"""Lines of which `check` says how they break the contract, of each code."""
+_DECLARATION: Final = "inscriptionBatchRequest/requests/request/"
+"""Where each declaration is, in the schema's words."""
 _FINISHED: Final = frozenset({"done", "canceled", "refused"})
 
 batch = typer.Typer(no_args_is_help=True, help="Files of many declarations: check, send, watch, fetch the answers.")
@@ -65,27 +69,46 @@ def check(file: BatchFile, *, form: Form = None, output: Output = OutputFormat.T
     """Read a whole batch as the service would, without sending it: which lines break the contract, and how?"""
     from cbss_inscription.batch.limits import BatchLimits
     from cbss_inscription.batch.reading import BatchFormat, open_batch
+    from cbss_inscription.client.dialect import one_line
+    from cbss_inscription.domain.errors import MessageRejected, SchemaViolation
 
     kind = _form_of(file, form)
     header = _header(None, 1, KSZ) if kind is BatchFormat.CSV else None
     counts: dict[str, list[int]] = {}
+    reasons: dict[int, str] = {}
     line_count = 0
+
+    def refusing(number: int, error: MessageRejected) -> None:
+        found = counts.setdefault(error.code, [])
+        found.append(number)
+        if len(found) <= FIRST_LINES:
+            paths = error.paths if isinstance(error, SchemaViolation) else ()
+            reasons[number] = "; ".join(paths).replace(_DECLARATION, "") or error.reason
+
     with file.open("rb") as source:
-        _, lines = open_batch(source, form=kind, limits=BatchLimits(), header=header)
+        _, lines = open_batch(source, form=kind, limits=BatchLimits(), header=header, refusing=refusing)
         for line in lines:
             line_count = line.number
-            if line.refused is not None:
-                counts.setdefault(line.refused, []).append(line.number)
-    outcomes = [{"code": code, "lines": len(found), "first_lines": found[:5]} for code, found in sorted(counts.items())]
+    outcomes = [
+        {
+            "code": code,
+            "lines": len(found),
+            "first_lines": found[:FIRST_LINES],
+            "reasons": [reasons[number] for number in found[:FIRST_LINES]],
+        }
+        for code, found in sorted(counts.items())
+    ]
     if output is OutputFormat.JSON:
         print_json({"lines": line_count, "outcomes": outcomes})
     else:
         from cbss_inscription.cli.batch_tables import print_outcomes
 
         refused = sum(len(found) for found in counts.values())
-        sys.stdout.write(f"{line_count} lines, {refused} of them refused before any rule\n")
+        sys.stdout.write(f"lines: {line_count}, of which would be refused before any rule: {refused}\n")
         if outcomes:
             print_outcomes(Console(), outcomes)
+        for number, reason in sorted(reasons.items()):
+            sys.stdout.write(f"line {number}: {one_line(reason)}\n")
     raise typer.Exit(ExitCode.REFUSED if outcomes else ExitCode.DONE)
 
 
@@ -159,6 +182,8 @@ def resume(file: BatchFile, *, profile: ProfileFile = None) -> None:
     print_state(Console(), state)
     if state.get("state") not in _FINISHED:
         sys.stdout.write(f"next: cbss-inscription batch watch {file}\n")
+    elif "result" in state:
+        _say_how_to_fetch(file)
     raise typer.Exit(_exit_code_of(state))
 
 
@@ -215,7 +240,7 @@ def watch(
     from cbss_inscription.cli.batch_tables import print_state, progress_of_lines
 
     if settings is None:
-        _profile(profile)  # before there is a bar
+        _profile(profile), _read_manifest(Path(which))  # before there is a bar
     console, began, began_at = Console(stderr=True), time.monotonic(), datetime.now(UTC)
     points: list[tuple[datetime, int]] = []
     with progress_of_lines(console) as progress:
@@ -233,6 +258,8 @@ def watch(
     print_state(Console(), state)
     if svg is not None:
         svg.write_text(_plot_of(state, points), encoding="utf-8")
+    if "result" in state:
+        _say_how_to_fetch(Path(which))
     raise typer.Exit(_exit_code_of(state))
 
 
@@ -505,6 +532,11 @@ def _standing(name: str, settings: Settings) -> Standing | None:
         return None
     except OSError as error:
         raise UsageError(f"{settings.batch.directory}: {error.strerror}; ask as the service's account") from error
+
+
+def _say_how_to_fetch(file: Path) -> None:
+    form = _read_manifest(file).file.format
+    sys.stdout.write(f"next: cbss-inscription batch fetch {file} {file.name.partition('.')[0]}.answers.{form}\n")
 
 
 def _plot_of(state: dict[str, Any], points: list[tuple[datetime, int]]) -> str:

@@ -12,18 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column, Table
 from rich.text import Text
 
+from cbss_inscription.cli.batch_reasons import refusal_text
 from cbss_inscription.client.dialect import one_line
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 
-_ADVICE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "answers-forgotten": "it was answered before, too long ago for the answers to be kept",
-        "batch-sender": "the application may do nothing for the organisation that the batch names as its sender",
-        "batch-used": "another application, or under another legal context, sent this very file",
-        "manifest-file": "the file is not the one that was signed; sign it and send it again",
-        "file-missing": "the manifest came without its file; put the file there first",
-    }
-)
 _AT: Final[Mapping[str, str]] = MappingProxyType(
     {
         "arriving": "in {where}, without its manifest: put that beside it when the file is whole",
@@ -32,12 +24,12 @@ _AT: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Where a file of the folder is, and what it waits for."""
-_MEND: Final = "mend the file, see `batch check`, and send it again with the same number"
 
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{grouped(task.speed or 0)}/s")
+        speed = task.finished_speed or task.speed
+        return Text("?/s" if speed is None else f"{grouped(speed)}/s")
 
 
 def grouped(number: float) -> str:
@@ -58,17 +50,16 @@ def seconds_of(state: dict[str, Any]) -> float | None:
 
 
 def progress_of_lines(console: Console) -> Progress:
-    """A bar of lines answered, with their rate and the time that is left."""
+    """A bar of lines answered, with their rate and the time that is left; at the end it is gone, for that is told."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    return Progress(*columns, console=console)
+    return Progress(*columns, console=console, transient=True)
 
 
 def print_state(console: Console, state: dict[str, Any]) -> None:
     """Nothing; how the batch stands is on the console: state, counts, and outcomes with the first lines of each."""
     console.print(state_line(state), highlight=False)
     if state.get("refusal"):
-        refusal = state["refusal"]
-        console.print(Text(one_line(_refusal_text(refusal))), highlight=False)
+        console.print(Text(one_line(refusal_text(state["refusal"]))), highlight=False)
     if state.get("outcomes"):
         print_outcomes(console, state["outcomes"])
 
@@ -94,17 +85,6 @@ def state_line(state: dict[str, Any]) -> Text:
         else:
             head.append(f"  {grouped(there)} of {grouped(size)} bytes are there")
     return head
-
-
-def _refusal_text(refusal: dict[str, Any]) -> str:
-    """Why a file was refused, where in it, and what to do."""
-    said = [f"{refusal['code']} {refusal.get('reason') or ''}".strip()]
-    said += [f"{what} {refusal[what]}" for what in ("line", "declaration") if refusal.get(what)]
-    if (expected := refusal.get("expected_sequence_number")) is not None:
-        return f"{', '.join(said)}: the sender's next batch is number {expected}"
-    if refusal["code"] == "SOA-01001":
-        return f"{', '.join(said)}: the certificate or the signature is not accepted, or it was signed too long ago"
-    return f"{', '.join(said)}: {_ADVICE.get(refusal.get('reason') or '', _MEND)}"
 
 
 def print_outcomes(console: Console, outcomes: Sequence[dict[str, Any]]) -> None:

@@ -77,8 +77,11 @@ def sentence_of_error(error: CbssInscriptionError) -> str:
     if isinstance(error, SchemaViolation):
         return f"the request breaks the contract: {'; '.join(error.paths)}"
     if isinstance(error, FileRejected):
-        paths = f" ({'; '.join(error.paths)})" if error.paths else ""
-        return f"the file is no batch: {', '.join(part for part in (error.place, error.reason) if part)}{paths}"
+        from cbss_inscription.cli.batch_reasons import what_is_wrong
+
+        why = "; ".join(filter(None, (what_is_wrong(error.reason), *error.paths)))
+        place = ", ".join(part for part in (error.place, error.reason) if part)
+        return f"the file is no batch: {place}{f' ({why})' if why else ''}"
     if isinstance(error, MessageRejected):
         return f"the message cannot be used: {error.reason}"
     if isinstance(error, RepertoryUnavailable):

@@ -133,7 +133,7 @@ class FileRejected(MessageRejected):
     @property
     def place(self) -> str:
         """Where it is wrong, in words; an empty text where no line is to blame."""
-        if self.line is None:
+        if not self.line:  # nothing was read of an empty file
             return ""
         return f"line {self.line}" + (f", declaration {self.number}" if self.number is not None else "")
 
