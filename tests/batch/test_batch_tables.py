@@ -12,7 +12,7 @@ from rich.console import Console
 
 from cbss_inscription.batch import csv_lines, text, xml_lines
 from cbss_inscription.cli.batch_reasons import what_is_wrong
-from cbss_inscription.cli.batch_tables import print_state
+from cbss_inscription.cli.batch_tables import print_state, progress_of_lines, show_progress
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,8 @@ def test_end_of_a_batch_says_how_fast_it_was() -> None:
     }  # fmt: skip
     said = "120 000 of 240 000 lines answered, cut after line 120 000, in 8.0 s, 15 000 a second"
     assert told(state) == f"canceled  batch 2 of 17/1, {said}\n"
+    later = told(state | {"finished_at": "2026-03-02T11:30:00+00:00", "answered": 7_200})
+    assert later.endswith("cut after line 120 000, in 2:00:00, 1.0 a second\n")
     assert " s, " not in told(state | {"finished_at": None})
     assert " s, " not in told(state | {"began_at": None})
     assert " s, " not in told(state | {"began_at": "2026-03-02T09:30:07.500+00:00"}), "too short to tell a rate"
@@ -86,3 +88,24 @@ def test_upload_says_what_it_waits_for() -> None:
     )
     whole = "waiting  all of its 2 000 bytes are there, and it is taken in when its turn comes\n"
     assert told({"state": "waiting", "offset": 2_000, "size_bytes": 2_000}) == whole
+
+
+def test_bar_shows_where_a_batch_will_end() -> None:
+    """While a batch is followed its bar has grouped numbers, what waits for a source, and after a cancellation the cut
+    as its end (rule 37).
+    """
+    console = Console(file=io.StringIO(), width=120)
+    progress = progress_of_lines(console)
+    task = progress.add_task("answered", total=None)
+
+    def shown(**state: Any) -> str:
+        show_progress(progress, task, state)
+        console.print(progress.get_renderable())
+        assert isinstance(console.file, io.StringIO)
+        return " ".join(console.file.getvalue().splitlines()[-1].replace("━", "").replace("╺", "").split())
+
+    assert shown(state="waiting") == "waiting"
+    running = {"lines": 10_000_000, "answered": 2_500_000, "cut_after": None, "waiting": 0}
+    assert shown(state="running", **running).startswith("running 2 500 000 of 10 000 000")
+    assert shown(state="running", **running | {"waiting": 1_200}).startswith("running, 1 200 wait 2 500")
+    assert "2 500 000 of 2 600 000" in shown(state="canceling", **running | {"cut_after": 2_600_000})

@@ -237,7 +237,7 @@ def watch(
     svg: Annotated[Path | None, typer.Option(help="Where to write the throughput while it was watched (SVG).")] = None,
 ) -> None:
     """Follow a batch to its end: a bar with rate and remaining time, then the outcomes."""
-    from cbss_inscription.cli.batch_tables import print_state, progress_of_lines
+    from cbss_inscription.cli.batch_tables import print_state, progress_of_lines, show_progress
 
     if settings is None:
         _profile(profile), _read_manifest(Path(which))  # before there is a bar
@@ -247,9 +247,8 @@ def watch(
         task = progress.add_task("answered", total=None)
 
         def looked(state: dict[str, Any]) -> bool:
-            lines, answered = state.get("lines"), state.get("answered", 0)
-            points.append((began_at + timedelta(seconds=time.monotonic() - began), answered))
-            progress.update(task, completed=answered, total=lines, description=str(state.get("state", "?")))
+            points.append((began_at + timedelta(seconds=time.monotonic() - began), state.get("answered", 0)))
+            show_progress(progress, task, state)
             # At a service the answers are a file, which is there a moment after the last of them.
             is_told = settings is not None or "result" in state or "refusal" in state
             return state.get("state") in _FINISHED and is_told

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -16,6 +16,8 @@ from cbss_inscription.cli.batch_reasons import refusal_text
 from cbss_inscription.client.dialect import one_line
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 
+MINUTES_FROM_SECONDS: Final = 120
+"""From when on a time is told in hours, minutes and seconds."""
 _AT: Final[Mapping[str, str]] = MappingProxyType(
     {
         "arriving": "in {where}, without its manifest: put that beside it when the file is whole",
@@ -26,15 +28,27 @@ _AT: Final[Mapping[str, str]] = MappingProxyType(
 """Where a file of the folder is, and what it waits for."""
 
 
+class _Lines(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text()
+        return Text(f"{grouped(task.completed)} of {grouped(task.total)}")
+
+
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("?/s" if speed is None else f"{grouped(speed)}/s")
+        return Text() if speed is None else Text(f"{rate(speed)}/s")
 
 
 def grouped(number: float) -> str:
     """A number for people: without what is behind the point, its thousands apart."""
     return f"{number:,.0f}".replace(",", " ")
+
+
+def rate(a_second: float) -> str:
+    """A rate for people, which is not nothing where it is little."""
+    return grouped(a_second) if a_second >= 10 else f"{a_second:.1f}"
 
 
 def seconds_of(state: dict[str, Any]) -> float | None:
@@ -51,8 +65,24 @@ def seconds_of(state: dict[str, Any]) -> float | None:
 
 def progress_of_lines(console: Console) -> Progress:
     """A bar of lines answered, with their rate and the time that is left; at the end it is gone, for that is told."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    whole = Column(no_wrap=True)
+    columns = (
+        TextColumn("{task.description}", table_column=whole),
+        BarColumn(),
+        _Lines(table_column=whole),
+        _Rate(table_column=whole),
+        TimeRemainingColumn(table_column=whole),
+    )
     return Progress(*columns, console=console, transient=True)
+
+
+def show_progress(progress: Progress, task: TaskID, state: dict[str, Any]) -> None:
+    """Nothing; the bar shows how the batch stands now: up to its cut, where it is canceled, and what it waits for."""
+    words = str(state.get("state", "?"))
+    if state.get("waiting"):
+        words += f", {grouped(state['waiting'])} wait"
+    total = state.get("lines") if state.get("cut_after") is None else state["cut_after"]
+    progress.update(task, completed=state.get("answered", 0), total=total, description=one_line(words))
 
 
 def print_state(console: Console, state: dict[str, Any]) -> None:
@@ -75,7 +105,8 @@ def state_line(state: dict[str, Any]) -> Text:
         if state.get("cut_after") is not None:
             head.append(f", cut after line {grouped(state['cut_after'])}")
         if (seconds := seconds_of(state)) is not None:
-            head.append(f", in {seconds:.1f} s, {grouped(state['answered'] / seconds)} a second")
+            told = f"{seconds:.1f} s" if seconds < MINUTES_FROM_SECONDS else str(timedelta(seconds=round(seconds)))
+            head.append(f", in {told}, {rate(state['answered'] / seconds)} a second")
     elif "where" in state:
         head.append(f"  {one_line(state['file'])}: {_AT[state['state']].format(where=one_line(state['where']))}")
     elif "size_bytes" in state and "refusal" not in state:
