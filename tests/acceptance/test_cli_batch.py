@@ -159,6 +159,8 @@ def test_batch_goes_from_a_file_to_its_answers(
     assert (canceled.exit_code, "nothing was canceled" in canceled.err) == (1, True)
     assert taken.wait(timeout=START_SECONDS_MAX) == 0
 
+    misnamed = command("batch", "fetch", file, tmp_path / "answers.xml", *profile)
+    assert (misnamed.exit_code, "the answers are csv" in misnamed.err) == (2, True)
     answers = tmp_path / "answers.csv"
     fetched = command("batch", "fetch", file, answers, *profile)
     assert fetched.exit_code == 0, fetched.err
@@ -207,6 +209,11 @@ def test_folder_takes_signed_files_and_refuses_others(
     assert (fetched.exit_code, "it was refused" in fetched.err) == (2, True)
     canceled = command("batch", "cancel", file.name, *settings)
     assert (canceled.exit_code, "it is no batch (refused)" in canceled.err) == (2, True)
+    awkward = service.folder / "in" / "my may.csv"
+    awkward.write_bytes(data)
+    watched = command("batch", "watch", awkward.name, *settings)
+    assert (watched.exit_code, "give it a name of letters" in " ".join(watched.out.split())) == (2, True)
+    awkward.unlink()
     asked = command("batch", "status", "may.csv", *settings)
     assert (asked.exit_code, "no file of that name in the folder" in asked.err) == (2, True)
 

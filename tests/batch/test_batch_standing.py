@@ -65,6 +65,18 @@ def test_file_is_found_wherever_it_is(tmp_path: Path) -> None:
     assert (found.state, found.where.name, found.batch) == ("taken", "b.xml.answers.json", BATCH)
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+@pytest.mark.parametrize("name", ["my march.xml", "-x.csv", "mars\N{LATIN SMALL LETTER E WITH ACUTE}.xml", "x" * 129])
+def test_file_that_is_never_taken_is_told_to_be_misnamed(tmp_path: Path, name: str, is_whole: bool) -> None:
+    """A file that no manifest can call by its name is not taken in, and not said to have its turn to come (rule 37)."""
+    folder = BatchFolder(tmp_path)
+    put(folder, name, is_whole=is_whole)
+    assert list(folder.take()) == []
+    found = standing_of(tmp_path, name)
+    assert found is not None
+    assert (found.state, found.where) == ("misnamed", folder.incoming)
+
+
 def test_what_came_last_of_a_name_is_told(tmp_path: Path) -> None:
     """A name that was used again stands for the file that came last: refused, answered, or come anew (rule 37)."""
     folder = BatchFolder(tmp_path)

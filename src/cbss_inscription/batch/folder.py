@@ -154,7 +154,7 @@ class BatchFolder:
     def _manifests_in(self) -> list[Path]:
         """What came in whole, by names that a file may have."""
         found = self.incoming.glob(f"*{MANIFEST_SUFFIX}")
-        return sorted(path for path in found if _FILE_NAME.fullmatch(path.name.removesuffix(MANIFEST_SUFFIX)))
+        return sorted(path for path in found if may_be_called(path.name.removesuffix(MANIFEST_SUFFIX)))
 
     def _take_in(self, manifest: Path) -> Taken | None:
         name = manifest.name.removesuffix(MANIFEST_SUFFIX)
@@ -255,6 +255,11 @@ class BatchFolder:
         if not refusal_path(folder, name).exists():
             return name
         return f"{name}~{secrets.token_hex(4)}"
+
+
+def may_be_called(name: str) -> bool:
+    """Whether a file of this name is taken in: no manifest can call one otherwise."""
+    return _FILE_NAME.fullmatch(name) is not None
 
 
 def refusal_path(refused: Path, name: str) -> Path:

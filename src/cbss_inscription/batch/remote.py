@@ -37,6 +37,8 @@ _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "not-begun": "it is no batch yet, so that there is nothing to cancel",
         "not-finished": "the answers are not all there yet: watch the batch",
         "size": "the file is larger than the service takes",
+        "unknown-caller": "the certificate or the signature is not accepted, and only the service's log says why: is "
+        "it the one that was registered there, in force and not revoked?",
         "storage": "the service has no room: resume the upload later",
         "upload-busy": "another process is uploading the same file",
         "uploads-at-once": "too many of the sender's files are arriving at this moment: resume the upload later",
@@ -66,7 +68,7 @@ class RemoteBatch:
             raise UsageError("the profile names no batch_url: where batches are uploaded")
         self._signer = read_signer(profile.certificate, profile.private_key)
         self._clock = clock
-        self._manifest = manifest
+        self.manifest = manifest
         self._http = httpx.Client(
             base_url=profile.batch_url,
             verify=tls_context(profile.ca, profile.tls),
@@ -78,7 +80,7 @@ class RemoteBatch:
         self._open()
 
     def _open(self) -> None:
-        signed = sign_manifest(self._manifest, signer=self._signer, now=self._clock())
+        signed = sign_manifest(self.manifest, signer=self._signer, now=self._clock())
         headers = {"content-type": "text/xml; charset=utf-8"}
         said = _read(self._send("POST", f"{names.BATCH_PATH}/batches", content=signed, headers=headers))
         self._path = f"{names.BATCH_PATH}/batches/{said['upload']}"
@@ -94,7 +96,7 @@ class RemoteBatch:
 
     def send(self, file: Path, *, sent: Callable[[int], None], wait: Callable[[float], None] = time.sleep) -> None:
         """Nothing; the whole file is there. `sent` is told how much of it is, from time to time."""
-        size, attempts = self._manifest.file.size_bytes, 0
+        size, attempts = self.manifest.file.size_bytes, 0
         with file.open("rb") as opened:
             offset = int(self.state["offset"])
             while offset < size:
@@ -207,10 +209,11 @@ def _fault(reply: httpx.Response) -> FaultReceived:
         said = msgspec.json.decode(reply.content, type=dict[str, Any])
     except msgspec.DecodeError:
         said = {}
-    reason = str(said.get("reason") or "no reason is told")
+    code = str(said.get("code") or f"HTTP {reply.status_code}")[:40]
+    reason = str(said.get("reason") or ("unknown-caller" if code == "SOA-01001" else "no reason is told"))
     is_ours = HTTPStatus.BAD_REQUEST <= reply.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     return FaultReceived(
-        code=str(said.get("code") or f"HTTP {reply.status_code}")[:40],
+        code=code,
         fault_code="Client" if is_ours else "Server",
         ticket=None,
         message=_ADVICE.get(reason, reason[:200]),

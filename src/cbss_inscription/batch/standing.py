@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from cbss_inscription.batch.folder import MANIFEST_SUFFIX, Refusal, batch_of_place
+from cbss_inscription.batch.folder import MANIFEST_SUFFIX, Refusal, batch_of_place, may_be_called
 from cbss_inscription.domain.errors import UsageError
 
 _UPLOAD: Final = re.compile(r"[0-9a-f]{32}~")
@@ -26,7 +26,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """As it is called in the folder: what came by an upload has that in its name."""
     state: str
-    """`arriving`: its manifest is not there yet; `waiting`: to be taken in; `refused`; `taken`: it is a batch."""
+    """`arriving`: its manifest is not there yet; `waiting`: to be taken in; `misnamed`: it will never be, by that name;
+    `refused`; `taken`: it is a batch.
+    """
     where: Path
     batch: UUID | None = None
     refusal: Refusal | None = None
@@ -58,9 +60,10 @@ def _standings(root: Path, name: str) -> Iterator[Standing]:
     incoming, work, out, refused = (root / folder for folder in ("in", "work", "out", "refused"))
     for path in _named(incoming, name, MANIFEST_SUFFIX):
         called = path.name.removesuffix(MANIFEST_SUFFIX)
-        yield Standing(name=called, state="waiting", where=incoming)
+        yield Standing(name=called, state="waiting" if may_be_called(called) else "misnamed", where=incoming)
     for path in _named(incoming, name, ""):
-        yield Standing(name=path.name, state="arriving", where=incoming)
+        state = "arriving" if may_be_called(path.name) else "misnamed"
+        yield Standing(name=path.name, state=state, where=incoming)
     for place in _newest(one for one in work.iterdir() if not one.name.startswith(".")):
         called = place.name.rpartition("~")[0]
         if _is_called(called, name):

@@ -38,7 +38,7 @@ FIRST_LINES: Final = 5
 """Lines of which `check` says how they break the contract, of each code."""
 _DECLARATION: Final = "inscriptionBatchRequest/requests/request/"
 """Where each declaration is, in the schema's words."""
-_FINISHED: Final = frozenset({"done", "canceled", "refused"})
+_FINISHED: Final = frozenset({"done", "canceled", "refused", "misnamed"})
 
 batch = typer.Typer(no_args_is_help=True, help="Files of many declarations: check, send, watch, fetch the answers.")
 
@@ -124,6 +124,7 @@ def sign(
     """Sign a batch: its manifest is written beside it, to be put into a folder after the file."""
     from cbss_inscription.batch.packing import WholeFile
     from cbss_inscription.batch.signed_manifest import sign_manifest
+    from cbss_inscription.cli.batch_reasons import FILE_NAME_ADVICE
     from cbss_inscription.client.profile import read_signer
     from cbss_inscription.domain.errors import SchemaViolation
 
@@ -134,9 +135,7 @@ def sign(
     except SchemaViolation as error:
         if not any("/file/name:" in path for path in error.paths):
             raise
-        raise UsageError(
-            f"{file.name}: give it a name of letters, digits and . _ - that begins with a letter or digit, 128 at most"
-        ) from error
+        raise UsageError(f"{file.name}: {FILE_NAME_ADVICE}") from error
     path = _manifest_path(file)
     with WholeFile(path) as written:
         written.write(data)
@@ -247,11 +246,13 @@ def watch(
         task = progress.add_task("answered", total=None)
 
         def looked(state: dict[str, Any]) -> bool:
-            points.append((began_at + timedelta(seconds=time.monotonic() - began), state.get("answered", 0)))
+            is_finished, answered = state.get("state") in _FINISHED, state.get("answered", 0)
+            if not (is_finished and points and points[-1][1] == answered):  # after the end there is no rate
+                points.append((began_at + timedelta(seconds=time.monotonic() - began), answered))
             show_progress(progress, task, state)
             # At a service the answers are a file, which is there a moment after the last of them.
             is_told = settings is not None or "result" in state or "refusal" in state
-            return state.get("state") in _FINISHED and is_told
+            return is_finished and is_told
 
         state = _asked(which, profile, settings, until=looked)
     print_state(Console(), state)
@@ -293,6 +294,9 @@ def fetch(
         state = remote.state
         if "result" not in state:
             _no_answers(state)
+        form = remote.manifest.file.format
+        if file.suffix in {".xml", ".csv", ".gz", ".zst"} and file.suffix != f".{form}":
+            raise UsageError(f"{file}: the answers are {form} and not packed, as a service gives them: name it .{form}")
         size = remote.fetch(file)
     sys.stdout.write(f"{file}: {state['result']['answers']} answers, {size} bytes\n")
 
@@ -551,7 +555,7 @@ def _plot_of(state: dict[str, Any], points: list[tuple[datetime, int]]) -> str:
 
 def _exit_code_of(state: dict[str, Any]) -> ExitCode:
     """The status with which a command ends that tells how a batch stands: refused it never gets any further."""
-    return ExitCode.REJECTED if "refusal" in state else ExitCode.DONE
+    return ExitCode.REJECTED if state.get("state") in {"refused", "misnamed"} else ExitCode.DONE
 
 
 def _no_answers(state: dict[str, Any]) -> NoReturn:

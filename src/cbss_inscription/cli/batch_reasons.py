@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from cbss_inscription.batch.csv_lines import COLUMNS
 
+FILE_NAME_ADVICE: Final = "give it a name of letters, digits and . _ - that begins with a letter or digit, 128 at most"
 _WRONG: Final[Mapping[str, str]] = MappingProxyType(
     {
         "compression": "what it is packed in is damaged: pack it again",

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column, Table
 from rich.text import Text
 
-from cbss_inscription.cli.batch_reasons import refusal_text
+from cbss_inscription.cli.batch_reasons import FILE_NAME_ADVICE, refusal_text
 from cbss_inscription.client.dialect import one_line
 from cbss_inscription.domain.outcome_codes import CATALOGUE, OutcomeCode
 
@@ -22,6 +22,7 @@ _AT: Final[Mapping[str, str]] = MappingProxyType(
     {
         "arriving": "in {where}, without its manifest: put that beside it when the file is whole",
         "waiting": "in {where}, to be taken in",
+        "misnamed": "in {where}, and never taken in by that name: " + FILE_NAME_ADVICE,
         "refused": "{where} says why",
     }
 )
