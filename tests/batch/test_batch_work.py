@@ -596,6 +596,26 @@ async def test_lines_whose_source_stays_away_are_answered_in_the_end(works: Work
     assert lines_written(works) == 1
 
 
+async def test_patience_with_a_source_is_not_had_anew_for_each_block(works: Works) -> None:
+    """When the oldest lines of a lane were tried often enough, all that wait in it are answered at once, in their
+    order; a source that is away half a day costs a batch half a day, however long the file is (rule 54).
+    """
+    works.chunk_lines, works.attempts_max = 2, 3
+    works.files = SometimesAway(works.persons, {ssin_of(1)})
+    submitted = works.submit(days(16, persons=2, first=1))
+    await works.work()
+    for _ in range(2):
+        works.try_again()
+        assert await works.work() == 1
+        assert (await works.status(submitted.batch_id)).lines_waiting == 8
+    works.try_again()
+    assert await works.work() == 8
+    status = await works.status(submitted.batch_id)
+    assert (status.state, status.lines_waiting) == (BatchState.DONE, 0)
+    codes = [answer.code for answer in await works.answers(submitted.batch_id) if answer.line.ssin == ssin_of(1).digits]
+    assert codes == [OutcomeCode.SOURCE_UNREACHABLE] * 8
+
+
 async def test_a_register_that_answers_one_by_one_is_not_asked_on_and_on_while_it_is_away(works: Works) -> None:
     """When a whole group of numbers got no answer the rest of a chunk is not asked about; it waits."""
     asked: list[Ssin] = []
