@@ -167,9 +167,9 @@ class ChunkWorker:
             before = unpack_answers(claimed.packed_answers)
             answers = [None if answer is None else Answered.of(answer) for answer in before]
         pending = [place for place, answer in enumerate(answers) if answer is None]
-        turn = _Turn(worker=self, connection=connection, claimed=claimed)
+        turn = _Turn(worker=self, connection=connection, claimed=claimed, lines=lines)
         if claimed.follows_waiting:
-            await turn.find_waiting(lines)
+            await turn.find_waiting()
         for place, answer in zip(pending, await turn.answers_to([lines[place] for place in pending]), strict=True):
             answers[place] = answer
         waiting = [line for line, answer in zip(lines, answers, strict=True) if answer is None]
@@ -226,10 +226,13 @@ class _Moved(Exception):
 class _Turn:
     """One transaction's work on the lines of a chunk."""
 
-    def __init__(self, *, worker: ChunkWorker, connection: Connection, claimed: ClaimedChunk) -> None:
+    def __init__(
+        self, *, worker: ChunkWorker, connection: Connection, claimed: ClaimedChunk, lines: Sequence[BatchLine]
+    ) -> None:
         self._worker = worker
         self._connection = connection
         self._claimed = claimed
+        self._lines = lines
         self._header: BatchHeader = claimed.header
         self._customer: CustomerIdentification = claimed.header.sender.organization_identification
         self._now = worker.clock()
@@ -240,19 +243,20 @@ class _Turn:
         self._ends: dict[int, int] | None = None
         """Of the numbers of the chunk that were replaced, where that ends; known from the first on that waits."""
 
-    async def find_waiting(self, lines: Sequence[BatchLine]) -> None:
+    async def find_waiting(self) -> None:
         """Nothing; of whom lines of earlier chunks wait, lines of this one will, too."""
-        await self._find_ends(lines)
-        self._waiting = await numbers_waiting(self._connection, self._claimed, self.numbers_of(lines))
+        await self._find_ends()
+        self._waiting = await numbers_waiting(self._connection, self._claimed, self.numbers_of(self._lines))
 
     def numbers_of(self, lines: Sequence[BatchLine]) -> set[int]:
         """The numbers of some lines, and those at which their replacements end, as far as they are to be known."""
         numbers = {ssin.number for line in lines if (ssin := _parsed(line.ssin)) is not None}
         return numbers | {self._ends[number] for number in numbers & self._ends.keys()} if self._ends else numbers
 
-    async def _find_ends(self, lines: Sequence[BatchLine]) -> None:
+    async def _find_ends(self) -> None:
         if self._ends is None:
-            self._ends = await ends_of(self._connection, self.numbers_of(lines), hops_max=self._worker.hops_max)
+            numbers = self.numbers_of(self._lines)
+            self._ends = await ends_of(self._connection, numbers, hops_max=self._worker.hops_max)
 
     def _waits(self, ssin: Ssin | None) -> bool:
         if ssin is None or not self._waiting:
@@ -445,7 +449,7 @@ class _Turn:
             except Exception as error:  # noqa: BLE001  # a defect that one line meets is that line's alone
                 worker.log.line_failed(batch_id=self._claimed.batch_id, line=said.line.number, error=error)
             if is_patient and _is_source_away(said.ending):
-                await self._find_ends([one.line for one in asked])
+                await self._find_ends()
                 self._waiting |= self.numbers_of([said.line])
                 volumes.give_back_last()
                 said.waits = True
