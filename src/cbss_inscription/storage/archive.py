@@ -103,6 +103,7 @@ def drop_month(connection: Connection, archived: ArchivedMonth, record: AuditRec
         "archived_at": now,
     }
     with connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0")  # each record of the month is looked for
         connection.execute(QUERIES["write_archive"], parameters)
         write_records(connection, [(now, record)])
         connection.execute(QUERIES["drop_audit_month"], {"month": archived.month})

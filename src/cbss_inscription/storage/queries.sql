@@ -1098,9 +1098,13 @@ ORDER BY received_at;
 -- the one and at the other; one row, of NULLs when nothing was.
 WITH received AS (
     SELECT min(sequence_number) AS first, max(sequence_number) AS last
-    FROM audit_link
-    WHERE received_at >= coalesce(%(since)s::timestamptz, '-infinity')
-      AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
+    FROM (
+        SELECT sequence_number
+        FROM audit_link
+        WHERE received_at >= coalesce(%(since)s::timestamptz, '-infinity')
+          AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
+        OFFSET 0  -- those of the time: by their numbers, all that came before might be read
+    ) AS link
 ), whole AS (
     SELECT coalesce(
                (SELECT first_sequence_number FROM audit_seal WHERE last_sequence_number >= received.first
@@ -1169,9 +1173,13 @@ SELECT archive.file_name, archive.digest
 FROM audit_archive AS archive
 JOIN (
     SELECT min(sequence_number) AS first, max(sequence_number) AS last
-    FROM audit_link
-    WHERE received_at >= coalesce(%(since)s::timestamptz, '-infinity')
-      AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
+    FROM (
+        SELECT sequence_number
+        FROM audit_link
+        WHERE received_at >= coalesce(%(since)s::timestamptz, '-infinity')
+          AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
+        OFFSET 0  -- those of the time: by their numbers, all that came before might be read
+    ) AS link
 ) AS received ON archive.first_sequence_number <= received.last AND archive.last_sequence_number >= received.first
 WHERE NOT EXISTS (SELECT FROM audit_expired AS expired WHERE expired.file_name = archive.file_name)
 GROUP BY archive.file_name, archive.digest
@@ -1179,19 +1187,30 @@ ORDER BY max(archive.last_sequence_number);
 
 -- name: months_to_archive
 -- The months in partitions of their own that ended before then, in their order. The link that the file of each ends with:
--- the last under the seal over its last record; NULL while not all its records are chained and sealed.
-SELECT month.begins,
-       CASE WHEN month.record_count = month.link_count THEN seal.last_sequence_number END
-FROM (
-    SELECT date_trunc('month', record.received_at AT TIME ZONE 'UTC')::date AS begins, count(*) AS record_count,
-           count(link.sequence_number) AS link_count, max(link.sequence_number) AS last
-    FROM audit_ticket AS record
-    LEFT JOIN audit_link AS link USING (received_at, ticket_cbss)
-    WHERE record.received_at < %(before)s::timestamptz
+-- the last under the seal over its last record; NULL while not all its records are chained and sealed. They are counted here,
+-- and compared when the month leaves.
+WITH month AS (
+    SELECT date_trunc('month', received_at AT TIME ZONE 'UTC')::date AS begins, sum(record_count) AS record_count
+    FROM (
+        SELECT received_at, 1 AS record_count FROM audit_record
+        UNION ALL
+        SELECT received_at, record_count FROM audit_chunk
+    ) AS received
+    WHERE received_at < %(before)s::timestamptz
     GROUP BY 1
-) AS month
+), chained AS (
+    SELECT date_trunc('month', received_at AT TIME ZONE 'UTC')::date AS begins, count(*) AS link_count,
+           max(sequence_number) AS last
+    FROM audit_link
+    WHERE received_at >= (SELECT min(begins)::timestamp AT TIME ZONE 'UTC' FROM month)
+      AND received_at < %(before)s::timestamptz
+    GROUP BY 1
+)
+SELECT month.begins, CASE WHEN month.record_count = chained.link_count THEN seal.last_sequence_number END
+FROM month
+LEFT JOIN chained USING (begins)
 LEFT JOIN LATERAL (
-    SELECT last_sequence_number FROM audit_seal WHERE last_sequence_number >= month.last
+    SELECT last_sequence_number FROM audit_seal WHERE last_sequence_number >= chained.last
     ORDER BY last_sequence_number LIMIT 1
 ) AS seal ON true
 WHERE to_regclass('audit_record_' || to_char(month.begins, 'YYYY_MM')) IS NOT NULL

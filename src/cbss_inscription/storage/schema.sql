@@ -379,7 +379,7 @@ CREATE TABLE audit_link (
     record_hash     bytea       NOT NULL CHECK (octet_length(record_hash) = 32),
     chain_hash      bytea       NOT NULL CHECK (octet_length(chain_hash) = 32)
 );
-CREATE INDEX audit_link_received_at ON audit_link (received_at);
+CREATE INDEX audit_link_received_at ON audit_link USING brin (received_at);
 
 CREATE TRIGGER audit_link_is_append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_link
@@ -591,28 +591,28 @@ CREATE TABLE audit_hold (
 );
 
 -- Nothing; the month's own partitions are gone, with all that stands in them. Only for a month that is archived, and only
--- when each of its records is: nothing can come while this looks.
+-- when each of its records is: nothing can come while this looks, and whoever reads goes on meanwhile. As sets: the records of a
+-- chunk are of one time, so that a search for the link of each would read the links of all.
 CREATE FUNCTION drop_audit_month(day date) RETURNS void
     LANGUAGE plpgsql
     AS $$
 DECLARE
     suffix  text := to_char(day, '_YYYY_MM');
+    begins  timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    ends    timestamptz := (day::timestamp + interval '1 month') AT TIME ZONE 'UTC';
     archive audit_archive;
     is_left boolean;
 BEGIN
     SELECT * INTO archive FROM audit_archive WHERE month = day;
-    EXECUTE format(
-        'LOCK TABLE %I, %I, %I IN ACCESS EXCLUSIVE MODE',
-        'audit_record' || suffix, 'audit_chunk' || suffix, 'audit_person' || suffix
-    );
+    EXECUTE format('LOCK TABLE %I, %I IN SHARE MODE', 'audit_record' || suffix, 'audit_chunk' || suffix);
     EXECUTE format(
         'SELECT EXISTS ('
-        '    SELECT FROM (SELECT received_at, ticket_cbss FROM %I'
-        '                 UNION ALL SELECT received_at, unnest(tickets) FROM %I) AS record (received_at, ticket_cbss)'
-        '    LEFT JOIN audit_link AS link USING (received_at, ticket_cbss)'
-        '    WHERE link.sequence_number IS NULL OR link.sequence_number > $1)',
+        '    (SELECT received_at, ticket_cbss FROM %I UNION ALL SELECT received_at, unnest(tickets) FROM %I)'
+        '    EXCEPT'
+        '    SELECT received_at, ticket_cbss FROM audit_link'
+        '    WHERE received_at >= $1 AND received_at < $2 AND sequence_number <= $3)',
         'audit_record' || suffix, 'audit_chunk' || suffix
-    ) INTO is_left USING archive.last_sequence_number;
+    ) INTO is_left USING begins, ends, archive.last_sequence_number;
     IF archive IS NULL OR is_left THEN
         RAISE EXCEPTION 'not all records of the month % are archived', day;
     END IF;
