@@ -13,7 +13,6 @@ import ssl
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,13 +21,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 import psycopg
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from cbss_inscription.app.metrics import CALL_SECONDS
 from cbss_inscription.app.registers import registers_of
 from cbss_inscription.app.settings import NationalRegister, Settings, read_settings
 from cbss_inscription.app.telemetry import StructuredCallLog
@@ -46,8 +42,10 @@ from cbss_inscription.domain.person_search import SearchPersonBySsin
 from cbss_inscription.domain.requests import HealthCheckType, Request
 from cbss_inscription.domain.results import Health, PersonsResult
 from cbss_inscription.domain.ssin import Ssin
+from cbss_inscription.registers.national_register import SOURCE
 from cbss_inscription.storage.database import Database
 from tests.acceptance.conftest import Command
+from tests.acceptance.operating import counted, logged
 from tests.acceptance.sandbox_processes import family_of, listeners_of
 from tests.conftest import RunningSandbox, start_sandbox, stop_process, wait_for_sandbox
 
@@ -479,28 +477,10 @@ def test_sec_74_neither_log_has_numbers_or_names(services: Services) -> None:
                 assert f'"{last_name}"' not in text
 
 
-def _counted(services: Services) -> Counter[tuple[str, str]]:
-    """How many messages to the register the operations listener tells of, by operation and outcome."""
-    text = httpx.get(f"{services.sandbox.operations_url}/metrics", trust_env=False).text
-    return Counter(
-        {
-            (sample.labels["operation"], sample.labels["outcome"]): int(sample.value)
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == f"{CALL_SECONDS}_count" and sample.labels["service"] == "national-register"
-        }
-    )
-
-
-def _logged(services: Services) -> Counter[tuple[str, str]]:
-    lines = [line for line in services.sandbox.log_lines() if line["event"] == "upstream"]
-    return Counter((line["operation"], line["outcome"]) for line in lines)
-
-
 def test_sec_80_calls_are_counted_those_of_a_killed_worker_too(services: Services, strangers: Iterator[str]) -> None:
     """Every message that the log has is counted, before and after a worker is killed (SEC-80)."""
-    before = _counted(services)
-    assert before == _logged(services)
+    before = counted(services.sandbox, SOURCE)
+    assert before == logged(services.sandbox, SOURCE)
     assert before.total() > 0
     # The application server names its processes where it can: by address, or as they were started.
     family = family_of(services.sandbox.directory)
@@ -516,8 +496,8 @@ def test_sec_80_calls_are_counted_those_of_a_killed_worker_too(services: Service
             services.code_of(asked[-1])
             asked.pop()
     assert not asked
-    after = _counted(services)
-    assert after == _logged(services)
+    after = counted(services.sandbox, SOURCE)
+    assert after == logged(services.sandbox, SOURCE)
     assert after - before
     assert not before - after
 

@@ -5,7 +5,6 @@ The façade of this sandbox has neither lines nor persons; behind its repertory 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -21,9 +20,13 @@ import psycopg
 import pytest
 
 from cbss_inscription.client import FaultReceived, InscriptionClient, Period
+from cbss_inscription.client.breaker import FAILURES_TO_OPEN
 from cbss_inscription.client.profile import Profile
+from cbss_inscription.domain.requests import HealthCheckType
 from cbss_inscription.domain.results import Health
-from tests.conftest import RunningSandbox, start_sandbox, stop_process, wait_for_sandbox
+from cbss_inscription.repertory.upstream import SOURCE
+from tests.acceptance.operating import circuits, counted, logged
+from tests.conftest import RunningSandbox, log_lines_of, start_sandbox, stop_process, wait_for_sandbox
 
 CONTEXT = "PCSA:LIVING_WAGE"
 NEW_YEAR = Period(begin_date=date(2026, 1, 1))
@@ -38,7 +41,7 @@ pytestmark = (
 def chain(reachable_directory: Path) -> Iterator[RunningSandbox]:
     """A sandbox with a repertory and a National Register of their own."""
     directory = reachable_directory / "chain"
-    options = ("--port", "0", "--persons", "150", "--repertory", "--national-register")
+    options = ("--port", "0", "--operations-port", "0", "--persons", "150", "--repertory", "--national-register")
     process = start_sandbox(directory, *options)
     try:
         yield wait_for_sandbox(process, directory)
@@ -82,8 +85,8 @@ def test_sec_69_each_party_knows_its_own_caller(chain: RunningSandbox) -> None:
     """The repertory's log names the façade and never the application behind it (SEC-69)."""
     with InscriptionClient(chain.profile()) as client:
         client.consult_inscriptions(chain.ssin("bis_active"))
-    log = chain.path(chain.manifest["repertory"]["log"]).read_text(encoding="utf-8").splitlines()
-    callers = {json.loads(line).get("application_urn") for line in log if '"exchange"' in line or '"answered"' in line}
+    log = log_lines_of(chain.path(chain.manifest["repertory"]["log"]))
+    callers = {line["application_urn"] for line in log if line["event"] == "answered"}
     assert callers == {"nowhere:inscription:facade"}
     assert {line["application_urn"] for line in chain.log_lines() if line["event"] == "answered"} == {
         chain.application("pcsa-web")["urn"]
@@ -98,8 +101,8 @@ def test_sec_74_the_log_tells_of_the_upstream_without_a_number(chain: RunningSan
     assert answer.information_cbss is not None
     (line,) = [one for one in upstream_lines(chain) if one["ticket_cbss"] == str(answer.information_cbss.ticket_cbss)]
     assert (line["operation"], line["outcome"], line["circuit"]) == ("consultInscriptions", "answered", "closed")
-    there = chain.path(chain.manifest["repertory"]["log"]).read_text(encoding="utf-8").splitlines()
-    assert line["their_ticket"] in {json.loads(one).get("ticket_cbss") for one in there}
+    there = log_lines_of(chain.path(chain.manifest["repertory"]["log"]))
+    assert line["their_ticket"] in {one.get("ticket_cbss") for one in there}
     assert ssin not in (chain.directory / "facade.log").read_text(encoding="utf-8")
 
 
@@ -114,10 +117,13 @@ def test_the_feed_stands_beside_the_lines(chain: RunningSandbox) -> None:
 
 
 def test_a_health_check_looks_at_the_repertory(chain: RunningSandbox) -> None:
-    """DEFAULT asks the repertory with a test message."""
+    """DEEP asks the repertory with a test message, DEFAULT looks at the façade's own parts alone (decision 32)."""
     with InscriptionClient(chain.profile()) as client:
-        result = client.health_check().result
-    assert [(check.name, check.health) for check in result.checks] == [("repertory", Health.OK)]
+        own = client.health_check().result
+        deep = client.health_check(HealthCheckType.DEEP).result
+    assert "repertory" not in [check.name for check in own.checks]
+    assert (deep.checks[-1].name, deep.checks[-1].health) == ("repertory", Health.OK)
+    assert [check.name for check in deep.checks[:-1]] == [check.name for check in own.checks]
 
 
 def test_persons_are_worked_on_with_the_repertory_s_settings(chain: RunningSandbox) -> None:
@@ -137,6 +143,7 @@ def test_sec_70_a_repertory_that_hangs_and_ends_and_comes_back(chain: RunningSan
     """Hanging: SOA-02002 to a declaration, CBI00901 to a consultation; back: done once; gone: CBI00901 (SEC-70).
 
     The declaration that was sent while it hung arrives when it goes on: sent again under its ticket it is done once.
+    Each message is counted by what came of it, and so are the workers that send none any more (SEC-80).
     """
     ssin = chain.ssin("deceased")
     pid = int(chain.manifest["repertory"]["pid"])
@@ -166,7 +173,13 @@ def test_sec_70_a_repertory_that_hangs_and_ends_and_comes_back(chain: RunningSan
         assert client.consult_inscriptions(ssin).result.status.code == "CBI00901"
         gone = client.insert_inscription(ssin, inscription_context=CONTEXT, period=NEW_YEAR, ticket="gone").result
         assert (gone.status.value.value, gone.status.code) == ("NOK", "CBI00901")
-        assert {line["outcome"] for line in upstream_lines(chain)} >= {"timeout", "unreachable"}
+        for _ in range(2 * FAILURES_TO_OPEN):  # whichever of two workers has them
+            check = client.health_check(HealthCheckType.DEEP).result.checks[-1]
+        assert check.detail == "circuit-open"
+    found = counted(chain, SOURCE)
+    assert found == logged(chain, SOURCE)
+    assert {outcome for _, outcome in found} >= {"answered", "timeout", "unreachable", "circuit-open"}
+    assert circuits(chain, SOURCE)["open"] >= 1
 
 
 def _patiently(ask: Any) -> Any:
