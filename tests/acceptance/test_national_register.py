@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,10 +26,13 @@ import msgspec
 import psycopg
 import pytest
 
-from cbss_inscription.app.registers import registers_of
-from cbss_inscription.app.settings import NationalRegister, Settings, read_settings
+from cbss_inscription.app.registers import Registers, registers_of
+from cbss_inscription.app.settings import CircuitBreaker, NationalRegister, Settings, read_settings
 from cbss_inscription.app.telemetry import StructuredCallLog
+from cbss_inscription.batch.files import ASKED_AT_ONCE, FilesOneByOne
 from cbss_inscription.client import FaultReceived, InscriptionClient, Period
+from cbss_inscription.client.asker import CallLog
+from cbss_inscription.client.breaker import Circuit
 from cbss_inscription.client.call import prepare
 from cbss_inscription.client.errors import CallFailed
 from cbss_inscription.client.profile import Profile, read_signer
@@ -43,16 +47,21 @@ from cbss_inscription.domain.requests import HealthCheckType, Request
 from cbss_inscription.domain.results import Health, PersonsResult
 from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.registers.national_register import SOURCE
+from cbss_inscription.registers.resolution import HOPS_MAX
 from cbss_inscription.storage.database import Database
 from tests.acceptance.conftest import Command
 from tests.acceptance.operating import counted, logged
 from tests.acceptance.sandbox_processes import family_of, listeners_of
+from tests.chaos.cutting import Cable
 from tests.conftest import RunningSandbox, start_sandbox, stop_process, wait_for_sandbox
+from tests.repertory.houses import Calls
 
 CONTEXT = "PCSA:LIVING_WAGE"
 NEW_YEAR = Period(begin_date=date(2026, 1, 1))
 ANSWER_SECONDS_MAX = 8.0
 """Generously more than the 2 seconds of the register's deadline, and well below the façade's own 15."""
+OPEN_SECONDS = 2.0
+"""How long a circuit of a test stays open: far longer than it takes to find that it is."""
 BACK_SECONDS_MAX = 60.0
 """For a register to start on a busy machine, and for a circuit that opened meanwhile to let a probe through."""
 TABLES = ("person", "person_history", "inscription", "inscription_history", "mutation", "answered_declaration")
@@ -260,19 +269,29 @@ async def test_the_register_answers_its_own_callers_alone(services: Services, st
         assert code == "An error occurred while servicing your request."
 
 
-async def _ask_as_facade(services: Services, ssin: str, **changes: Any) -> None:
-    """Nothing; the façade's client of the register, with other settings, has asked for a number."""
+@asynccontextmanager
+async def _registers_of_facade(
+    services: Services, *, log: CallLog | None = None, **changes: Any
+) -> AsyncIterator[Registers]:
+    """The façade's client of the register, with other settings."""
     settings = services.settings
     assert settings.national_register is not None
     changed: NationalRegister = msgspec.structs.replace(settings.national_register, **changes)
-    database = Database(settings.database)
     registers = registers_of(
-        msgspec.structs.replace(settings, national_register=changed), database, log=StructuredCallLog()
+        msgspec.structs.replace(settings, national_register=changed),
+        Database(settings.database),
+        log=log or StructuredCallLog(),
     )
     try:
-        await registers.national.chain_of(Ssin.parse(ssin), hops_max=10)
+        yield registers
     finally:
         await registers.close()
+
+
+async def _ask_as_facade(services: Services, ssin: str, **changes: Any) -> None:
+    """Nothing; the façade's client of the register, with other settings, has asked for a number."""
+    async with _registers_of_facade(services, **changes) as registers:
+        await registers.national.chain_of(Ssin.parse(ssin), hops_max=HOPS_MAX)
 
 
 @pytest.mark.parametrize(
@@ -393,6 +412,101 @@ async def test_e19_a_server_without_tls_is_not_asked(services: Services, strange
     async with _pretending(services, _babble, tls=False) as (url, _):
         with pytest.raises(RepertoryUnavailable, match="national-register-untrusted"):
             await _ask_as_facade(services, stranger, url=url, timeout_seconds=0.5)
+
+
+# -- silent, slow and back ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cable(services: Services) -> Iterator[Cable]:
+    """A way to the register that can hold back what passes."""
+    laid = Cable(urlsplit(services.register["url"]).port or 0)
+    yield laid
+    laid.close()
+
+
+@asynccontextmanager
+async def _through(cable: Cable, services: Services, calls: Calls) -> AsyncIterator[Registers]:
+    """The façade's client of the register over the cable: asked each time, given up after two failures in a row."""
+    url = f"https://localhost:{cable.port}/PersonService/v1/person"
+    patience: dict[str, Any] = {"timeout_seconds": 1.0, "attempts": 1, "cache_seconds": 0.0}
+    breaker = CircuitBreaker(failures=2, open_seconds=OPEN_SECONDS)
+    async with _registers_of_facade(services, log=calls, url=url, circuit_breaker=breaker, **patience) as registers:
+        yield registers
+
+
+async def _asked(registers: Registers, *ssins: str) -> list[str]:
+    """What came of questions about these numbers, asked at the same time: their files' names, or why there is none."""
+
+    async def asked(ssin: str) -> str:
+        try:
+            (person,) = await registers.national.chain_of(Ssin.parse(ssin), hops_max=HOPS_MAX)
+        except RepertoryUnavailable as outage:
+            return outage.reason
+        return person.ssin.digits
+
+    return await asyncio.gather(*map(asked, ssins))
+
+
+async def test_sec_68_a_silent_register_is_given_up_and_asked_again_when_it_is_back(
+    services: Services, cable: Cable, stranger: str
+) -> None:
+    """Who asks a register that says nothing waits its time; after failures in a row nobody does, and nothing is sent,
+    until a probe is answered (E19, SEC-68).
+    """
+    calls = Calls()
+    async with _through(cable, services, calls) as registers:
+        assert await _asked(registers, stranger) == [stranger]
+        cable.fall_silent()
+        assert await _asked(registers, stranger, stranger) == ["national-register-timeout"] * 2
+        assert await _asked(registers, *[stranger] * 20) == ["national-register-circuit-open"] * 20
+        cable.mend()
+        deadline = time.monotonic() + BACK_SECONDS_MAX
+        while await _asked(registers, stranger) != [stranger]:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(OPEN_SECONDS)
+        assert await _asked(registers, *[stranger] * 8) == [stranger] * 8
+    assert calls.circuits[0] is Circuit.OPEN
+    assert calls.circuits[-2:] == [Circuit.HALF_OPEN, Circuit.CLOSED]
+
+
+async def test_sec_68_a_slow_register_is_an_outage_only_beyond_its_time(
+    services: Services, cable: Cable, stranger: str
+) -> None:
+    """Slow answers are answers; those that come too late open the circuit as silence does (E19, SEC-68)."""
+    calls = Calls()
+    async with _through(cable, services, calls) as registers:
+        assert await _asked(registers, stranger) == [stranger]
+        cable.delay(0.1)
+        assert await _asked(registers, stranger) == [stranger]
+        assert calls.calls[-1].seconds > 0.1
+        cable.delay(1.0)
+        assert await _asked(registers, stranger, stranger) == ["national-register-timeout"] * 2
+        assert await _asked(registers, stranger) == ["national-register-circuit-open"]
+
+
+async def test_rule_54_lines_of_a_batch_wait_while_the_register_is_silent(
+    services: Services, cable: Cable, strangers: Iterator[str]
+) -> None:
+    """A chunk costs a silent register a few questions, not one for each of its lines, and no line has an answer; when it
+    is back all have (rule 54).
+    """
+    numbers = [Ssin.parse(next(strangers)) for _ in range(40)]
+    calls = Calls()
+    async with _through(cable, services, calls) as registers:
+        files = FilesOneByOne(registers.national)
+        cable.fall_silent()
+        chains = await files.chains_of(numbers, hops_max=HOPS_MAX)
+        assert {type(chain) for chain in chains.values()} == {RepertoryUnavailable}
+        assert Counter(call.outcome for call in calls.calls) == {"timeout": ASKED_AT_ONCE}
+        cable.mend()
+        deadline = time.monotonic() + BACK_SECONDS_MAX
+        while isinstance(chains[numbers[0]], RepertoryUnavailable):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(OPEN_SECONDS)
+            chains = await files.chains_of(numbers[:1], hops_max=HOPS_MAX)
+        chains = await files.chains_of(numbers, hops_max=HOPS_MAX)
+        assert not [chain for chain in chains.values() if isinstance(chain, RepertoryUnavailable)]
 
 
 # -- gone and back -----------------------------------------------------------------------------------------------------
