@@ -342,6 +342,7 @@ async def _flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     while not reader.at_eof():
         writer.write(b" " * 65_536)
         await writer.drain()
+        await asyncio.sleep(0)  # once nobody is there any more, `drain` waits for nothing, and says nothing
 
 
 async def _hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
