@@ -1,4 +1,4 @@
-"""What an operator has of a façade: a settings file with what it names beside it, the journal's records, its metrics."""
+"""What an operator has of a façade: a settings file with what it names beside it, the journal's records, metrics."""
 
 from __future__ import annotations
 
@@ -82,9 +82,7 @@ def logged(sandbox: RunningSandbox, service: str) -> Counter[tuple[str, str]]:
 def circuits(sandbox: RunningSandbox, service: str) -> dict[str, int]:
     """How many workers' circuits for another service are closed, half open and open, by the operations listener."""
     return {
-        sample.labels["circuit"]: int(sample.value)
-        for sample in _samples(sandbox, service)
-        if sample.name == CIRCUITS
+        sample.labels["circuit"]: int(sample.value) for sample in _samples(sandbox, service) if sample.name == CIRCUITS
     }
 
 

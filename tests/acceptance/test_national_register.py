@@ -489,13 +489,13 @@ async def test_sec_68_a_slow_register_is_an_outage_only_beyond_its_time(
 async def test_rule_54_lines_of_a_batch_wait_while_the_register_is_silent(
     services: Services, cable: Cable, strangers: Iterator[str]
 ) -> None:
-    """A chunk costs a silent register a few questions, not one for each of its lines, and no line has an answer; when it
-    is back all have (rule 54).
+    """A chunk costs a silent register a few questions, not one for each of its lines, and no line has an answer; when
+    it is back all have (rule 54).
     """
     numbers = [Ssin.parse(next(strangers)) for _ in range(40)]
     calls = Calls()
     async with _through(cable, services, calls) as registers:
-        files = FilesOneByOne(registers.national)
+        files = FilesOneByOne(registers.national, calls_at_once_max=64)
         cable.fall_silent()
         chains = await files.chains_of(numbers, hops_max=HOPS_MAX)
         assert {type(chain) for chain in chains.values()} == {RepertoryUnavailable}

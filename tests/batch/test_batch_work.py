@@ -31,6 +31,7 @@ from cbss_inscription.domain.legal_data import Person
 from cbss_inscription.domain.outcome_codes import OutcomeCode
 from cbss_inscription.domain.requests import Operation
 from cbss_inscription.domain.ssin import Ssin
+from cbss_inscription.registers.resolution import HOPS_MAX
 from cbss_inscription.repertory import embedded
 from cbss_inscription.storage.batches import StoredBatches
 from tests.batch.works import SometimesAway, Works, consultation, digest_of, header, insertion
@@ -625,11 +626,33 @@ async def test_a_register_that_answers_one_by_one_is_not_asked_on_and_on_while_i
             asked.append(ssin)
             raise RepertoryUnavailable("away")
 
-    works.files = FilesOneByOne(Away(), at_once=4)
+    works.files = FilesOneByOne(Away(), calls_at_once_max=4)
     works.submit(days(30, persons=30))
     worked = await works.worker.work()
     assert worked is not None
     assert (len(asked), worked.lines_waiting) == (4, 30)
+
+
+async def test_a_batch_asks_no_more_at_once_than_there_is_room_for() -> None:
+    """However many chunks are in hand, a register is asked about no more numbers at a time than its calls at once: of
+    what is asked beyond there would be no answer, and the line would wait (rule 54).
+    """
+    under_way = [0]
+
+    class Narrow:
+        async def chain_of(self, ssin: Ssin, *, hops_max: int) -> tuple[Person, ...]:
+            if under_way[0] == 3:
+                raise RepertoryUnavailable("calls-at-once")
+            under_way[0] += 1
+            await asyncio.sleep(0)
+            under_way[0] -= 1
+            return ()
+
+    files = FilesOneByOne(Narrow(), calls_at_once_max=3)
+    chunks = [[ssin_of(first + number) for number in range(20)] for first in (1, 21)]
+    answers = await asyncio.gather(*(files.chains_of(chunk, hops_max=HOPS_MAX) for chunk in chunks))
+    assert [list(answer) for answer in answers] == chunks
+    assert [set(answer.values()) for answer in answers] == [{()}, {()}]
 
 
 async def test_a_line_that_cannot_be_written_is_a_defect_by_itself(works: Works) -> None:

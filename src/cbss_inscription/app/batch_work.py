@@ -71,14 +71,16 @@ class BatchWorker:
         )
         self._batches = StoredBatches(self._database)
         self._clock = clock
-        remote = self._registers.remote is not None
+        elsewhere = settings.national_register
         worker = ChunkWorker(
             batches=self._batches,
-            files=FilesOneByOne(self._registers.every) if remote else StoredPersons(self._database),
+            files=StoredPersons(self._database)
+            if elsewhere is None
+            else FilesOneByOne(self._registers.every, calls_at_once_max=elsewhere.calls_at_once_max),
             lines=StoredInscriptions(self._database),
-            successions=number_life(settings, self._database, self._registers, data_anomalies=self._log)
-            if remote
-            else None,
+            successions=None
+            if elsewhere is None
+            else number_life(settings, self._database, self._registers, data_anomalies=self._log),
             rules=self._rules,
             known_contexts=ContextsInForce(self._rules),
             volumes=meter,

@@ -13,7 +13,7 @@ from cbss_inscription.domain.ssin import Ssin
 from cbss_inscription.registers.port import FilesByNumber
 
 ASKED_AT_ONCE: Final = 16
-"""Numbers that a register elsewhere is asked about at the same time."""
+"""Numbers of a chunk that a register elsewhere is asked about at the same time, where there is room for so many."""
 
 Chain = tuple[Person, ...] | RepertoryUnavailable
 """The files from a number to where its replacements end, or that nobody could say."""
@@ -28,15 +28,17 @@ class FilesTogether(Protocol):
 
 
 class FilesOneByOne:
-    """Asks a register that answers about one number at a time, several at once.
+    """Asks a register that answers about one number at a time, several at once; and for all chunks together no more
+    than `calls_at_once_max`, beyond which it would refuse: a batch has the time to wait for room.
 
     When a whole group gets no answer the rest is not asked: a source that is down costs one group's patience, not that
     of each line.
     """
 
-    def __init__(self, register: FilesByNumber, *, at_once: int = ASKED_AT_ONCE) -> None:
+    def __init__(self, register: FilesByNumber, *, calls_at_once_max: int) -> None:
         self._register = register
-        self._at_once = at_once
+        self._at_once = min(ASKED_AT_ONCE, calls_at_once_max)
+        self._room = asyncio.Semaphore(calls_at_once_max)
 
     async def chains_of(self, ssins: Collection[Ssin], *, hops_max: int) -> Mapping[Ssin, Chain]:
         """See `FilesTogether.chains_of`."""
@@ -54,10 +56,11 @@ class FilesOneByOne:
         return chains
 
     async def _chain_of(self, ssin: Ssin, hops_max: int) -> Chain:
-        try:
-            return await self._register.chain_of(ssin, hops_max=hops_max)
-        except RepertoryUnavailable as error:
-            return error
+        async with self._room:
+            try:
+                return await self._register.chain_of(ssin, hops_max=hops_max)
+            except RepertoryUnavailable as error:
+                return error
 
 
 def _groups(ssins: Collection[Ssin], size: int) -> Iterator[list[Ssin]]:
