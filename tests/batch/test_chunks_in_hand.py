@@ -30,6 +30,7 @@ class Chunks:
         self.failures: list[Exception] = []
         """What is raised instead of taking a chunk, last first."""
         self.told: list[str] = []
+        self.looks_for_calls = 0
         self._now = 0
 
     async def work(self) -> Worked | None:
@@ -46,6 +47,7 @@ class Chunks:
         return Worked(batch_id=BATCH, lines_answered=10, lines_waiting=0, may_finish_batch=False)
 
     async def are_calls_answered(self) -> bool:
+        self.looks_for_calls += 1
         seen, self.calls = self.calls, self.calls and not self.calls_missed
         return seen
 
@@ -97,6 +99,36 @@ async def test_a_share_of_all_gives_no_way() -> None:
     chunks = Chunks(9, calls=True)
     assert await chunks.worker(share=1).run(asyncio.Event(), until_idle=True) == 90
     assert set(chunks.in_hand[1:-1]) == {CHUNKS_AT_A_TIME}
+
+
+async def test_a_worker_without_work_looks_for_it_with_one_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who found nothing to do asks the database for nothing else, one look after the other, until there is something:
+    then two chunks are in hand again (rule 55).
+    """
+    monkeypatch.setattr(chunks_in_hand, "IDLE_SECONDS", 0.001)
+    chunks, stopping = Chunks(0, calls=True), asyncio.Event()
+    looking: list[int] = []
+    now = asked_beside = 0
+
+    async def work() -> Worked | None:
+        nonlocal now, asked_beside
+        now += 1
+        looking.append(now)
+        worked = await chunks.work()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        now -= 1
+        if len(looking) == 30:
+            asked_beside = chunks.looks_for_calls
+            chunks.left, chunks.calls = 9, False
+        if chunks.in_hand and not chunks.left:
+            stopping.set()
+        return worked
+
+    assert await chunks.worker(work=work).run(stopping) == 90
+    assert asked_beside == 0
+    assert set(looking[CHUNKS_AT_A_TIME:30]) == {1}
+    assert max(chunks.in_hand) == CHUNKS_AT_A_TIME
 
 
 @pytest.mark.parametrize("calls", [False, True])

@@ -64,6 +64,7 @@ class ChunksInHand:
         self._log = log
         self._gives_way_until = -math.inf
         """On the clock of `time.monotonic`."""
+        self._is_idle = False
         self._alone = asyncio.Lock()
         self._failure: str | None = None
         self._lines_answered = 0
@@ -81,8 +82,8 @@ class ChunksInHand:
 
     async def _work_on_chunks(self, stopping: asyncio.Event, *, until_idle: bool) -> None:
         while not stopping.is_set():
-            # Who gives way has one chunk in hand, or rests with none.
-            async with self._alone if self._gives_way else contextlib.nullcontext():
+            # Who gives way has one chunk in hand, or rests with none; who found nothing looks with one hand.
+            async with self._alone if self._gives_way or self._is_idle else contextlib.nullcontext():
                 if stopping.is_set():
                     return
                 try:
@@ -91,17 +92,16 @@ class ChunksInHand:
                     self._tell(error)
                     await _wait(stopping, FAILED_SECONDS)
                     continue
-            self._failure = None
-            if found:
-                continue
-            if until_idle:
-                return
-            await _wait(stopping, IDLE_SECONDS)
+                self._failure = None
+                self._is_idle = not found
+                if found:
+                    continue
+                if until_idle:
+                    return
+                await _wait(stopping, IDLE_SECONDS)
 
     async def _work_and_rest(self, stopping: asyncio.Event) -> bool:
         """Whether there was a chunk to work on."""
-        if self._share < 1 and await self._are_calls_answered():
-            self._gives_way_until = time.monotonic() + CALLS_REMEMBERED_SECONDS
         began = time.perf_counter()
         worked = await self._work()
         if worked is None:
@@ -114,6 +114,8 @@ class ChunksInHand:
             lines_waiting=worked.lines_waiting,
             seconds=seconds,
         )
+        if self._share < 1 and await self._are_calls_answered():
+            self._gives_way_until = time.monotonic() + CALLS_REMEMBERED_SECONDS
         if self._gives_way:
             await _wait(stopping, rest_seconds(seconds, share=self._share))
         return True

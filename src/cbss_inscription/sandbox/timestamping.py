@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import secrets
+import socket
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -28,8 +29,6 @@ REQUEST_BYTES_MAX: Final = 4_096
 """Bytes of a request; they have some sixty."""
 ANSWER_SECONDS_MAX: Final = 10.0
 """For one operation on a connection."""
-STOP_SECONDS_MAX: Final = 0.05
-"""How soon it notices that it is to stop."""
 QUERY_TYPE: Final = "application/timestamp-query"
 REPLY_TYPE: Final = "application/timestamp-reply"
 
@@ -247,12 +246,8 @@ class TimeStampServer:
 
         self._server = http.server.ThreadingHTTPServer((address, port), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": STOP_SECONDS_MAX},
-            name="time-stamp-authority",
-            daemon=True,
-        )
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._serve, name="time-stamp-authority", daemon=True)
 
     @property
     def url(self) -> str:
@@ -265,6 +260,12 @@ class TimeStampServer:
 
     def stop(self) -> None:
         """Nothing; it answers no more."""
-        self._server.shutdown()
+        self._is_stopping = True
+        socket.create_connection(self._server.socket.getsockname()).close()
         self._thread.join()
         self._server.server_close()
+
+    def _serve(self) -> None:
+        # `serve_forever` would look again and again whether it is to stop; `stop` wakes this by a connection.
+        while not self._is_stopping:
+            self._server.handle_request()
