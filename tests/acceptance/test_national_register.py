@@ -583,6 +583,10 @@ def test_sec_74_neither_log_has_numbers_or_names(services: Services) -> None:
     reasons = {line["outcome"] for line in calls}
     assert "timeout" in reasons
     assert reasons & {"unreachable", "broken"}
+    outages = [line for line in services.sandbox.log_lines() if line.get("code") == "CBI00901"]
+    assert {line["event"] for line in outages} == {"answered"}
+    told = {line["reason"].removeprefix("national-register-") for line in outages}
+    assert told <= reasons
     for database in (services.sandbox.manifest["database"], services.register["database"]):
         with psycopg.connect(database) as connection:
             rows = connection.execute("SELECT ssin, last_name FROM person").fetchall()

@@ -296,13 +296,17 @@ class _Unreachable:
 
 
 async def test_an_unreachable_source_is_an_answer_that_may_be_retried(facade: InProcessFacade) -> None:
-    """CBI00901 NO_RESULT or NOK when an authentic source is away: never "does not exist" (rule 54)."""
+    """CBI00901 NO_RESULT or NOK when an authentic source is away: never "does not exist"; our log alone says what it
+    was (rule 54, SEC-61).
+    """
     facade.refit(repertory=_Unreachable())
     ssin = facade.ssin("nr_active")
     assert (await facade.send(consult(ssin))).outcome == Outcome(value="NO_RESULT", code="CBI00901")
     for asked in (insert(ssin), update(ssin), delete(ssin)):
         assert (await facade.send(asked)).outcome == Outcome(value="NOK", code="CBI00901")
     assert facade.written() == ([], 0)
+    answered = [line for line in facade.log_lines() if line["event"] == "answered"]
+    assert [(line["code"], line["reason"]) for line in answered] == [("CBI00901", "national-register")] * 4
 
 
 @pytest.mark.parametrize("kind", ["PING", "DEFAULT", "DEEP"])

@@ -176,9 +176,10 @@ async def test_rule_2_wrong_check_digits_refuse_the_whole_search(persons: Person
 
 @pytest.mark.parametrize("request_", [by_number(KNOWN), by_number(UNKNOWN), by_name("Peeters")])
 async def test_rule_54_a_store_that_is_away_says_nothing_of_persons(persons: Persons, request_: Any) -> None:
-    """Rule 54, E19: CBI00901 without any result."""
-    persons.is_away = True
+    """Rule 54, E19: CBI00901 without any result; what it was is noted for our log."""
+    persons.is_away, EXCHANGE.trail.unanswered = True, None
     result = await _answer(persons, request_)
+    assert EXCHANGE.trail.unanswered == "away"
     assert (result.status.value, result.status.code) == ("NO_RESULT", "CBI00901")
     assert (result.ssins, result.chains) == ((), ())
 

@@ -101,6 +101,8 @@ class StructuredExchangeLog:
             outcome = {"status": result.health.value}
         else:
             outcome = {"status": result.status.value.value, "code": result.status.code.value}
+            if progress.trail.unanswered is not None:
+                outcome["reason"] = progress.trail.unanswered
         self._log.info("answered", **_fields(progress, seconds), **outcome)
 
     def refused(self, progress: Progress, *, error: CbssInscriptionError, seconds: float) -> None:

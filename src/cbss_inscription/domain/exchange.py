@@ -38,13 +38,17 @@ class Caller:
 
 
 class Trail(msgspec.Struct, kw_only=True):
-    """By which rules an exchange was decided, noted on its way by whoever decides, for the record of it (SEC-60)."""
+    """By which rules an exchange was decided, noted on its way by whoever decides, for the record of it (SEC-60); and
+    what kept it from an answer.
+    """
 
     rules_version: int | None = None
     access_rule: str | None = None
     """The dossier of the access rule that admits the application."""
     permission: str | None = None
     """The reference of the permission."""
+    unanswered: str | None = None
+    """Why the repertory or an authentic source gave no answer (CBI00901), in a fixed word, for our log alone."""
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):

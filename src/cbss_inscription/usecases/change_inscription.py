@@ -68,5 +68,6 @@ async def _declare(
         return WriteResult(status=asked)
     try:
         return await write(asked)
-    except RepertoryUnavailable:
+    except RepertoryUnavailable as outage:
+        exchange.trail.unanswered = outage.reason
         return WriteResult(status=Status(value=StatusValue.NOK, code=OutcomeCode.SOURCE_UNREACHABLE))

@@ -26,5 +26,6 @@ async def consult_inscriptions(
         return ConsultResult(status=asked)
     try:
         return await repertory.consult(asked)
-    except RepertoryUnavailable:
+    except RepertoryUnavailable as outage:
+        exchange.trail.unanswered = outage.reason
         return ConsultResult(status=Status(value=StatusValue.NO_RESULT, code=OutcomeCode.SOURCE_UNREACHABLE))

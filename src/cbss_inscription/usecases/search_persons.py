@@ -42,7 +42,8 @@ async def search_person_by_ssin(
     try:
         # One after the other: a caller takes one of the database's connections, not all of them.
         chains = [await register.chain_of(ssin, hops_max=HOPS_MAX) for ssin in ssins]
-    except RepertoryUnavailable:
+    except RepertoryUnavailable as outage:
+        exchange.trail.unanswered = outage.reason
         return _refused(OutcomeCode.SOURCE_UNREACHABLE)
     return PersonsResult(status=_FOUND if any(chains) else _NOT_FOUND, ssins=tuple(ssins), chains=tuple(chains))
 
@@ -61,7 +62,8 @@ async def search_person_phonetically(
         return PersonsResult(status=permission)
     try:
         persons = await register.like(request.criteria)
-    except RepertoryUnavailable:
+    except RepertoryUnavailable as outage:
+        exchange.trail.unanswered = outage.reason
         return _refused(OutcomeCode.SOURCE_UNREACHABLE)
     return PersonsResult(status=_FOUND if persons else _NOT_FOUND, chains=tuple((person,) for person in persons))
 
