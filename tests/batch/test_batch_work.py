@@ -779,6 +779,15 @@ async def test_finished_batches_are_forgotten_but_their_numbers_stay_used(works:
     assert await works.work() == 1
 
 
+async def test_a_batch_is_unfinished_until_all_is_answered(works: Works) -> None:
+    """A worker without work need only ask whether a batch is unfinished: from intake to its last answer (rule 37)."""
+    assert not await works.batches.are_any_unfinished()
+    works.submit(days(1))
+    assert await works.batches.are_any_unfinished()
+    await works.work()
+    assert not await works.batches.are_any_unfinished()
+
+
 async def test_calls_online_are_noticed(works: Works) -> None:
     """That calls are answered online is known for a second after one was recorded, and not from batches (rule 55)."""
     await works.batch(days(1))

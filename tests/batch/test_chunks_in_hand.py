@@ -51,6 +51,9 @@ class Chunks:
         seen, self.calls = self.calls, self.calls and not self.calls_missed
         return seen
 
+    async def are_any_unfinished(self) -> bool:
+        return self.left > 0
+
     def worked(self, **said: Any) -> None:
         assert said["batch_id"] == BATCH
 
@@ -61,7 +64,13 @@ class Chunks:
     def worker(
         self, *, share: float = 0.25, work: Callable[[], Awaitable[Worked | None]] | None = None
     ) -> ChunksInHand:
-        return ChunksInHand(work or self.work, are_calls_answered=self.are_calls_answered, share=share, log=self)
+        return ChunksInHand(
+            work or self.work,
+            are_any_unfinished=self.are_any_unfinished,
+            are_calls_answered=self.are_calls_answered,
+            share=share,
+            log=self,
+        )
 
 
 async def test_two_chunks_are_in_hand_when_nobody_calls() -> None:
@@ -101,33 +110,40 @@ async def test_a_share_of_all_gives_no_way() -> None:
     assert set(chunks.in_hand[1:-1]) == {CHUNKS_AT_A_TIME}
 
 
-async def test_a_worker_without_work_looks_for_it_with_one_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who found nothing to do asks the database for nothing else, one look after the other, until there is something:
-    then two chunks are in hand again (rule 55).
+async def test_a_worker_without_work_asks_one_thing_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who found nothing to do asks the database only whether a batch is unfinished, by one hand, until one is: then two
+    chunks are in hand again (rule 55).
     """
     monkeypatch.setattr(chunks_in_hand, "IDLE_SECONDS", 0.001)
     chunks, stopping = Chunks(0, calls=True), asyncio.Event()
     looking: list[int] = []
-    now = asked_beside = 0
+    looks_for_work = now = 0
+    asked: tuple[int, int] | None = None
 
-    async def work() -> Worked | None:
-        nonlocal now, asked_beside
+    async def are_any_unfinished() -> bool:
+        nonlocal now, asked
         now += 1
         looking.append(now)
-        worked = await chunks.work()
         for _ in range(10):
             await asyncio.sleep(0)
         now -= 1
-        if len(looking) == 30:
-            asked_beside = chunks.looks_for_calls
+        if len(looking) >= 30 and asked is None:
+            asked = looks_for_work, chunks.looks_for_calls
             chunks.left, chunks.calls = 9, False
-        if chunks.in_hand and not chunks.left:
+        return chunks.left > 0
+
+    async def work() -> Worked | None:
+        nonlocal looks_for_work
+        looks_for_work += 1
+        worked = await chunks.work()
+        if (chunks.in_hand and not chunks.left) or looks_for_work == 100:
             stopping.set()
         return worked
 
+    chunks.are_any_unfinished = are_any_unfinished  # type: ignore[method-assign]
     assert await chunks.worker(work=work).run(stopping) == 90
-    assert asked_beside == 0
-    assert set(looking[CHUNKS_AT_A_TIME:30]) == {1}
+    assert asked == (1, 0)
+    assert set(looking) == {1}
     assert max(chunks.in_hand) == CHUNKS_AT_A_TIME
 
 

@@ -93,6 +93,7 @@ class BatchWorker:
         )
         self._chunks = ChunksInHand(
             worker.work,
+            are_any_unfinished=self._batches.are_any_unfinished,
             are_calls_answered=self._batches.are_calls_answered,
             share=self._batch.share,
             log=self._log,

@@ -53,12 +53,16 @@ class ChunksInHand:
         self,
         work: Callable[[], Awaitable[Worked | None]],
         *,
+        are_any_unfinished: Callable[[], Awaitable[bool]],
         are_calls_answered: Callable[[], Awaitable[bool]],
         share: float,
         log: WorkLog,
     ) -> None:
-        """`work`: see `ChunkWorker.work`. `share`: of the time, while calls are answered."""
+        """`work`: see `ChunkWorker.work`; it finds nothing where no batch `are_any_unfinished`. `share`: of the time,
+        while calls are answered.
+        """
         self._work = work
+        self._are_any_unfinished = are_any_unfinished
         self._are_calls_answered = are_calls_answered
         self._share = share
         self._log = log
@@ -102,6 +106,8 @@ class ChunksInHand:
 
     async def _work_and_rest(self, stopping: asyncio.Event) -> bool:
         """Whether there was a chunk to work on."""
+        if self._is_idle and not await self._are_any_unfinished():
+            return False
         began = time.perf_counter()
         worked = await self._work()
         if worked is None:

@@ -379,6 +379,10 @@ class StoredBatches:
         parameters: dict[str, object] = {"batch_id": claimed.batch_id, "lane": claimed.lane, "wait_seconds": seconds}
         await self._database.execute("postpone_lane", parameters)
 
+    async def are_any_unfinished(self) -> bool:
+        """Whether a batch has lines to be answered, or is to be told that it has none any more."""
+        return await self._database.row("unfinished_batch") is not None
+
     async def are_calls_answered(self) -> bool:
         """Whether a call online was recorded within the last second, as far as we may see other sessions."""
         sought: dict[str, object] = {"application_name": APPLICATION_NAME, "statement": _RECORDING}

@@ -1600,6 +1600,10 @@ WHERE (batch_id, lane, block) IN (
 -- Nothing; this transaction may be silent for so long, as when it waits for a file; 0: for any time.
 SELECT set_config('idle_in_transaction_session_timeout', %(milliseconds)s::text, true);
 
+-- name: unfinished_batch
+-- One row, when a batch is unfinished: asked again and again by who has nothing to do.
+SELECT true FROM batch WHERE state IN ('running', 'canceling') LIMIT 1;
+
 -- name: calls_answered
 -- One row, when sessions of this name ran a statement that begins like this within the last second.
 SELECT true
