@@ -40,6 +40,9 @@ CONTEXT = "PCSA:LIVING_WAGE"
 SCENARIOS = ("nr_active", "bis_active", "rad_active", "accents")
 MONDAY = date(2026, 1, 5)
 
+left_sockets = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""A kill between connection and handshake makes Python's wrap_socket leave the socket to the garbage collector."""
+
 
 @dataclass
 class Log:
@@ -158,8 +161,7 @@ def check_journal(sandbox: RunningSandbox, log: Log) -> None:
 
 
 @pytest.mark.long
-# A kill between connection and handshake makes Python's wrap_socket leave the socket to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@left_sockets
 def test_rule_38_what_a_killed_service_left_unanswered_is_done_once_when_it_is_sent_again(directory: Path) -> None:
     """kill -9 of workers, of PostgreSQL, of everything: one answer, one effect, one record (rule 37, SEC-71)."""
     arguments = ("--port", str(free_port()), "--persons", "100", "--workers", "2")
@@ -198,6 +200,7 @@ def test_rule_38_what_a_killed_service_left_unanswered_is_done_once_when_it_is_s
 
 
 @pytest.mark.long
+@left_sockets
 def test_sec_71_no_record_is_lost_or_doubled_by_crashes(directory: Path) -> None:
     """A hundred writers, kill -9 of workers and of PostgreSQL again and again: nothing lost, nothing twice (SEC-71)."""
     arguments = ("--port", str(free_port()), "--persons", "100", "--workers", "2")
