@@ -24,12 +24,7 @@ from cbss_inscription.contract.batch import OPERATIONS, GivenTexts, read_batch_l
 from cbss_inscription.contract.schema import batch_schema
 from cbss_inscription.domain.batch import BatchHeader, BatchLegalData, BatchLine
 from cbss_inscription.domain.customer import TICKET_LENGTH_MAX
-from cbss_inscription.domain.errors import (
-    ContentViolation,
-    FileRejected,
-    MalformedMessage,
-    SchemaViolation,
-)
+from cbss_inscription.domain.errors import ContentViolation, FileRejected, MalformedMessage, SchemaViolation
 from cbss_inscription.domain.legal_data import GIVEN_NAMES_MAX
 from cbss_inscription.domain.period import IncompleteDate
 from cbss_inscription.domain.requests import Operation
