@@ -94,6 +94,24 @@ def test_sec_72_the_journal_is_verified_in_the_database_and_from_a_file(
     assert (done.exit_code, json.loads(done.out)["time_stamps"], json.loads(done.out)["findings"]) == (0, 1, [])
 
 
+def test_sec_72_the_last_days_are_verified_by_themselves(settings: Path, command: Command, fresh_database: str) -> None:
+    """With a day the seals of what came since then are read, and what came before is said not to be (SEC-72)."""
+    day = ("--from", f"{NOW:%Y-%m-%d}")
+    assert (
+        command("audit", "verify", "--settings", settings, *day).out.splitlines()[-1] == "The journal is what it was."
+    )
+    assert command("audit", "search", "--settings", settings, "--customer", "17/1").exit_code == 0
+    with psycopg.connect(fresh_database) as connection:
+        link_records(connection)
+    done = command("audit", "verify", "--settings", settings, "--from", f"{datetime.now(UTC):%Y-%m-%dT%H:%M}")
+    assert done.out.splitlines() == [
+        "1 records, 1 seals, 1 of them time-stamped",
+        "1 records are under no seal yet",
+        "Read from link 4 on; what came before stands by the seal before it.",
+        "The journal is what it was.",
+    ]
+
+
 def test_sec_72_a_sandbox_has_an_authority_that_stamps(sandbox: RunningSandbox, command: Command) -> None:
     """The settings of a sandbox name an authority that answers, and its journal verifies while it serves (SEC-72)."""
     file = sandbox.directory / "settings.toml"
@@ -186,7 +204,13 @@ def test_sec_75_a_record_is_shown_in_few_lines(settings: Path, command: Command)
         (("search", "--settings", "SETTINGS", "--from", "yesterday"), "neither a date"),
         (("search", "--settings", "SETTINGS", "--ssin", "1"), "not an SSIN"),
         (("export", "SETTINGS", "--settings", "SETTINGS"), "is there already"),
-        (("export", "new.jsonl", "--settings", "SETTINGS", "--from", "2999-01-01"), "there is nothing to export"),
+        (
+            ("export", "new.jsonl", "--settings", "SETTINGS", "--from", "2999-01-01"),
+            "nothing was received in this time",
+        ),
+        (("verify", "--settings", "SETTINGS", "--from", "2999-01-01"), "nothing was received in this time"),
+        (("verify", "--settings", "SETTINGS", "--from", "yesterday"), "neither a date"),
+        (("verify", "SETTINGS", "--from", "2026-01-01"), "of an exported file everything is read"),
         (("verify", "SETTINGS"), "line 1: not a line of an exported journal"),
     ],
 )

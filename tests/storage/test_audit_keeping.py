@@ -57,7 +57,9 @@ def authority(pki: TestPki) -> Iterator[TimeStampServer]:
 @pytest.fixture
 def connection(fresh_database: str) -> Iterator[Connection]:
     with psycopg.connect(fresh_database, autocommit=True) as connection:
-        connection.execute("UPDATE audit_chain SET recovered_until = clock_timestamp()")  # not since the template was made
+        connection.execute(
+            "UPDATE audit_chain SET recovered_until = clock_timestamp()"
+        )  # not since the template was made
         yield connection
 
 

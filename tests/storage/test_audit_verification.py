@@ -117,6 +117,61 @@ def test_sec_72_a_journal_that_was_left_alone_is_what_it_was(connection: Connect
     assert (verifier.sealed_through, verifier.unsealed_count) == (6, 1)
 
 
+LATELY = BEGAN + timedelta(seconds=4)
+"""When the record was received that link 5 is of, the second under the second seal."""
+
+
+@pytest.mark.parametrize(
+    ("done", "findings"),
+    [
+        ("SELECT", []),
+        ("UPDATE audit_record SET content = '{}' WHERE ticket_cbss = %(early)s", []),
+        ("DELETE FROM audit_person WHERE ticket_cbss = %(early)s", []),
+        ("DELETE FROM audit_record WHERE ticket_cbss = %(late)s", [(K.MISSING_RECORD, "link 5")]),
+        ("UPDATE audit_seal SET token = NULL WHERE last_sequence_number = 3", [(K.MISSING_STAMP, "seal 1-3")]),
+        ("DELETE FROM audit_seal WHERE last_sequence_number = 3", [(K.MISSING_SEAL, "link 3")]),
+        (
+            "UPDATE audit_seal SET statement = '{}' WHERE last_sequence_number = 3",
+            [(K.BROKEN_SEAL, "seal that ends with 3")],
+        ),
+        ("UPDATE audit_link SET chain_hash = sha256('') WHERE sequence_number = 3", [(K.BROKEN_SEAL, "seal 1-3")]),
+        (
+            "UPDATE audit_link SET ticket_cbss = gen_random_uuid() WHERE sequence_number = 7",
+            [(K.MISSING_RECORD, "link 7")],
+        ),
+    ],
+)
+def test_sec_72_what_was_received_from_a_time_on_is_verified_alone(
+    connection: Connection, done: str, findings: list[tuple[FindingKind, str]]
+) -> None:
+    """From the seal on that covers it, and after the seal before that, which is held against its time stamp and the
+    chain: what was done to anything earlier only a verification of all tells (SEC-72).
+    """
+    connection.execute(done, {"early": ticket_of(connection, 2), "late": ticket_of(connection, 5)})  # type: ignore[arg-type]
+    verifier = verify_journal(connection, trust=TRUST, keys=KEYS, since=LATELY)
+    assert (verifier.first_sequence_number, verifier.record_count) == (4, RECORDS - 3)
+    said = [(one.kind, one.place) for one in verifier.findings if one.kind not in {K.WRONG_INDEX, K.UNCHAINED_RECORD}]
+    assert said[: len(findings)] == findings
+    assert bool(verifier.findings) is bool(findings)
+
+
+def test_sec_72_what_was_put_in_since_a_time_is_named(connection: Connection) -> None:
+    """A record that was never chained is named when it is of the time that is verified (SEC-72)."""
+    for at, count in ((BEGAN, 0), (LATELY, 1)):
+        connection.execute(
+            "INSERT INTO audit_record (received_at, ticket_cbss, record_number, content) VALUES (%s, %s, 1, '{}')",
+            (at, uuid4()),
+        )
+        findings = verify_journal(connection, trust=TRUST, keys=KEYS, since=LATELY).findings
+        assert [finding.kind for finding in findings].count(K.UNCHAINED_RECORD) == count
+
+
+def test_sec_72_a_time_of_which_nothing_is_chained_cannot_be_verified(connection: Connection) -> None:
+    """It is said in a sentence: of nothing, nothing can be said (SEC-72)."""
+    with pytest.raises(UsageError, match="nothing was received in this time, or it is not chained yet"):
+        verify_journal(connection, trust=TRUST, keys=KEYS, since=datetime(2999, 1, 1, tzinfo=UTC))
+
+
 def test_tv_117_a_changed_field_is_found(connection: Connection) -> None:
     """Another word in a record, whether it is sealed yet or not: that record is named (SEC-72, TV-117)."""
     change(connection, 2, legal_context="ANOTHER:CONTEXT")

@@ -66,16 +66,25 @@ def verify(
     keys: Annotated[
         Path | None, typer.Option(help="The file of audit keys, to open every number; else as the settings say.")
     ] = None,
+    since: From = None,
     output: Output = OutputFormat.TEXT,
 ) -> None:
-    """Is the journal what it was? Every change, removal, insertion and exchange is named: status 3 then."""
+    """Is the journal what it was? Every change, removal, insertion and exchange is named: status 3 then.
+
+    With --from: what was received since then, after the seal before it. Archive files are not looked at.
+    """
     from cbss_inscription.app.settings import read_settings
 
     if (file is None) == (settings is None):
         raise UsageError("give an exported FILE, or --settings for the journal in the database")
+    if file is not None and since is not None:
+        raise UsageError("--from is for the journal in the database: of an exported file everything is read")
     described = None if settings is None else read_settings(settings)
     trust, opened = _trust(described, tsa_ca, policy), _keys(described, keys)
-    verifier = _verify_file(file, trust, opened) if file is not None else _verify_database(described, trust, opened)
+    if file is not None:
+        verifier = _verify_file(file, trust, opened)
+    else:
+        verifier = _verify_database(described, trust, opened, since=read_since(since))
     if output is OutputFormat.JSON:
         print_json(_verification_as_json(verifier, is_stamped=trust is not None))
     else:
@@ -313,7 +322,7 @@ def _verify_file(file: Path, trust: TimestampTrust | None, keys: AuditKeys | Non
 
 
 def _verify_database(
-    settings: Settings | None, trust: TimestampTrust | None, keys: AuditKeys | None
+    settings: Settings | None, trust: TimestampTrust | None, keys: AuditKeys | None, *, since: datetime | None
 ) -> JournalVerifier:
     from cbss_inscription.app.archiving import check_archives, read_archive_key
     from cbss_inscription.storage.archive import archived_months
@@ -323,8 +332,8 @@ def _verify_database(
     assert settings is not None
     check_schema(settings.database)
     with one_moment_of(settings.database) as connection:
-        verifier = verify_journal(connection, trust=trust, keys=keys)
-        archives = archived_months(connection)
+        verifier = verify_journal(connection, trust=trust, keys=keys, since=since)
+        archives = archived_months(connection) if since is None else []
     described = settings.audit.archive
     if archives and described is None:
         raise UsageError("months are archived: [audit.archive] must say where")
@@ -345,11 +354,14 @@ def _verification_as_text(verifier: JournalVerifier, *, is_stamped: bool) -> Ite
         yield f"{verifier.archived_count} of the records are in archive files: verify those one by one, too"
     if verifier.unsealed_count:
         yield f"{verifier.unsealed_count} records are under no seal yet"
+    if verifier.first_sequence_number > 1:
+        yield f"Read from link {verifier.first_sequence_number} on; what came before stands by the seal before it."
     yield "Something is wrong with the journal." if verifier.finding_count else "The journal is what it was."
 
 
 def _verification_as_json(verifier: JournalVerifier, *, is_stamped: bool) -> dict[str, object]:
     return {
+        "first_link": verifier.first_sequence_number,
         "records": verifier.record_count,
         "archived_records": verifier.archived_count,
         "unsealed_records": verifier.unsealed_count,

@@ -209,6 +209,24 @@ class JournalVerifier:
         self.sealed_through = max(self.sealed_through, last)
         self._read_times(seal, sealed_at, place)
 
+    def read_former_seal(self, seal: Seal | None) -> None:
+        """Nothing; the seal before the first link was looked at, by which that is known to follow what was there."""
+        former = self.first_sequence_number - 1
+        if seal is None:
+            self.find(FindingKind.MISSING_SEAL, _range("link", former, former))
+            return
+        try:
+            statement = read_statement(seal.statement)
+            sealed_at = _moment(statement.sealed_at)
+        except ValueError:
+            self.find(FindingKind.BROKEN_SEAL, seal.place, "unreadable")
+            return
+        place = _range("seal", statement.first_sequence_number, statement.last_sequence_number)
+        self.seal_count += 1
+        if (statement.last_sequence_number, statement.chain_hash) != (former, self.chain_hash.hex()):
+            self.find(FindingKind.BROKEN_SEAL, place)
+        self._read_times(seal, sealed_at, place)
+
     def _covers(self, statement: SealStatement) -> bool:
         return (
             statement.last_sequence_number == self._number

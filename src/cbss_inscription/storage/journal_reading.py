@@ -131,10 +131,22 @@ def record_look(conninfo: str, record: AuditRecord, *, received_at: datetime) ->
 # -- verification ------------------------------------------------------------------------------------------------------
 
 
-def verify_journal(connection: Connection, *, trust: TimestampTrust | None, keys: AuditKeys | None) -> JournalVerifier:
-    """What is wrong with the journal in the database, if anything: chain, records, seals, and what finds them."""
+def verify_journal(
+    connection: Connection, *, trust: TimestampTrust | None, keys: AuditKeys | None, since: datetime | None = None
+) -> JournalVerifier:
+    """What is wrong with the journal in the database, if anything: chain, records, seals, and what finds them.
+
+    Of what was received from `since` on, and from the seal before it, which stands for all that came earlier: whether
+    that is still what it was then, only a verification of all of it says. Raises `UsageError` when nothing was.
+    """
     verifier = JournalVerifier(chain_hash=CHAIN_START, trust=trust, keys=keys)
-    for part in parts_between(connection, 1, None):
+    if since is not None:
+        first, _, former, _ = _range_of(connection, since=since, until=None)
+        if first > 1:
+            verifier = JournalVerifier(chain_hash=former, first_sequence_number=first, trust=trust, keys=keys)
+            seals = _seals(connection, first - 1, first - 1)
+            verifier.read_former_seal(next((seal for _, seal in seals), None))
+    for part in parts_between(connection, verifier.first_sequence_number, None):
         if isinstance(part, Link):
             verifier.read_link(part)
         else:
@@ -144,18 +156,19 @@ def verify_journal(connection: Connection, *, trust: TimestampTrust | None, keys
         verifier.find(FindingKind.TRUNCATED, "the state of the chain")
     else:
         verifier.end(*row, said_by="the state of the chain")
-    for number, ticket in connection.execute(QUERIES["repeated_records"], {"row_count_max": FINDINGS_MAX}):
+    parameters = {"row_count_max": FINDINGS_MAX, "since": since}
+    for number, ticket in connection.execute(QUERIES["repeated_records"], parameters):
         verifier.find(FindingKind.REPEATED_RECORD, f"link {number}", str(ticket))
-    for (ticket,) in connection.execute(QUERIES["unchained_records"], {"row_count_max": FINDINGS_MAX}):
+    for (ticket,) in connection.execute(QUERIES["unchained_records"], parameters):
         verifier.find(FindingKind.UNCHAINED_RECORD, f"record {ticket or 'without a ticket'}")
-    _verify_index(connection, verifier)
+    _verify_index(connection, verifier, since=since)
     return verifier
 
 
-def _verify_index(connection: Connection, verifier: JournalVerifier) -> None:
+def _verify_index(connection: Connection, verifier: JournalVerifier, *, since: datetime | None) -> None:
     with connection.cursor(name="audit_index") as cursor:
         cursor.itersize = READ_AT_ONCE
-        cursor.execute(QUERIES["indexed_records"])
+        cursor.execute(QUERIES["indexed_records"], {"since": since})
         for _, rows in groupby(cursor, key=itemgetter(0)):
             about: dict[UUID, set[bytes]] = {}
             found_by: dict[UUID, set[bytes]] = {}
@@ -195,21 +208,31 @@ def export_lines(
 
     Raises `UsageError` when nothing was.
     """
-    row = connection.execute(QUERIES["range_of_export"], {"since": since, "until": until}).fetchone()
-    if row is None or row[0] is None:
-        raise UsageError("nothing was received in this time, or it is not chained yet: there is nothing to export")
-    first, last, former, ending = row
-    if ending is None or (former is None and first > 1):
-        raise UsageError("the chain has a hole at an end of this time: `audit verify` names it")
+    first, last, former, ending = _range_of(connection, since=since, until=until)
     yield Manifest(
         exported_at=timestamp(now),
         first_sequence_number=first,
         last_sequence_number=last,
-        former_chain_hash=(former or CHAIN_START).hex(),
+        former_chain_hash=former.hex(),
         last_chain_hash=ending.hex(),
     )
     for part in parts_between(connection, first, last):
         yield line_of_link(part) if isinstance(part, Link) else line_of_seal(part)
+
+
+def _range_of(
+    connection: Connection, *, since: datetime | None, until: datetime | None
+) -> tuple[int, int, bytes, bytes]:
+    """The first and the last link of what was received in this time, extended to whole seals, and the chain's hash
+    before the one and at the other. Raises `UsageError` when nothing was.
+    """
+    row = connection.execute(QUERIES["range_of_links"], {"since": since, "until": until}).fetchone()
+    if row is None or row[0] is None:
+        raise UsageError("nothing was received in this time, or it is not chained yet")
+    first, last, former, ending = row
+    if ending is None or (former is None and first > 1):
+        raise UsageError("the chain has a hole at an end of this time: `audit verify` names it")
+    return first, last, former or CHAIN_START, ending
 
 
 # -- search ------------------------------------------------------------------------------------------------------------

@@ -1039,17 +1039,19 @@ LIMIT %(row_count_max)s::integer;
 SELECT sequence_number, chain_hash FROM audit_chain;
 
 -- name: unchained_records
--- Records whose turn to be chained is past, or never comes, and which never were. As sets: a search for each would read all links
--- of a chunk.
+-- Records whose turn to be chained is past, or never comes, and which never were; of those received from `since` on, where it is
+-- said, here and in the two queries below. As sets: a search for each would read all links of a chunk.
 SELECT ticket_cbss
 FROM (
     SELECT received_at, ticket_cbss
     FROM audit_ticket AS record
     WHERE (record_number <= (SELECT record_number FROM audit_chain)
            OR record_number > (SELECT last_value FROM audit_record_number))
+      AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
       AND NOT EXISTS (SELECT FROM audit_gap AS gap WHERE gap.record_number = record.record_number)
     EXCEPT
     SELECT received_at, ticket_cbss FROM audit_link
+    WHERE (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
 ) AS unchained
 LIMIT %(row_count_max)s::integer;
 
@@ -1063,6 +1065,7 @@ FROM (
     FROM audit_ticket
     WHERE record_number > (SELECT record_number FROM audit_chain)
 ) AS chained
+WHERE (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
 GROUP BY received_at, ticket_cbss
 HAVING count(*) > 1 AND count(sequence_number) > 0
 LIMIT %(row_count_max)s::integer;
@@ -1078,22 +1081,28 @@ FROM (
     (SELECT received_at, ticket_cbss AS found_at, content, NULL::uuid AS ticket_cbss, NULL::text AS customer_ticket,
             NULL::text AS persons, NULL::bytea[] AS hashes
      FROM audit_record
+     WHERE (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
      ORDER BY received_at)
     UNION ALL
     (SELECT received_at, first_ticket, content, ticket_cbss, customer_ticket,
             concat('"hash":"', encode(person_hash, 'hex'), '"', other_persons), NULL
      FROM audit_chunk_record
+     WHERE (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
      ORDER BY received_at)
     UNION ALL
-    (SELECT received_at, ticket_cbss, NULL, NULL, NULL, NULL, ARRAY[person_hash] FROM audit_person ORDER BY received_at)
+    (SELECT received_at, ticket_cbss, NULL, NULL, NULL, NULL, ARRAY[person_hash]
+     FROM audit_person
+     WHERE (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
+     ORDER BY received_at)
     UNION ALL
     (SELECT received_at, first_ticket, NULL, NULL, NULL, NULL, ARRAY(SELECT unnest(person_hashes))
      FROM audit_chunk
+     WHERE (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
      ORDER BY received_at)
 ) AS found
 ORDER BY received_at;
 
--- name: range_of_export
+-- name: range_of_links
 -- The first and the last link of what was received in this time, extended to whole seals, and the chain's hash before
 -- the one and at the other; one row, of NULLs when nothing was.
 WITH received AS (
