@@ -15,6 +15,10 @@ from cbss_inscription import client
     [
         ("import cbss_inscription.cli.main", {"typer", "rich", "httpx", "lxml", "psycopg"}),
         ("import cbss_inscription.cli.commands", {"httpx", "lxml", "psycopg", "cryptography"}),
+        (
+            "from cbss_inscription.cli.commands import application_of; application_of('version')",
+            {"cbss_inscription.cli.operations", "cbss_inscription.cli.governance", "httpx", "lxml", "psycopg"},
+        ),
         ("import cbss_inscription.app.registers", {"httpx", "lxml", "structlog", "yaml"}),
         ("from cbss_inscription.client import FaultReceived", {"httpx", "lxml", "cryptography"}),
         ("import cbss_inscription.app.wiring", {"typer", "rich", "pygments", "cbss_inscription.soap.faults"}),

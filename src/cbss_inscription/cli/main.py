@@ -24,9 +24,9 @@ def main() -> None:
         sys.stdout.write(f"cbss-inscription {__version__}\n")
         sys.exit(ExitCode.DONE)
     try:
-        from cbss_inscription.cli.commands import application
+        from cbss_inscription.cli.commands import application_of
 
-        application()
+        application_of(sys.argv[1] if sys.argv[1:] else None)()
     except CbssInscriptionError as error:
         _end(sentence_of_error(error), exit_code_of_error(error))
     except BrokenPipeError:
