@@ -26,7 +26,11 @@ from cbss_inscription.sandbox.inscriptions import (
 from cbss_inscription.sandbox.population import INCEPTION_DAYS, make_population
 
 NUMBERS = st.integers(40_000_000_000, 99_999_999_999)
-MADE = SyntheticInscriptions(inscriptions=5, seed=3)
+
+
+@pytest.fixture(scope="module")
+def made() -> SyntheticInscriptions:
+    return SyntheticInscriptions(inscriptions=5, seed=3)
 
 
 def fields_of(line: str) -> tuple[str, str, str, list[tuple[date, date | None]], list[datetime]]:
@@ -53,18 +57,18 @@ def test_a_seed_gives_the_recorded_lines() -> None:
 
 
 @given(ssin=NUMBERS)
-def test_lines_follow_from_the_number(ssin: int) -> None:
+def test_lines_follow_from_the_number(made: SyntheticInscriptions, ssin: int) -> None:
     """The same number has the same lines, whatever was asked before, in either spelling."""
-    again = list(MADE.csv_lines(ssin))
+    again = list(made.csv_lines(ssin))
 
-    assert list(MADE.csv_lines(ssin)) == again
-    assert [line.split("\t")[0] for line in MADE.copy_lines(ssin)] == [str(ssin)] * len(again)
+    assert list(made.csv_lines(ssin)) == again
+    assert [line.split("\t")[0] for line in made.copy_lines(ssin)] == [str(ssin)] * len(again)
 
 
 @given(ssin=NUMBERS, decease_year=st.integers(1990, 2025) | st.just(ALIVE))
-def test_rules_25_27_28_32_lines_keep_the_rules(ssin: int, decease_year: int) -> None:
+def test_rules_25_27_28_32_lines_keep_the_rules(made: SyntheticInscriptions, ssin: int, decease_year: int) -> None:
     """Keys rise and are known, periods are disjoint with a day between, and were known before 2026 (rules 25 to 32)."""
-    rows = [fields_of(line) for line in MADE.csv_lines(ssin, decease_year)]
+    rows = [fields_of(line) for line in made.csv_lines(ssin, decease_year)]
 
     keys = [(customer, context) for _, customer, context, _, _ in rows]
     assert keys == sorted(set(keys))
@@ -85,13 +89,13 @@ def test_rules_25_27_28_32_lines_keep_the_rules(ssin: int, decease_year: int) ->
         assert all(FIRST_DAY <= change.date() <= LAST_KNOWN_DAY for change in changes)
 
 
-def test_lines_of_every_kind_are_there() -> None:
+def test_lines_of_every_kind_are_there(made: SyntheticInscriptions) -> None:
     """Of a few thousand persons: about as many lines as asked; open, past, ending and future ones, one to four."""
     rows = [
         fields_of(line)
         for person in make_population(persons=4_000, seed=3).persons
         if person.status == "active"
-        for line in MADE.csv_lines(person.ssin.number, person.decease_date.year if person.decease_date else ALIVE)
+        for line in made.csv_lines(person.ssin.number, person.decease_date.year if person.decease_date else ALIVE)
     ]
 
     assert 4.7 < len(rows) / 4_000 < 5.3

@@ -100,11 +100,7 @@ class SyntheticInscriptions:
         self._choices_milli = 2 * inscriptions * 1_000_000 // _HOLDERS_PER_MILLE + 1_000 if inscriptions else 0
         self._csv_heads = tuple(f",{customer},{context}," for customer, context in _KEYS)
         self._copy_heads = tuple(f"\t{customer}\t{context}\t" for customer, context in _KEYS)
-        stock = _stock(seed) if inscriptions else ()
-        self._stock = [text for _, text in stock]
-        ended = sorted((year, text.csv, text) for year, text in stock if year is not None)
-        self._ended = [text for _, _, text in ended]
-        self._ended_years = [year for year, _, _ in ended]
+        self._stock, self._ended, self._ended_years = _stock(seed) if inscriptions else ((), (), ())
 
     def csv_lines(self, ssin: int, decease_year: int = ALIVE) -> Iterator[str]:
         """The rows of inscriptions.csv about an active file, in their order."""
@@ -145,10 +141,12 @@ assert len(_KEYS) >= _LINES_OF_PERSON_MAX
 
 
 @lru_cache(maxsize=1)  # a second to make; who makes rows twice, to compare or to count, has the same seed
-def _stock(seed: int) -> tuple[tuple[int | None, LineSetText], ...]:
-    # Each with the year in which its last line ends; None for what runs on beyond LAST_KNOWN_DAY.
+def _stock(seed: int) -> tuple[tuple[LineSetText, ...], tuple[LineSetText, ...], tuple[int, ...]]:
+    # All; those whose last line ends by LAST_KNOWN_DAY, in the order of its year; these years.
     chance = Random(seed)  # noqa: S311 - reproducible on purpose
-    return tuple(_spelled(_lines(chance)) for _ in range(_STOCK))
+    spelled = [_spelled(_lines(chance)) for _ in range(_STOCK)]
+    ended = sorted((year, text.csv, text) for year, text in spelled if year is not None)
+    return tuple(text for _, text in spelled), tuple(text for _, _, text in ended), tuple(year for year, _, _ in ended)
 
 
 def _lines(chance: Random) -> list[_Line]:
