@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -378,6 +379,17 @@ def signers(credentials: dict[str, Credential]) -> dict[str, Signer]:
     }
 
 
+_signer_from_pem = cache(Signer.from_pem)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keys_read_once() -> Iterator[None]:
+    """The same files give the same signer: OpenSSL proves the primes of an RSA key at each reading, for 40 ms."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Signer, "from_pem", staticmethod(_signer_from_pem))
+        yield
+
+
 # -- the façade in this process ----------------------------------------------------------------------------------------
 
 
@@ -408,6 +420,12 @@ def rules_of_tests() -> AccessRules:
     own = msgspec.structs.replace(web, inscription_contexts=web.inscription_contexts | {OWN_CONTEXT})
     permissions = (own, *demo.permissions[1:], refusing)
     return AccessRules(version=1, access_rules=(*demo.access_rules, ended), permissions=permissions)
+
+
+@cache
+def rules_of_tests_yaml() -> bytes:
+    """The same as a file has them; written once, for that takes longer than most tests."""
+    return write_access_rules(rules_of_tests())
 
 
 @dataclass(kw_only=True)
@@ -661,7 +679,7 @@ def build_facade(
 
     @asynccontextmanager
     async def build(**settings: Any) -> AsyncIterator[InProcessFacade]:
-        (tmp_path / "rules.yaml").write_bytes(write_access_rules(rules_of_tests()))
+        (tmp_path / "rules.yaml").write_bytes(rules_of_tests_yaml())
         (tmp_path / "authorities.pem").write_bytes(pki.authorities_pem)
         pki.write_revocation_lists(tmp_path, now=datetime.now(UTC))
         clock, listener = settings.pop("clock", utc_now), settings.pop("listener", Listener.TLS)
@@ -807,7 +825,7 @@ def directory(reachable_directory: Path, request: pytest.FixtureRequest) -> Iter
 @pytest.fixture
 def settings(tmp_path: Path, pki: TestPki, populated_database: str) -> Path:
     """A settings file with which a façade would start."""
-    (tmp_path / "rules.yaml").write_bytes(write_access_rules(rules_of_tests()))
+    (tmp_path / "rules.yaml").write_bytes(rules_of_tests_yaml())
     (tmp_path / "authorities.pem").write_bytes(pki.authorities_pem)
     pki.write_revocation_lists(tmp_path, now=datetime.now(UTC))
     pki.server.write(tmp_path / "server.crt.pem", tmp_path / "server.key.pem")

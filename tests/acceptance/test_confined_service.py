@@ -20,12 +20,11 @@ import psycopg
 import pytest
 
 from cbss_inscription.app.settings import write_privately
-from cbss_inscription.governance.access import write_access_rules
 from cbss_inscription.governance.journal import new_audit_keys
 from cbss_inscription.sandbox.demonstration import APPLICATIONS
 from cbss_inscription.sandbox.pki import Credential, TestPki
 from cbss_inscription.sandbox.population import make_population
-from tests.acceptance.conftest import PERSONS, SEED, rules_of_tests
+from tests.acceptance.conftest import PERSONS, SEED, rules_of_tests_yaml
 from tests.acceptance.operating import write_settings
 from tests.acceptance.sandbox_processes import Process, family_of
 
@@ -171,7 +170,7 @@ def service(
     directory = reachable_directory / "confined"
     directory.mkdir(mode=0o755)
     now = datetime.now(UTC)
-    (directory / "rules.yaml").write_bytes(write_access_rules(rules_of_tests()))
+    (directory / "rules.yaml").write_bytes(rules_of_tests_yaml())
     (directory / "authorities.pem").write_bytes(pki.authorities_pem)
     pki.write_revocation_lists(directory, now=now)
     pki.tls_authority.write(directory / "tls-ca.crt.pem", directory / "tls-ca.key.pem")

@@ -1,5 +1,7 @@
 """The description that a door serves: prepared once from the packaged files, then looked up (contract.md section 1).
 
+Most workers are never asked for it, so that it is prepared for the first who asks.
+
 `?wsdl`, `?wsdl=x509` (with RSZ's policy, façade only), `?xsd=<name>`, and `?singleWsdl` with everything in one file for
 gateways that cannot follow imports [D]; `?singleWsdl=x509` is the same with the policy [D].
 """
@@ -7,6 +9,7 @@ gateways that cannot follow imports [D]; `?singleWsdl=x509` is the same with the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -37,14 +40,13 @@ class WsdlDocuments:
     """Every description of one door, as bytes, by its query string."""
 
     def __init__(self, door: Door, *, public_url: str, is_signed: bool = True) -> None:
-        """Prepares the descriptions; `public_url` is the base before the door's path, such as `https://host:8443`.
+        """`public_url` is the base before the door's path, such as `https://host:8443`.
 
         Where requests are not signed (`is_signed`), no variant says that they are.
         """
         self.endpoint: Final = public_url.rstrip("/") + door.path
-        self._documents: Final[Mapping[str, bytes]] = MappingProxyType(
-            {query.lower(): document for query, document in _documents(door, self.endpoint, is_signed=is_signed)}
-        )
+        self._door = door
+        self._is_signed = is_signed
 
     def get(self, query_string: str) -> tuple[bytes, str] | None:
         """The description asked for and its media type, or None where there is none (404).
@@ -59,6 +61,11 @@ class WsdlDocuments:
     def queries(self) -> tuple[str, ...]:
         """The queries that have an answer, in lower case."""
         return tuple(self._documents)
+
+    @cached_property
+    def _documents(self) -> Mapping[str, bytes]:
+        documents = _documents(self._door, self.endpoint, is_signed=self._is_signed)
+        return MappingProxyType({query.lower(): document for query, document in documents})
 
 
 def _documents(door: Door, endpoint: str, *, is_signed: bool) -> Iterator[tuple[str, bytes]]:
