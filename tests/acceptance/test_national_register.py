@@ -32,11 +32,11 @@ from cbss_inscription.app.telemetry import StructuredCallLog
 from cbss_inscription.batch.files import ASKED_AT_ONCE, FilesOneByOne
 from cbss_inscription.client import FaultReceived, InscriptionClient, Period
 from cbss_inscription.client.asker import CallLog
+from cbss_inscription.client.async_transport import AsyncTransport
 from cbss_inscription.client.breaker import Circuit
 from cbss_inscription.client.call import prepare
 from cbss_inscription.client.errors import CallFailed
 from cbss_inscription.client.profile import Profile, read_signer
-from cbss_inscription.client.transport import AsyncTransport
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCustomer
 from cbss_inscription.domain.errors import RepertoryUnavailable

@@ -1,4 +1,4 @@
-"""The way there and back against servers on loopback that do what they like (client/transport.py)."""
+"""The way there and back against servers on loopback that do what they like (client/*transport.py)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from lxml import etree
 
 from cbss_inscription import names
+from cbss_inscription.client.async_transport import HEADER_BYTES_MAX, HEADERS_MAX, AsyncTransport
 from cbss_inscription.client.call import REPLY_BYTES_MAX, PreparedCall, prepare
 from cbss_inscription.client.errors import Obstacle, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.client.profile import Profile
-from cbss_inscription.client.transport import HEADER_BYTES_MAX, HEADERS_MAX, AsyncTransport, Transport
+from cbss_inscription.client.transport import Transport
 from cbss_inscription.contract.write import Deployment, write_response
 from cbss_inscription.domain.customer import CustomerIdentification, InformationCbss, InformationCustomer
 from cbss_inscription.domain.legal_context import LegalContext

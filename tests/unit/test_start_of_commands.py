@@ -20,6 +20,7 @@ from cbss_inscription import client
             {"cbss_inscription.cli.operations", "cbss_inscription.cli.governance", "httpx", "lxml", "psycopg"},
         ),
         ("import cbss_inscription.app.registers", {"httpx", "lxml", "structlog", "yaml"}),
+        ("from cbss_inscription.client import InscriptionClient", {"aiohttp", "psycopg"}),
         ("from cbss_inscription.client import FaultReceived", {"httpx", "lxml", "cryptography"}),
         ("import cbss_inscription.app.wiring", {"typer", "rich", "pygments", "cbss_inscription.soap.faults"}),
         ("import cbss_inscription.app.operations", {"cbss_inscription.soap.faults", "cbss_inscription.app.faults"}),

@@ -19,8 +19,8 @@ CONNECTION_KEPT_SECONDS: Final = 30.0
 def asker_of(asked: NationalRegister | Upstream, *, service: str, dialect: Dialect, log: CallLog) -> Asker:
     """What asks the service, in its dialect. Raises `UsageError` for a file that is missing or broken."""
     # Commands that ask nobody need none of these.
+    from cbss_inscription.client.async_transport import AsyncTransport
     from cbss_inscription.client.profile import ClientCertificate, Destination, read_signer
-    from cbss_inscription.client.transport import AsyncTransport
 
     destination = Destination(
         url=asked.url,

@@ -11,7 +11,7 @@ from uuid import uuid4
 from cbss_inscription.client.call import Answer, PreparedCall, prepare
 from cbss_inscription.client.errors import Refused, ReplyUnreadable
 from cbss_inscription.client.profile import Profile, read_signer
-from cbss_inscription.client.transport import AsyncTransport, Transport
+from cbss_inscription.client.transport import Transport
 from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.customer import TICKET_LENGTH_MAX, InformationCustomer
 from cbss_inscription.domain.errors import UsageError
@@ -285,6 +285,8 @@ class AsyncInscriptionClient:
     """CBSSInscription for one application, from coroutines; the same operations as `InscriptionClient`."""
 
     def __init__(self, profile: Profile) -> None:
+        from cbss_inscription.client.async_transport import AsyncTransport  # a third of the time of the rest
+
         self._requests = Requests(profile)
         self._transport = AsyncTransport(profile)
 

@@ -72,7 +72,7 @@ class ServiceCall:
 
 
 class Sender(Protocol):
-    """The way to the other service and back: `client.transport.AsyncTransport`."""
+    """The way to the other service and back: `client.async_transport.AsyncTransport`."""
 
     async def send(self, call: PreparedCall, *, seconds_max: float | None = None) -> Answer[Result]:
         """The answer to `call`, within so many seconds. Raises `CallFailed`."""

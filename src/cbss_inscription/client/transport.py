@@ -4,14 +4,11 @@ A call has one deadline, for a server that sends a little now and then keeps wit
 coroutine is cancelled at its deadline. A blocking call cannot be, and httpx has timeouts of single operations only: so
 its connections are given what is left of the call's time at each of them.
 
-Coroutines go by way of aiohttp, since a façade sends one message for each that it gets: aiohttp takes a fifth of the
-processor's time that httpx does, and cannot be had for blocking calls.
+Coroutines have a way of their own (`client.async_transport`), whose library a command need not import.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ssl
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
@@ -19,19 +16,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final, Self, TypeVar
 
-import aiohttp
 import httpcore
 import httpx
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import StreamWriter
-from yarl import URL
 
-from cbss_inscription import names
 from cbss_inscription.client.call import REPLY_BYTES_MAX, Answer, PreparedCall, read_answer
 from cbss_inscription.client.errors import Obstacle, ReplyUnreadable, ServiceUnreachable
 from cbss_inscription.client.profile import ClientCertificate, Destination
-from cbss_inscription.contract.door import Door
 from cbss_inscription.domain.errors import UsageError
 from cbss_inscription.domain.results import Result
 
@@ -41,12 +31,6 @@ CONNECTIONS_KEPT_MAX: Final = 20
 """Connections that a blocking client keeps for the calls to come; from coroutines all are kept."""
 CONNECTION_KEPT_SECONDS: Final = 5.0
 """How long a connection is kept without a call."""
-HEADERS_MAX: Final = 100
-"""Headers of a reply to a coroutine's call, each of up to `HEADER_BYTES_MAX`: no service sends half as many."""
-HEADER_BYTES_MAX: Final = 8_190
-"""How long the first line of a reply may be, and each header."""
-ANNOUNCED: Final = 0.9
-"""The part of our patience that a service is told: its answer, also that it has none, needs time to come back."""
 
 _Kind = TypeVar("_Kind", bound=BaseException)
 _deadline: Final[ContextVar[float]] = ContextVar("deadline")
@@ -57,7 +41,7 @@ class Transport:
     """Sends calls, one after the other or from several threads, over connections that are kept."""
 
     def __init__(self, profile: Destination) -> None:
-        _checked_url(profile.url)
+        checked_url(profile.url)
         self._profile = profile
         self._timeout_seconds = profile.timeout_seconds
         self._http = httpx.Client(
@@ -72,13 +56,13 @@ class Transport:
 
         Outside the deadline: looking up the host's name, and, of several addresses, those after the first to fail.
         """
-        url = _checked_url(self._profile.address_of(call.door))
+        url = checked_url(self._profile.address_of(call.door))
         _deadline.set(monotonic() + self._timeout_seconds)
         try:
             with self._http.stream("POST", url, headers=call.headers, content=call.body) as response:
                 received = bytearray()
                 for part in response.iter_raw():
-                    _append(received, part)
+                    append(received, part)
         except httpx.HTTPError as error:
             raise _unreachable(url, error) from error
         return _answer(call, response, bytes(received))
@@ -99,7 +83,7 @@ def fetch(url: str, *, context: ssl.SSLContext, seconds_max: float) -> bytes:
 
     Raises `UsageError` for a URL that is none or gives something else, `CallFailed` when nothing readable comes.
     """
-    _checked_url(url)
+    checked_url(url)
     _deadline.set(monotonic() + seconds_max)
     try:
         with (
@@ -112,120 +96,10 @@ def fetch(url: str, *, context: ssl.SSLContext, seconds_max: float) -> bytes:
                 raise UsageError(f"{url}: HTTP status {response.status_code}")
             received = bytearray()
             for part in response.iter_raw():
-                _append(received, part)
+                append(received, part)
     except httpx.HTTPError as error:
         raise _unreachable(url, error) from error
     return bytes(received)
-
-
-class AsyncTransport:
-    """Sends calls from coroutines of one loop, over connections that are kept: HTTP/1.1, `connections_max` of them."""
-
-    def __init__(
-        self,
-        profile: Destination,
-        *,
-        connections_max: int = CONNECTIONS_MAX,
-        connection_kept_seconds: float = CONNECTION_KEPT_SECONDS,
-    ) -> None:
-        _checked_url(profile.url)
-        self._profile = profile
-        self._urls: dict[Door, URL] = {}
-        self._timeout_seconds = profile.timeout_seconds
-        self._tls = tls_context(profile.ca, profile.tls)
-        self._connections_max = connections_max
-        self._connection_kept_seconds = connection_kept_seconds
-        self._http: aiohttp.ClientSession | None = None
-
-    async def send(self, call: PreparedCall, *, seconds_max: float | None = None) -> Answer[Result]:
-        """See `Transport.send`; `seconds_max` is for a call that has less time than the profile gives.
-
-        The service is told then how long we wait (`names.ANSWER_WITHIN`).
-        """
-        url = self._urls.get(call.door)
-        if url is None:
-            url = self._urls[call.door] = URL(_checked_url(self._profile.address_of(call.door)))
-        if self._http is None:
-            self._http = self._opened()
-        body = _Body(call.body)
-        headers = {**call.headers, "Accept-Encoding": "identity"}
-        if seconds_max is not None:
-            headers[names.ANSWER_WITHIN] = str(max(1, int(seconds_max * ANNOUNCED * 1000)))
-        is_whole = False
-        try:
-            async with (
-                asyncio.timeout(self._timeout_seconds if seconds_max is None else seconds_max),
-                self._http.post(url, headers=headers, data=body, allow_redirects=False) as response,
-            ):
-                if body.taken_by is None:  # it came before there was anything to answer
-                    response.close()
-                    raise aiohttp.ServerDisconnectedError
-                received = bytearray()
-                async for part in response.content.iter_any():
-                    _append(received, part)
-            is_whole = True
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _no_reply(url.authority, error, was_sent=body.taken_by is not None) from error
-        finally:
-            if body.taken_by is not None and (not is_whole or body.taken_by.is_closing()):
-                _end(body.taken_by)  # aiohttp's way would wait half a minute for the other side to end TLS
-        if any(coding != "identity" for coding in response.headers.getall("Content-Encoding", ())):
-            raise ReplyUnreadable("content-encoding")
-        return read_answer(
-            call,
-            status=response.status,
-            media_type=_media_type(response.headers.getall("Content-Type", ())),
-            charset=response.charset,
-            body=bytes(received),
-        )
-
-    async def close(self) -> None:
-        """Nothing; the connections are closed."""
-        if self._http is not None:
-            await self._http.close()
-
-    def _opened(self) -> aiohttp.ClientSession:
-        """What keeps the connections; made at the first call, for it belongs to the loop that runs.
-
-        aiohttp sends again by itself what may be repeated, which a POST never is (SEC-70).
-        """
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                ssl=self._tls, limit=self._connections_max, keepalive_timeout=self._connection_kept_seconds
-            ),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the deadline says more
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=("User-Agent", "Accept"),
-            max_line_size=HEADER_BYTES_MAX,
-            max_field_size=HEADER_BYTES_MAX,
-            max_headers=HEADERS_MAX,
-        )
-
-
-def _end(connection: asyncio.Transport) -> None:
-    with contextlib.suppress(AttributeError):  # of one whose TLS has ended, on Debian 12's Python 3.11.2
-        connection.abort()
-
-
-class _Body(aiohttp.BytesPayload):
-    """The bytes of a request, which note the connection that asks for them, the headers before them."""
-
-    taken_by: asyncio.Transport | None = None
-
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        assert isinstance(writer, StreamWriter)
-        if writer.transport is None or _has_unread(writer.transport):
-            raise aiohttp.ServerDisconnectedError  # nothing left: the headers wait for the body
-        self.taken_by = writer.transport
-        await super().write_with_length(writer, content_length)
-
-
-def _has_unread(connection: asyncio.Transport) -> bool:
-    """Whether something came over a kept connection that nobody asked for."""
-    protocol = connection.get_protocol()
-    return isinstance(protocol, ResponseHandler) and protocol.should_close
 
 
 class _DeadlineTransport(httpx.HTTPTransport):
@@ -318,7 +192,7 @@ def _show(shown: ClientCertificate, context: ssl.SSLContext) -> None:
         raise UsageError(f"{shown.certificate} and {shown.private_key} are no PEM certificate with its key") from error
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str) -> str:
     """The same URL. Raises `UsageError` when no request can be sent there."""
     try:
         parsed = httpx.URL(url)
@@ -329,13 +203,14 @@ def _checked_url(url: str) -> str:
     return url
 
 
-def _media_type(said: Sequence[str]) -> str:
+def media_type_of(said: Sequence[str]) -> str:
     """What a reply says that it is; nothing, where it says two things or none."""
     types = {one.partition(";")[0].strip().lower() for one in said}
     return types.pop() if len(types) == 1 else ""
 
 
-def _append(received: bytearray, part: bytes) -> None:
+def append(received: bytearray, part: bytes) -> None:
+    """Nothing; the part stands behind what was received. Raises `ReplyUnreadable` beyond `REPLY_BYTES_MAX`."""
     if len(received) + len(part) > REPLY_BYTES_MAX:
         raise ReplyUnreadable("size")
     received.extend(part)
@@ -347,7 +222,7 @@ def _answer(call: PreparedCall, response: httpx.Response, received: bytes) -> An
     return read_answer(
         call,
         status=response.status_code,
-        media_type=_media_type(response.headers.get_list("content-type")),
+        media_type=media_type_of(response.headers.get_list("content-type")),
         charset=response.charset_encoding,
         body=received,
     )
@@ -358,42 +233,27 @@ def _unreachable(url: str, error: httpx.HTTPError) -> ServiceUnreachable:
     # What a connection is made by, TLS with it, comes before the message; of anything else nobody knows.
     was_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     if isinstance(error, httpx.TimeoutException):
-        return _late(host, was_sent=was_sent)
-    untrusted = _untrusted(host, error, was_sent=was_sent)
+        return not_in_time(host, was_sent=was_sent)
+    untrusted = tls_failure(host, error, was_sent=was_sent)
     if untrusted is not None:
         return untrusted
     reset = _cause(error, ConnectionError)
-    was_reached = was_sent or (reset is not None and _was_connected(reset))
+    was_reached = was_sent or (reset is not None and was_connected(reset))
     obstacle = Obstacle.BROKEN if was_reached else Obstacle.UNREACHABLE
     return ServiceUnreachable(f"{host} cannot be reached: {error}", obstacle=obstacle, was_sent=was_sent)
 
 
-def _no_reply(host: str, error: aiohttp.ClientError | TimeoutError, *, was_sent: bool) -> ServiceUnreachable:
-    """The same of aiohttp's errors; those that may quote what came are said in words of ours."""
-    if isinstance(error, TimeoutError):
-        return _late(host, was_sent=was_sent)
-    untrusted = _untrusted(host, error, was_sent=was_sent)
-    if untrusted is not None:
-        return untrusted
-    if isinstance(error, aiohttp.ClientConnectorError) and not _was_connected(error.os_error):
-        text, obstacle = f"{host} cannot be reached: {error.os_error}", Obstacle.UNREACHABLE
-    elif isinstance(error, aiohttp.ClientResponseError):
-        text, obstacle = f"{host} does not speak HTTP", Obstacle.BROKEN
-    else:
-        text, obstacle = f"{host} ended the connection before its reply", Obstacle.BROKEN
-    return ServiceUnreachable(text, obstacle=obstacle, was_sent=was_sent)
-
-
-def _was_connected(error: OSError) -> bool:
+def was_connected(error: OSError) -> bool:
     """Whether there was a connection before: one may be reset while TLS begins, which aiohttp does not tell apart."""
     return isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
 
 
-def _late(host: str, *, was_sent: bool) -> ServiceUnreachable:
+def not_in_time(host: str, *, was_sent: bool) -> ServiceUnreachable:
+    """What is told when the deadline came first."""
     return ServiceUnreachable(f"{host} did not reply in time", obstacle=Obstacle.TIMEOUT, was_sent=was_sent)
 
 
-def _untrusted(host: str, error: Exception, *, was_sent: bool) -> ServiceUnreachable | None:
+def tls_failure(host: str, error: Exception, *, was_sent: bool) -> ServiceUnreachable | None:
     """What is told when TLS failed, which is what a library's own error comes from; None when it did not."""
     cause = _cause(error, ssl.SSLError)
     if cause is None:
