@@ -192,12 +192,10 @@ class JournalVerifier:
 
     def read_seal(self, seal: Seal) -> None:
         """Nothing; the seal was held against the links before it. It comes after its last link, if that is there."""
-        try:
-            statement = read_statement(seal.statement)
-            sealed_at = _moment(statement.sealed_at)
-        except ValueError:
-            self.find(FindingKind.BROKEN_SEAL, seal.place, "unreadable")
+        read = self._read_statement(seal)
+        if read is None:
             return
+        statement, sealed_at = read
         first, last = statement.first_sequence_number, statement.last_sequence_number
         place = _range("seal", first, last)
         self.seal_count += 1
@@ -215,17 +213,24 @@ class JournalVerifier:
         if seal is None:
             self.find(FindingKind.MISSING_SEAL, _range("link", former, former))
             return
-        try:
-            statement = read_statement(seal.statement)
-            sealed_at = _moment(statement.sealed_at)
-        except ValueError:
-            self.find(FindingKind.BROKEN_SEAL, seal.place, "unreadable")
+        read = self._read_statement(seal)
+        if read is None:
             return
+        statement, sealed_at = read
         place = _range("seal", statement.first_sequence_number, statement.last_sequence_number)
         self.seal_count += 1
         if (statement.last_sequence_number, statement.chain_hash) != (former, self.chain_hash.hex()):
             self.find(FindingKind.BROKEN_SEAL, place)
         self._read_times(seal, sealed_at, place)
+
+    def _read_statement(self, seal: Seal) -> tuple[SealStatement, datetime] | None:
+        """What a seal says, and when it was made; None for one that cannot be read, which is named."""
+        try:
+            statement = read_statement(seal.statement)
+            return statement, _moment(statement.sealed_at)
+        except ValueError:
+            self.find(FindingKind.BROKEN_SEAL, seal.place, "unreadable")
+            return None
 
     def _covers(self, statement: SealStatement) -> bool:
         return (
