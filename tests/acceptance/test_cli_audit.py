@@ -100,10 +100,11 @@ def test_sec_72_the_last_days_are_verified_by_themselves(settings: Path, command
     assert (
         command("audit", "verify", "--settings", settings, *day).out.splitlines()[-1] == "The journal is what it was."
     )
+    began = datetime.now(UTC)
     assert command("audit", "search", "--settings", settings, "--customer", "17/1").exit_code == 0
     with psycopg.connect(fresh_database) as connection:
         link_records(connection)
-    done = command("audit", "verify", "--settings", settings, "--from", f"{datetime.now(UTC):%Y-%m-%dT%H:%M}")
+    done = command("audit", "verify", "--settings", settings, "--from", f"{began:%Y-%m-%dT%H:%M}")
     assert done.out.splitlines() == [
         "1 records, 1 seals, 1 of them time-stamped",
         "1 records are under no seal yet",
