@@ -60,6 +60,8 @@ def refusal_text(refusal: dict[str, Any]) -> str:
     elif reason in _ADVICE:
         advice = _ADVICE[reason]
     else:
-        wrong = f" ({what_is_wrong(reason)})" if what_is_wrong(reason) else ""
-        advice = f"mend the file{wrong}, see `batch check`, and send it again with the same number"
+        wrong = what_is_wrong(reason)
+        advice = (
+            f"mend the file{f' ({wrong})' if wrong else ''}, see `batch check`, and send it again with the same number"
+        )
     return f"{', '.join(said)}: {advice}"

@@ -12,7 +12,7 @@ from cbss_inscription.governance.chain import CHAIN_START
 from cbss_inscription.governance.journal import AuditRecord
 from cbss_inscription.governance.verification import Link
 from cbss_inscription.storage.chain import Connection, write_records
-from cbss_inscription.storage.journal_reading import parts_between
+from cbss_inscription.storage.journal_reading import links_received, parts_between
 from cbss_inscription.storage.queries import QUERIES
 
 
@@ -58,8 +58,8 @@ def archive_files_between(
     connection: Connection, *, since: datetime | None, until: datetime | None
 ) -> list[tuple[str, bytes]]:
     """The files, each with its digest, in which records of this time are that were archived, in their order."""
-    parameters = {"since": since, "until": until}
-    return connection.execute(QUERIES["archive_files_between"], parameters).fetchall()
+    links = links_received(connection, since=since, until=until)
+    return connection.execute(QUERIES["archive_files_with"], links).fetchall()
 
 
 def due_months(connection: Connection, *, before: datetime) -> list[DueMonth]:

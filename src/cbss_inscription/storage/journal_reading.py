@@ -139,14 +139,14 @@ def verify_journal(
     Of what was received from `since` on, and from the seal before it, which stands for all that came earlier: whether
     that is still what it was then, only a verification of all of it says. Raises `UsageError` when nothing was.
     """
-    verifier = JournalVerifier(chain_hash=CHAIN_START, trust=trust, keys=keys)
+    first, former = 1, CHAIN_START
     if since is not None:
         first, _, former, _ = _range_of(connection, since=since, until=None)
-        if first > 1:
-            verifier = JournalVerifier(chain_hash=former, first_sequence_number=first, trust=trust, keys=keys)
-            seals = _seals(connection, first - 1, first - 1)
-            verifier.read_former_seal(next((seal for _, seal in seals), None))
-    for part in parts_between(connection, verifier.first_sequence_number, None):
+    verifier = JournalVerifier(chain_hash=former, first_sequence_number=first, trust=trust, keys=keys)
+    if first > 1:
+        seals = _seals(connection, first - 1, first - 1)
+        verifier.read_former_seal(next((seal for _, seal in seals), None))
+    for part in parts_between(connection, first, None):
         if isinstance(part, Link):
             verifier.read_link(part)
         else:
@@ -220,13 +220,20 @@ def export_lines(
         yield line_of_link(part) if isinstance(part, Link) else line_of_seal(part)
 
 
+def links_received(connection: Connection, *, since: datetime | None, until: datetime | None) -> dict[str, int | None]:
+    """The `first` and the `last` link of what was received from `since` until before `until`; None when nothing was."""
+    row = connection.execute(QUERIES["links_received"], {"since": since, "until": until}).fetchone()
+    assert row is not None
+    return {"first": row[0], "last": row[1]}
+
+
 def _range_of(
     connection: Connection, *, since: datetime | None, until: datetime | None
 ) -> tuple[int, int, bytes, bytes]:
     """The first and the last link of what was received in this time, extended to whole seals, and the chain's hash
     before the one and at the other. Raises `UsageError` when nothing was.
     """
-    row = connection.execute(QUERIES["range_of_links"], {"since": since, "until": until}).fetchone()
+    row = connection.execute(QUERIES["whole_seals"], links_received(connection, since=since, until=until)).fetchone()
     if row is None or row[0] is None:
         raise UsageError("nothing was received in this time, or it is not chained yet")
     first, last, former, ending = row

@@ -1102,18 +1102,22 @@ FROM (
 ) AS found
 ORDER BY received_at;
 
--- name: range_of_links
--- The first and the last link of what was received in this time, extended to whole seals, and the chain's hash before
--- the one and at the other; one row, of NULLs when nothing was.
+-- name: links_received
+-- The first and the last link of what was received in this time; one row, of NULLs when nothing was.
+SELECT min(sequence_number), max(sequence_number)
+FROM (
+    SELECT sequence_number
+    FROM audit_link
+    WHERE received_at >= coalesce(%(since)s::timestamptz, '-infinity')
+      AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
+    OFFSET 0  -- those of the time: by their numbers, all that came before might be read
+) AS link;
+
+-- name: whole_seals
+-- These links, extended to whole seals, and the chain's hash before the first and at the last of them; one row, of NULLs when there
+-- are none.
 WITH received AS (
-    SELECT min(sequence_number) AS first, max(sequence_number) AS last
-    FROM (
-        SELECT sequence_number
-        FROM audit_link
-        WHERE received_at >= coalesce(%(since)s::timestamptz, '-infinity')
-          AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
-        OFFSET 0  -- those of the time: by their numbers, all that came before might be read
-    ) AS link
+    SELECT %(first)s::bigint AS first, %(last)s::bigint AS last
 ), whole AS (
     SELECT coalesce(
                (SELECT first_sequence_number FROM audit_seal WHERE last_sequence_number >= received.first
@@ -1176,21 +1180,12 @@ SELECT month, file_name, first_sequence_number, last_sequence_number, digest,
 FROM audit_archive AS archive
 ORDER BY last_sequence_number, month;
 
--- name: archive_files_between
--- The archive files that have links to what was received in this time, in their order; deleted ones are left out.
+-- name: archive_files_with
+-- The archive files that have some of these links, in their order; deleted ones are left out.
 SELECT archive.file_name, archive.digest
 FROM audit_archive AS archive
-JOIN (
-    SELECT min(sequence_number) AS first, max(sequence_number) AS last
-    FROM (
-        SELECT sequence_number
-        FROM audit_link
-        WHERE received_at >= coalesce(%(since)s::timestamptz, '-infinity')
-          AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
-        OFFSET 0  -- those of the time: by their numbers, all that came before might be read
-    ) AS link
-) AS received ON archive.first_sequence_number <= received.last AND archive.last_sequence_number >= received.first
-WHERE NOT EXISTS (SELECT FROM audit_expired AS expired WHERE expired.file_name = archive.file_name)
+WHERE archive.first_sequence_number <= %(last)s::bigint AND archive.last_sequence_number >= %(first)s::bigint
+  AND NOT EXISTS (SELECT FROM audit_expired AS expired WHERE expired.file_name = archive.file_name)
 GROUP BY archive.file_name, archive.digest
 ORDER BY max(archive.last_sequence_number);
 
